@@ -1,0 +1,244 @@
+//! The entry: one transition of the ledger, the leaf of the log.
+//!
+//! An entry's encoding is at most [`ENTRY_BYTES_MAX`] bytes (the bundle format of C2SP tlog-tiles has a `u16` length).
+//! Entries are chained by BLAKE3 and hashed into the log's Merkle tree. A block is the entries of its calls and, last,
+//! a [`Record::Seal`]. `docs/formats/entry.md` describes every byte.
+
+use crate::call::SignedCall;
+use crate::codec::{codec_enum, codec_struct};
+use crate::date::Timestamp;
+use crate::fault::TrapKind;
+use crate::id::{ContractId, Gas, Hash, Height, ModuleId};
+use alloc::{string::String, vec::Vec};
+
+/// The version of the entry format that this code writes, the first field of every entry.
+pub const ENTRY_VERSION: u16 = 1;
+/// Longest entry in bytes (tlog-tiles v0.1.0, "Log entries").
+pub const ENTRY_BYTES_MAX: usize = 65_535;
+
+/// One transition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Format version, [`ENTRY_VERSION`].
+    pub version: u16,
+    /// Position in the log, from 0.
+    pub index: u64,
+    /// BLAKE3 of the previous entry's encoding; zero for the first.
+    pub previous: Hash,
+    /// Time of the block, never earlier than that of the block before.
+    pub time: Timestamp,
+    /// What happened.
+    pub record: Record,
+}
+codec_struct!(Entry { version, index, previous, time, record });
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// The first entry: which ledger this is.
+    Genesis {
+        /// Origin of the log: a schema-less URL without spaces or `+` (C2SP tlog-checkpoint).
+        origin: String,
+        /// Random bytes, so that two ledgers of one origin differ.
+        nonce: [u8; 32],
+    },
+    /// A call that was ordered and executed, whatever came of it.
+    Call {
+        /// What was asked, with the signature.
+        signed: SignedCall,
+        /// The contract called or deployed. Zero when it was not found.
+        contract: ContractId,
+        /// The module that was executed. Zero when none was.
+        module: ModuleId,
+        /// What came of it.
+        outcome: Outcome,
+        /// What it cost.
+        gas: Gas,
+        /// The version of the price list that `gas` was counted by.
+        prices: u16,
+        /// Events in order; none unless the call is done.
+        events: Vec<Event>,
+        /// BLAKE3 of the encoded decision trace.
+        trace: Hash,
+        /// Movements of money; none while contracts hold no accounts with the host.
+        movements: Vec<Movement>,
+        /// BLAKE3 of the encoded [`WriteSet`].
+        writes: Hash,
+    },
+    /// The end of a block.
+    Seal {
+        /// The block's height; the genesis block is 0.
+        height: Height,
+        /// Root of the state tree after the block.
+        state_root: Hash,
+        /// Entries of the block before this one.
+        entries: u32,
+        /// Keys in the state after the block.
+        keys: u64,
+    },
+}
+codec_enum!(Record {
+    0 = Genesis { origin, nonce },
+    1 = Call { signed, contract, module, outcome, gas, prices, events, trace, movements, writes },
+    2 = Seal { height, state_root, entries, keys },
+});
+
+/// What came of a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Done; its writes and events stand.
+    Done {
+        /// The encoded result.
+        result: Vec<u8>,
+    },
+    /// The contract refused, for a reason of its own.
+    Refused {
+        /// The ordinal of the contract's error, documented in its interface.
+        code: u16,
+        /// The error's encoded fields.
+        detail: Vec<u8>,
+        /// The provisions and rules that were not met, from the trace.
+        reasons: Vec<String>,
+    },
+    /// The contract was stopped.
+    Trapped {
+        /// Why.
+        kind: TrapKind,
+    },
+    /// The gas that was set aside for the call did not suffice.
+    OutOfGas,
+    /// The host refused before any code ran: no such contract, method, module; arguments that do not decode; a taken name.
+    Rejected {
+        /// Why.
+        rejection: Rejection,
+    },
+}
+codec_enum!(Outcome {
+    0 = Done { result },
+    1 = Refused { code, detail, reasons },
+    2 = Trapped { kind },
+    3 = OutOfGas,
+    4 = Rejected { rejection },
+});
+
+impl Outcome {
+    /// Whether the call took effect.
+    pub const fn is_done(&self) -> bool {
+        matches!(self, Outcome::Done { .. })
+    }
+
+    /// One word for tables: `done`, `refused`, `trapped`, `out of gas`, `rejected`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Outcome::Done { .. } => "done",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Trapped { .. } => "trapped",
+            Outcome::OutOfGas => "out of gas",
+            Outcome::Rejected { .. } => "rejected",
+        }
+    }
+}
+
+/// Why the host refused before any code ran.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rejection {
+    /// No contract has this name.
+    UnknownContract,
+    /// The contract has no such method, or it is not one that may be called.
+    UnknownMethod,
+    /// A contract has this name already.
+    NameTaken,
+    /// The module's bytes are not in the blob store.
+    UnknownModule,
+    /// The module is not admitted.
+    NotAdmitted,
+    /// The call's time had passed when its block was cut.
+    Expired,
+    /// The arguments are not those that the interface describes.
+    BadArguments,
+}
+codec_enum!(Rejection {
+    0 = UnknownContract,
+    1 = UnknownMethod,
+    2 = NameTaken,
+    3 = UnknownModule,
+    4 = NotAdmitted,
+    5 = Expired,
+    6 = BadArguments,
+});
+
+impl Rejection {
+    /// The reason in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Rejection::UnknownContract => "no contract has this name",
+            Rejection::UnknownMethod => "the contract has no such method that may be called",
+            Rejection::NameTaken => "a contract has this name already",
+            Rejection::UnknownModule => "the module's bytes are not in the blob store",
+            Rejection::NotAdmitted => "the module is not admitted",
+            Rejection::Expired => "the call had expired when its block was cut",
+            Rejection::BadArguments => "the arguments are not those that the interface describes",
+        }
+    }
+}
+
+/// An event that a contract emitted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// The ordinal of the event in the interface.
+    pub kind: u16,
+    /// Its encoded fields.
+    pub data: Vec<u8>,
+}
+codec_struct!(Event { kind, data });
+
+/// A movement of money between two accounts that the host keeps.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Movement {
+    /// The transfer's id.
+    pub transfer: u128,
+    /// The account that is debited.
+    pub debit: Hash,
+    /// The account that is credited.
+    pub credit: Hash,
+    /// Minor units, positive.
+    pub minor: i64,
+    /// ISO 4217 alphabetic code.
+    pub currency: [u8; 3],
+}
+codec_struct!(Movement { transfer, debit, credit, minor, currency });
+
+/// One changed key of the state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Write {
+    /// The contract whose key it is; zero for the registry.
+    pub contract: ContractId,
+    /// The key within the contract.
+    pub key: Vec<u8>,
+    /// The new value, or `None` where the key is removed.
+    pub value: Option<Vec<u8>>,
+}
+codec_struct!(Write { contract, key, value });
+
+/// The changes of one call, each key once, in order of contract and key.
+pub type WriteSet = Vec<Write>;
+
+/// What the journal keeps beside an entry: its preimages of `writes` and `trace`. Not part of the leaf.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Effects {
+    /// The changes.
+    pub writes: WriteSet,
+    /// The decision trace.
+    pub trace: Vec<crate::decision::Step>,
+}
+codec_struct!(Effects { writes, trace });
+
+impl Entry {
+    /// The seal's content, if the entry is one.
+    pub const fn seal(&self) -> Option<(Height, Hash)> {
+        match &self.record {
+            Record::Seal { height, state_root, .. } => Some((*height, *state_root)),
+            _ => None,
+        }
+    }
+}
