@@ -34,7 +34,7 @@ pub enum TrapKind {
     WriteInQuery,
     /// Bytes handed to a host function were not the encoding that it takes.
     BadEncoding,
-    /// The entry function answered neither 0 (done) nor 1 (refused), or refused without a fault.
+    /// The entry function answered none of 0 (done), 1 (refused), 2 (arguments do not decode), or refused without a fault.
     BadAnswer,
 }
 codec_enum!(TrapKind {

@@ -1,0 +1,213 @@
+//! Writes that are not committed, laid over a store.
+//!
+//! An [`Overlay`] holds those of one call: dropped when the call fails, handed on as a write set when it is done. A [`BlockStore`]
+//! holds those of a block's finished calls. Scans merge both orders into one: what is written is seen in byte order, what is
+//! removed is not seen.
+
+use crate::StateError;
+use crate::store::{Pair, Scan, StateKey, Store};
+use chancery_types::ContractId;
+use chancery_types::entry::{Write, WriteSet};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Pending values by key; `None` is a removal.
+type Pending = BTreeMap<StateKey, Option<Vec<u8>>>;
+
+/// The writes of one call over a store.
+pub struct Overlay {
+    base: Arc<dyn Store>,
+    pending: Pending,
+}
+
+impl Overlay {
+    /// Nothing written yet.
+    pub fn new(base: Arc<dyn Store>) -> Self {
+        Overlay { base, pending: Pending::new() }
+    }
+
+    /// The value of a key as this call sees it.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        if self.pending.is_empty() {
+            return self.base.get(contract, key);
+        }
+        match self.pending.get(&(*contract, key.to_vec())) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(contract, key),
+        }
+    }
+
+    /// The pairs of a range as this call sees them.
+    ///
+    /// # Errors
+    /// As [`Store::scan`].
+    pub fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+        merged(&*self.base, &self.pending, contract, range)
+    }
+
+    /// Sets a key.
+    pub fn set(&mut self, contract: &ContractId, key: Vec<u8>, value: Vec<u8>) {
+        self.pending.insert((*contract, key), Some(value));
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, contract: &ContractId, key: Vec<u8>) {
+        self.pending.insert((*contract, key), None);
+    }
+
+    /// The writes, each key once, in order.
+    pub fn into_writes(self) -> WriteSet {
+        into_writes(self.pending)
+    }
+}
+
+/// The writes of a block's finished calls over the committed state.
+pub struct BlockStore {
+    base: Arc<dyn Store>,
+    pending: RwLock<Pending>,
+}
+
+impl BlockStore {
+    /// An empty block.
+    pub fn new(base: Arc<dyn Store>) -> Self {
+        BlockStore { base, pending: RwLock::default() }
+    }
+
+    /// Adds a finished call's writes.
+    pub fn apply(&self, writes: &WriteSet) {
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        pending.extend(writes.iter().map(|write| ((write.contract, write.key.clone()), write.value.clone())));
+    }
+
+    /// Takes the block's writes out, each key once, in order; the block is empty then.
+    pub fn take(&self) -> WriteSet {
+        into_writes(std::mem::take(&mut *self.pending.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl Store for BlockStore {
+    fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
+        match pending.get(&(*contract, key.to_vec())) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(contract, key),
+        }
+    }
+
+    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+        merged(&*self.base, &self.pending.read().unwrap_or_else(PoisonError::into_inner), contract, range)
+    }
+}
+
+fn into_writes(pending: Pending) -> WriteSet {
+    pending.into_iter().map(|((contract, key), value)| Write { contract, key, value }).collect()
+}
+
+/// One step of the merge: which side comes first, or both where they name the same key.
+fn merged(base: &dyn Store, pending: &Pending, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+    let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
+    let over: Vec<(&Vec<u8>, &Option<Vec<u8>>)> = {
+        let over = pending.range(bounds).map(|((_, key), value)| (key, value));
+        if range.descending { over.rev().collect() } else { over.collect() }
+    };
+    // Every removal may hide one pair of the base, so that many more are asked for.
+    let hidden = over.iter().filter(|(_, value)| value.is_none()).count();
+    let below = base.scan(contract, &Scan { limit: range.limit.saturating_add(hidden), ..range.clone() })?;
+    if over.is_empty() {
+        return Ok(below);
+    }
+    let before = |a: &[u8], b: &[u8]| if range.descending { a > b } else { a < b };
+    let (mut over, mut below) = (over.into_iter().peekable(), below.into_iter().peekable());
+    let mut found = Vec::new();
+    while found.len() < range.limit {
+        match (over.peek(), below.peek()) {
+            (None, None) => break,
+            (Some((key, _)), Some((lower, _))) if before(lower, key) => found.extend(below.next()),
+            (None, Some(_)) => found.extend(below.next()),
+            (Some((key, _)), lower) => {
+                if lower.is_some_and(|(lower, _)| lower == *key) {
+                    below.next();
+                }
+                if let Some((key, Some(value))) = over.next() {
+                    found.push((key.clone(), value.clone()));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+    use proptest::prelude::*;
+
+    const CONTRACT: ContractId = ContractId([7; 32]);
+
+    fn writes(changes: &[(u8, Option<u8>)]) -> WriteSet {
+        let mut overlay = Overlay::new(Arc::new(MemoryStore::new()));
+        for (key, value) in changes {
+            match value {
+                Some(value) => overlay.set(&CONTRACT, vec![*key], vec![*value]),
+                None => overlay.remove(&CONTRACT, vec![*key]),
+            }
+        }
+        overlay.into_writes()
+    }
+
+    fn change() -> impl Strategy<Value = Vec<(u8, Option<u8>)>> {
+        prop::collection::vec((0u8..24, any::<Option<u8>>()), 0..24)
+    }
+
+    proptest! {
+        #[test]
+        fn layers_read_as_one_map(
+            committed in change(), block in change(), call in change(),
+            from in 0u8..24, to in prop::option::of(0u8..26), descending: bool, limit in 0usize..30,
+        ) {
+            let mut model = BTreeMap::new();
+            for (key, value) in committed.iter().chain(&block).chain(&call) {
+                match value {
+                    Some(value) => model.insert(vec![*key], vec![*value]),
+                    None => model.remove(&vec![*key]),
+                };
+            }
+            let store = MemoryStore::new();
+            store.apply(&writes(&committed));
+            let layer = BlockStore::new(Arc::new(store));
+            layer.apply(&writes(&block));
+            let mut overlay = Overlay::new(Arc::new(layer));
+            for write in writes(&call) {
+                match write.value {
+                    Some(value) => overlay.set(&CONTRACT, write.key, value),
+                    None => overlay.remove(&CONTRACT, write.key),
+                }
+            }
+            let range = Scan { from: vec![from], to: to.map(|to| vec![to]), descending, limit };
+            let within = model.iter()
+                .filter(|(key, _)| key[0] >= from && to.is_none_or(|to| key[0] < to))
+                .map(|(key, value)| (key.clone(), value.clone()));
+            let expected: Vec<Pair> =
+                if descending { within.rev().take(limit).collect() } else { within.take(limit).collect() };
+            prop_assert_eq!(overlay.scan(&CONTRACT, &range).unwrap(), expected);
+            for key in 0..24 {
+                prop_assert_eq!(overlay.get(&CONTRACT, &[key]).unwrap(), model.get(&vec![key]).cloned());
+            }
+        }
+    }
+
+    #[test]
+    fn another_contracts_keys_are_not_seen() {
+        let store = MemoryStore::new();
+        let other = ContractId([8; 32]);
+        store.apply(&vec![Write { contract: other, key: vec![1], value: Some(vec![1]) }]);
+        let overlay = Overlay::new(Arc::new(store));
+        let all = Scan { limit: 10, ..Scan::default() };
+        assert_eq!(overlay.scan(&CONTRACT, &all).unwrap(), []);
+        assert_eq!(overlay.scan(&other, &all).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,112 @@
+//! What state looks like to a reader: keys of contracts, in byte order.
+
+use crate::StateError;
+use chancery_types::ContractId;
+use chancery_types::entry::WriteSet;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock};
+
+/// A key of the state: whose it is, and which.
+pub type StateKey = (ContractId, Vec<u8>);
+/// A key within a contract, and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// A half-open range of one contract's keys, in byte order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// The first key that may appear.
+    pub from: Vec<u8>,
+    /// The first key that may not; `None` for no bound.
+    pub to: Option<Vec<u8>>,
+    /// From the greatest key downwards.
+    pub descending: bool,
+    /// Most pairs to return.
+    pub limit: usize,
+}
+
+impl Scan {
+    /// The range as bounds, or `None` where it is empty.
+    pub(crate) fn bounds(&self, contract: &ContractId) -> Option<(Bound<StateKey>, Bound<StateKey>)> {
+        if self.limit == 0 || self.to.as_ref().is_some_and(|to| *to <= self.from) {
+            return None;
+        }
+        let end = match &self.to {
+            Some(to) => Bound::Excluded((*contract, to.clone())),
+            None => match successor(contract) {
+                Some(next) => Bound::Excluded((next, Vec::new())),
+                None => Bound::Unbounded,
+            },
+        };
+        Some((Bound::Included((*contract, self.from.clone())), end))
+    }
+}
+
+/// The id that follows in byte order.
+pub(crate) fn successor(contract: &ContractId) -> Option<ContractId> {
+    let mut next = contract.0;
+    for byte in next.iter_mut().rev() {
+        match byte.checked_add(1) {
+            Some(sum) => {
+                *byte = sum;
+                return Some(ContractId(next));
+            }
+            None => *byte = 0,
+        }
+    }
+    None
+}
+
+/// State that can be read. Reading the same key twice gives the same value unless somebody applied writes between.
+pub trait Store: Send + Sync {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// A fault of the store, which is a fault of the node and never an outcome.
+    fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// The pairs of a range in its order, at most its limit.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError>;
+}
+
+/// State in memory: for tests, benches and the harness.
+#[derive(Default)]
+pub struct MemoryStore {
+    pairs: RwLock<BTreeMap<StateKey, Vec<u8>>>,
+}
+
+impl MemoryStore {
+    /// Nothing stored.
+    pub fn new() -> Self {
+        MemoryStore::default()
+    }
+
+    /// Applies a call's writes.
+    pub fn apply(&self, writes: &WriteSet) {
+        let mut pairs = self.pairs.write().unwrap_or_else(PoisonError::into_inner);
+        for write in writes {
+            let key = (write.contract, write.key.clone());
+            match &write.value {
+                Some(value) => pairs.insert(key, value.clone()),
+                None => pairs.remove(&key),
+            };
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(pairs.get(&(*contract, key.to_vec())).cloned())
+    }
+
+    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+        let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
+        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
+        let found = pairs.range(bounds).map(|((_, key), value)| (key.clone(), value.clone()));
+        Ok(if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() })
+    }
+}

@@ -1,0 +1,253 @@
+//! The committed state on sled: a view, derived from the journal.
+//!
+//! One sled tree, keys prefixed by what they are:
+//!
+//! | key | value |
+//! |---|---|
+//! | `m` | [`Position`]: height, state root, entries applied |
+//! | `r` ‖ request id, 16 bytes big-endian | index of its entry, `u64` LE |
+//! | `s` ‖ contract, 32 bytes ‖ key | value |
+//!
+//! Trust: none. sled 0.34.7 is fast and ordered, but its `flush` issues no fsync, so that after a power cut it may have lost
+//! acknowledged writes, or not open. Hence it never holds the only copy of anything; a batch carries the position that it leads to, and
+//! whoever opens the view compares that position with the journal. [`View::checkpoint`] makes it durable by our own fsync, which
+//! shortens the replay after a crash and is needed for nothing else.
+
+use crate::StateError;
+use crate::store::{Pair, Scan, StateKey, Store};
+use chancery_types::codec::{Decode, DecodeError, Encode, Reader};
+use chancery_types::entry::WriteSet;
+use chancery_types::{ContractId, Hash, Height, RequestId};
+use std::fs::File;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+/// sled's page cache.
+const CACHE_BYTES: u64 = 64 << 20;
+
+const POSITION: &[u8] = b"m";
+const REQUEST: u8 = b'r';
+const STATE: u8 = b's';
+
+/// How far the view has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Height of the last block applied.
+    pub height: Height,
+    /// The state root after it.
+    pub root: Hash,
+    /// Entries of the log up to and with its seal.
+    pub entries: u64,
+}
+
+impl Encode for Position {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.height.encode(out);
+        self.root.encode(out);
+        self.entries.encode(out);
+    }
+}
+
+impl Decode for Position {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Position {
+            height: Decode::decode(reader)?,
+            root: Decode::decode(reader)?,
+            entries: Decode::decode(reader)?,
+        })
+    }
+}
+
+/// One or several blocks, applied as one.
+pub struct ViewBatch {
+    /// The changes, each key once.
+    pub writes: WriteSet,
+    /// Request ids and the indices of their entries.
+    pub requests: Vec<(RequestId, u64)>,
+    /// Where the view stands afterwards.
+    pub position: Position,
+}
+
+/// The view of one ledger.
+pub struct View {
+    db: sled::Db,
+    path: PathBuf,
+}
+
+fn failed(error: sled::Error) -> StateError {
+    StateError::View(error.to_string())
+}
+
+fn state_key(contract: &ContractId, key: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(33 + key.len());
+    bytes.push(STATE);
+    bytes.extend_from_slice(&contract.0);
+    bytes.extend_from_slice(key);
+    bytes
+}
+
+fn request_key(request: RequestId) -> [u8; 17] {
+    let mut bytes = [REQUEST; 17];
+    bytes[1..].copy_from_slice(&request.0.to_be_bytes());
+    bytes
+}
+
+fn stored(bound: Bound<StateKey>) -> Bound<Vec<u8>> {
+    match bound {
+        Bound::Included((contract, key)) => Bound::Included(state_key(&contract, &key)),
+        Bound::Excluded((contract, key)) => Bound::Excluded(state_key(&contract, &key)),
+        Bound::Unbounded => Bound::Excluded(vec![STATE + 1]),
+    }
+}
+
+impl View {
+    /// Opens the view in a directory, or makes an empty one. A panic inside sled is an error like any other.
+    ///
+    /// # Errors
+    /// [`StateError::Open`].
+    pub fn open(path: &Path) -> Result<View, StateError> {
+        let open = || sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).open();
+        let failure = |reason: String| StateError::Open { path: path.display().to_string(), reason };
+        let db = catch_unwind(AssertUnwindSafe(open))
+            .map_err(|_| failure("the store panicked".into()))?
+            .map_err(|error| failure(error.to_string()))?;
+        Ok(View { db, path: path.into() })
+    }
+
+    /// How far it has come; `None` when nothing was applied.
+    ///
+    /// # Errors
+    /// [`StateError::View`].
+    pub fn position(&self) -> Result<Option<Position>, StateError> {
+        let bytes = self.db.get(POSITION).map_err(failed)?;
+        bytes.map(|bytes| Position::from_bytes(&bytes).map_err(|error| StateError::View(error.to_string()))).transpose()
+    }
+
+    /// Applies a batch, whole or not at all.
+    ///
+    /// # Errors
+    /// [`StateError::View`].
+    pub fn apply(&self, batch: &ViewBatch) -> Result<(), StateError> {
+        let mut out = sled::Batch::default();
+        for write in &batch.writes {
+            let key = state_key(&write.contract, &write.key);
+            match &write.value {
+                Some(value) => out.insert(key, value.as_slice()),
+                None => out.remove(key),
+            }
+        }
+        for (request, index) in &batch.requests {
+            out.insert(&request_key(*request), &index.to_le_bytes());
+        }
+        out.insert(POSITION, batch.position.to_bytes());
+        self.db.apply_batch(out).map_err(failed)
+    }
+
+    /// The index of the entry that a request led to.
+    ///
+    /// # Errors
+    /// [`StateError::View`].
+    pub fn request(&self, request: RequestId) -> Result<Option<u64>, StateError> {
+        let bytes = self.db.get(request_key(request)).map_err(failed)?;
+        let index = |bytes: sled::IVec| <[u8; 8]>::try_from(&*bytes).map(u64::from_le_bytes);
+        bytes.map(|bytes| index(bytes).map_err(|_| StateError::View("a request's index is damaged".into()))).transpose()
+    }
+
+    /// Every pair of the state, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = Result<(StateKey, Vec<u8>), StateError>> {
+        self.db.scan_prefix([STATE]).map(|pair| {
+            let (key, value) = pair.map_err(failed)?;
+            let (contract, rest) =
+                key[1..].split_first_chunk().ok_or_else(|| StateError::View("a key is damaged".into()))?;
+            Ok(((ContractId(*contract), rest.to_vec()), value.to_vec()))
+        })
+    }
+
+    /// Makes what was applied durable: sled writes its buffers, then every file and directory below is fsynced.
+    ///
+    /// # Errors
+    /// [`StateError::View`] or [`StateError::Io`].
+    pub fn checkpoint(&self) -> Result<(), StateError> {
+        self.db.flush().map_err(failed)?;
+        sync_below(&self.path)?;
+        Ok(())
+    }
+}
+
+fn sync_below(directory: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_below(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(directory)?.sync_all()
+}
+
+impl Store for View {
+    fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.db.get(state_key(contract, key)).map_err(failed)?.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+        let Some((from, to)) = range.bounds(contract) else { return Ok(Vec::new()) };
+        let pairs = self.db.range((stored(from), stored(to)));
+        let pair = |pair: sled::Result<(sled::IVec, sled::IVec)>| {
+            let (key, value) = pair.map_err(failed)?;
+            Ok((key[33..].to_vec(), value.to_vec()))
+        };
+        if range.descending {
+            pairs.rev().take(range.limit).map(pair).collect()
+        } else {
+            pairs.take(range.limit).map(pair).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_types::entry::Write;
+
+    fn position(height: u64) -> Position {
+        Position { height: Height(height), root: Hash([1; 32]), entries: height * 2 }
+    }
+
+    #[test]
+    fn a_view_reopened_holds_what_was_applied() {
+        let dir = tempfile::tempdir().unwrap();
+        let contract = ContractId([0xff; 32]);
+        let write = |key: &[u8], value: &[u8]| Write { contract, key: key.into(), value: Some(value.into()) };
+        let view = View::open(dir.path()).unwrap();
+        assert_eq!(view.position().unwrap(), None);
+        let writes = vec![write(b"a", b"1"), write(b"b", b"2")];
+        view.apply(&ViewBatch { writes, requests: vec![(RequestId(9), 3)], position: position(1) }).unwrap();
+        let removal = vec![Write { contract, key: b"a".to_vec(), value: None }];
+        view.apply(&ViewBatch { writes: removal, requests: vec![], position: position(2) }).unwrap();
+        view.checkpoint().unwrap();
+        drop(view);
+
+        let view = View::open(dir.path()).unwrap();
+        assert_eq!(view.position().unwrap(), Some(position(2)));
+        assert_eq!(view.get(&contract, b"a").unwrap(), None);
+        assert_eq!(view.request(RequestId(9)).unwrap(), Some(3));
+        assert_eq!(view.request(RequestId(8)).unwrap(), None);
+        let all = Scan { limit: 9, descending: true, ..Scan::default() };
+        assert_eq!(view.scan(&contract, &all).unwrap(), [(b"b".to_vec(), b"2".to_vec())]);
+        assert_eq!(view.pairs().map(Result::unwrap).collect::<Vec<_>>(), [((contract, b"b".to_vec()), b"2".to_vec())]);
+    }
+
+    #[test]
+    fn a_damaged_view_is_an_error_and_not_a_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let view = View::open(dir.path()).unwrap();
+        view.apply(&ViewBatch { writes: vec![], requests: vec![], position: position(1) }).unwrap();
+        view.checkpoint().unwrap();
+        drop(view);
+        std::fs::write(dir.path().join("conf"), b"no configuration").unwrap();
+        assert!(matches!(View::open(dir.path()), Err(StateError::Open { .. })));
+    }
+}

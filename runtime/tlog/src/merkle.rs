@@ -1,0 +1,274 @@
+//! The Merkle tree of the log: RFC 6962 §2.1 with SHA-256, checked as RFC 9162 §2.1.3.2 and §2.1.4.2 say.
+//!
+//! ```text
+//! MTH({})     = SHA-256()
+//! leaf hash   = SHA-256(0x00 ‖ entry)
+//! node hash   = SHA-256(0x01 ‖ left ‖ right)
+//! MTH(D[n])   = node hash(MTH(D[0:k]), MTH(D[k:n])), k the largest power of two smaller than n
+//! ```
+//!
+//! Worked example, three entries: the root is `node(node(leaf 0, leaf 1), leaf 2)`; the inclusion proof of entry 1 is
+//! `[leaf 0, leaf 2]`; the consistency proof from size 2 to size 3 is `[leaf 2]`.
+
+use alloc::vec::Vec;
+use chancery_types::Hash;
+use sha2::{Digest, Sha256};
+
+/// Hash of an entry's bytes.
+pub fn leaf_hash(entry: &[u8]) -> Hash {
+    Hash(Sha256::new().chain_update([0]).chain_update(entry).finalize().into())
+}
+
+/// Hash of an inner node.
+pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
+    Hash(Sha256::new().chain_update([1]).chain_update(left.0).chain_update(right.0).finalize().into())
+}
+
+/// Root of the tree without leaves.
+pub fn empty_root() -> Hash {
+    Hash(Sha256::digest([]).into())
+}
+
+/// The hashes of all complete subtrees, by level: `levels[l][i]` covers the leaves `i·2^l` to `(i+1)·2^l`.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    levels: Vec<Vec<Hash>>,
+}
+
+impl Tree {
+    /// Without leaves.
+    pub fn new() -> Self {
+        Tree::default()
+    }
+
+    /// How many leaves.
+    pub fn size(&self) -> u64 {
+        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+    }
+
+    /// Appends a leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut hash = leaf;
+        for level in 0.. {
+            if level == self.levels.len() {
+                self.levels.push(Vec::new());
+            }
+            let row = &mut self.levels[level];
+            row.push(hash);
+            match row.as_slice() {
+                [.., left, right] if row.len() % 2 == 0 => hash = node_hash(left, right),
+                _ => return,
+            }
+        }
+    }
+
+    /// The root.
+    pub fn root(&self) -> Hash {
+        self.root_at(self.size()).unwrap_or_else(empty_root)
+    }
+
+    /// The root when the tree had `size` leaves; `None` for 0 or more than it has.
+    pub fn root_at(&self, size: u64) -> Option<Hash> {
+        (size > 0 && size <= self.size()).then(|| self.range(0, size))
+    }
+
+    /// MTH(D[start:end]) for a non-empty range that starts at a multiple of a power of two not smaller than its length.
+    fn range(&self, start: u64, end: u64) -> Hash {
+        let len = end - start;
+        if len.is_power_of_two() {
+            let level = len.trailing_zeros();
+            return self.levels[level as usize][(start >> level) as usize];
+        }
+        let middle = start + split(len);
+        node_hash(&self.range(start, middle), &self.range(middle, end))
+    }
+
+    /// The audit path of leaf `index` in the tree of `size` leaves, leaf to root (RFC 6962 §2.1.1). `None` when
+    /// there is no such leaf or size.
+    pub fn prove_inclusion(&self, index: u64, size: u64) -> Option<Vec<Hash>> {
+        (index < size && size <= self.size()).then_some(())?;
+        let (mut start, mut end, mut path) = (0, size, Vec::new());
+        while end - start > 1 {
+            let middle = start + split(end - start);
+            if index < middle {
+                path.push(self.range(middle, end));
+                end = middle;
+            } else {
+                path.push(self.range(start, middle));
+                start = middle;
+            }
+        }
+        path.reverse();
+        Some(path)
+    }
+
+    /// The consistency proof from size `old` to size `new` (RFC 6962 §2.1.2). `None` when there are no such sizes.
+    pub fn prove_consistency(&self, old: u64, new: u64) -> Option<Vec<Hash>> {
+        (old > 0 && old <= new && new <= self.size()).then_some(())?;
+        let (mut start, mut end, mut path) = (0, new, Vec::new());
+        while end != old {
+            let middle = start + split(end - start);
+            if old <= middle {
+                path.push(self.range(middle, end));
+                end = middle;
+            } else {
+                path.push(self.range(start, middle));
+                start = middle;
+            }
+        }
+        if start != 0 {
+            path.push(self.range(start, end));
+        }
+        path.reverse();
+        Some(path)
+    }
+}
+
+/// The largest power of two smaller than `len`, which is at least 2.
+fn split(len: u64) -> u64 {
+    1 << (63 - (len - 1).leading_zeros())
+}
+
+/// Whether `path` shows that `leaf` is leaf `index` of the tree of `size` leaves with this root (RFC 9162 §2.1.3.2).
+pub fn check_inclusion(leaf: &Hash, index: u64, size: u64, path: &[Hash], root: &Hash) -> bool {
+    if index >= size {
+        return false;
+    }
+    let (mut node, mut last, mut hash) = (index, size - 1, *leaf);
+    for sibling in path {
+        if last == 0 {
+            return false;
+        }
+        if node & 1 == 1 || node == last {
+            hash = node_hash(sibling, &hash);
+            while node & 1 == 0 && node != 0 {
+                (node, last) = (node >> 1, last >> 1);
+            }
+        } else {
+            hash = node_hash(&hash, sibling);
+        }
+        (node, last) = (node >> 1, last >> 1);
+    }
+    last == 0 && hash == *root
+}
+
+/// Whether `path` shows that the tree of `new` leaves begins with the tree of `old` leaves (RFC 9162 §2.1.4.2).
+pub fn check_consistency(old: u64, new: u64, path: &[Hash], old_root: &Hash, new_root: &Hash) -> bool {
+    if old == 0 || old > new {
+        return false;
+    }
+    if old == new {
+        return path.is_empty() && old_root == new_root;
+    }
+    // A complete old tree is itself the first node of the path.
+    let (first, rest) = if old.is_power_of_two() {
+        (*old_root, path)
+    } else {
+        match path.split_first() {
+            Some((first, rest)) => (*first, rest),
+            None => return false,
+        }
+    };
+    let (mut node, mut last) = (old - 1, new - 1);
+    while node & 1 == 1 {
+        (node, last) = (node >> 1, last >> 1);
+    }
+    let (mut old_hash, mut new_hash) = (first, first);
+    for sibling in rest {
+        if last == 0 {
+            return false;
+        }
+        if node & 1 == 1 || node == last {
+            old_hash = node_hash(sibling, &old_hash);
+            new_hash = node_hash(sibling, &new_hash);
+            while node & 1 == 0 && node != 0 {
+                (node, last) = (node >> 1, last >> 1);
+            }
+        } else {
+            new_hash = node_hash(&new_hash, sibling);
+        }
+        (node, last) = (node >> 1, last >> 1);
+    }
+    last == 0 && old_hash == *old_root && new_hash == *new_root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE_MAX: u64 = 100;
+
+    fn tree() -> Tree {
+        let mut tree = Tree::new();
+        (0..SIZE_MAX).for_each(|n| tree.push(leaf_hash(&n.to_be_bytes())));
+        tree
+    }
+
+    /// The changes that no checker may accept: shorter, longer, one bit of each hash.
+    fn bent(path: &[Hash]) -> Vec<Vec<Hash>> {
+        let mut all = Vec::new();
+        if !path.is_empty() {
+            all.push(path[1..].to_vec());
+            all.push(path[..path.len() - 1].to_vec());
+        }
+        all.push([path, &[Hash([9; 32])]].concat());
+        all.push([&[Hash([9; 32])], path].concat());
+        for i in 0..path.len() {
+            let mut other = path.to_vec();
+            other[i].0[31] ^= 0x80;
+            all.push(other);
+        }
+        all
+    }
+
+    #[test]
+    fn the_worked_example_of_the_header_holds() {
+        let tree = tree();
+        let leaf = |n: u64| leaf_hash(&n.to_be_bytes());
+        let root = node_hash(&node_hash(&leaf(0), &leaf(1)), &leaf(2));
+        assert_eq!(tree.root_at(3), Some(root));
+        assert_eq!(tree.prove_inclusion(1, 3), Some([leaf(0), leaf(2)].to_vec()));
+        assert_eq!(tree.prove_consistency(2, 3), Some([leaf(2)].to_vec()));
+        assert_eq!(alloc::format!("{}", empty_root()).get(..16), Some("e3b0c44298fc1c14"));
+    }
+
+    #[test]
+    fn every_inclusion_proof_verifies_and_no_bent_one_does() {
+        let tree = tree();
+        for size in 1..=SIZE_MAX {
+            let root = tree.root_at(size).unwrap();
+            for index in 0..size {
+                let leaf = leaf_hash(&index.to_be_bytes());
+                let path = tree.prove_inclusion(index, size).unwrap();
+                assert!(check_inclusion(&leaf, index, size, &path, &root));
+                assert!(!check_inclusion(&leaf, index + 1, size, &path, &root));
+                assert!(!check_inclusion(&leaf, index, size, &path, &leaf_hash(b"")));
+                assert!(bent(&path).iter().all(|path| !check_inclusion(&leaf, index, size, path, &root)));
+            }
+        }
+    }
+
+    #[test]
+    fn every_consistency_proof_verifies_and_no_bent_one_does() {
+        let tree = tree();
+        for new in 1..=SIZE_MAX {
+            for old in 1..=new {
+                let (old_root, new_root) = (tree.root_at(old).unwrap(), tree.root_at(new).unwrap());
+                let path = tree.prove_consistency(old, new).unwrap();
+                assert!(check_consistency(old, new, &path, &old_root, &new_root), "{old} {new}");
+                assert!(!check_consistency(old, new, &path, &leaf_hash(b""), &new_root));
+                assert!(!check_consistency(old, new, &path, &old_root, &leaf_hash(b"")));
+                assert!(bent(&path).iter().all(|path| !check_consistency(old, new, path, &old_root, &new_root)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_exist_is_not_proved() {
+        let tree = tree();
+        assert_eq!(tree.prove_inclusion(5, 5), None);
+        assert_eq!(tree.prove_inclusion(0, SIZE_MAX + 1), None);
+        assert_eq!(tree.prove_consistency(0, 5), None);
+        assert_eq!(tree.prove_consistency(6, 5), None);
+    }
+}
