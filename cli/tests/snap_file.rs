@@ -58,15 +58,14 @@ fn every_stage_of_every_case_of_the_snap_file_is_exact() {
             ("expected_benefit", "benefit"),
         ]
         .iter()
-        .all(|(expected, found)| {
-            answer["outcome"] == "done" && cents(&case[*expected]) == cents(&answer[*found])
-        });
+        .all(|(expected, found)| answer["outcome"] == "done" && cents(&case[*expected]) == cents(&answer[*found]));
         assert!(equal, "case {}: expected {case:?}, found {answer:?}", case["case_id"]);
         exact += 1;
     }
     println!("{exact} of {} cases exact at every stage", asked.len());
     assert!(exact > 0, "the file has no cases");
-    let status = chancery(&["query", "food-assistance", "status", "--case-id", &asked[0]["case_id"], "--output", "json"]);
+    let status =
+        chancery(&["query", "food-assistance", "status", "--case-id", &asked[0]["case_id"], "--output", "json"]);
     assert!(status.contains(&asked[0]["case_id"]), "{status}");
     chancery(&["log", "verify"]);
 }

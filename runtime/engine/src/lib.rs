@@ -1,1 +1,32 @@
-//! 
+//! One execution: what a module must be, what it may do, what it costs.
+//!
+//! In the order in which a module passes through: [`admission`] (limits, before anything is compiled) → [`instrument`](mod@instrument) (gas
+//! and stack counters of our own) → `compile` (Cranelift, in a child process where wanted) → `cache` (authenticated files) →
+//! `execution` (a fresh instance per call) with [`host`] (what the host functions do), glued to wasmtime by `linker`.
+//! [`limits`] and [`prices`] hold every number.
+//!
+//! Two families of failure never mix: what a contract does wrong is an [`Outcome`](chancery_types::Outcome); what the node does wrong is
+//! a [`NodeFault`] and never becomes one.
+
+pub mod admission;
+mod cache;
+mod call;
+mod compile;
+mod error;
+mod execution;
+#[cfg(test)]
+mod fixtures;
+pub mod host;
+pub mod instrument;
+pub mod limits;
+mod linker;
+mod operators;
+pub mod prices;
+
+pub use admission::{AdmissionError, Admitted, Check, admit, check, strip};
+pub use cache::Cache;
+pub use call::{CONTEXT_BYTES, Context, Execution, HostCost, Invocation, Kind};
+pub use compile::{Compiler, compile_child};
+pub use error::{LoadError, NodeFault};
+pub use execution::{Config, Engine, Module};
+pub use host::{HOST_FUNCTIONS, Host, Stop};

@@ -11,8 +11,8 @@ use chancery_types::entry::{Write, WriteSet};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Pending values by key; `None` is a removal.
-type Pending = BTreeMap<StateKey, Option<Vec<u8>>>;
+/// Values by key that are not in the store below; `None` is a removal.
+pub type Pending = BTreeMap<StateKey, Option<Vec<u8>>>;
 
 /// The writes of one call over a store.
 pub struct Overlay {
@@ -106,8 +106,16 @@ fn into_writes(pending: Pending) -> WriteSet {
     pending.into_iter().map(|((contract, key), value)| Write { contract, key, value }).collect()
 }
 
-/// One step of the merge: which side comes first, or both where they name the same key.
-fn merged(base: &dyn Store, pending: &Pending, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+/// The pairs of a range where `pending` lies over `base`: one order, what is removed is not seen.
+///
+/// # Errors
+/// As [`Store::scan`].
+pub fn merged(
+    base: &dyn Store,
+    pending: &Pending,
+    contract: &ContractId,
+    range: &Scan,
+) -> Result<Vec<Pair>, StateError> {
     let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
     let over: Vec<(&Vec<u8>, &Option<Vec<u8>>)> = {
         let over = pending.range(bounds).map(|((_, key), value)| (key, value));

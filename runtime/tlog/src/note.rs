@@ -55,6 +55,16 @@ impl VerifierKey {
         [hash[0], hash[1], hash[2], hash[3]]
     }
 
+    /// Reads a `vkey`; `None` where it is malformed, of another signature type, or its id is not that of its name and key.
+    pub fn from_vkey(vkey: &str) -> Option<Self> {
+        let mut parts = vkey.splitn(3, '+');
+        let (name, id, key) = (parts.next()?, parts.next()?, parts.next()?);
+        let key = STANDARD.decode(key).ok()?;
+        let key = <[u8; 32]>::try_from(key.strip_prefix(&[ED25519])?).ok()?;
+        let found = VerifierKey { name: name.to_string(), key: PublicKey(key) };
+        (is_key_name(name) && id == format!("{:08x}", u32::from_be_bytes(found.id()))).then_some(found)
+    }
+
     /// The key as a `vkey`.
     pub fn to_vkey(&self) -> String {
         let id = u32::from_be_bytes(self.id());
@@ -171,5 +181,17 @@ mod tests {
         assert_eq!(parts[0], "ledger.example/town");
         assert_eq!(parts[1].len(), 8);
         assert!(parts[2].starts_with("AQ") || parts[2].starts_with("Ae"), "{vkey}");
+    }
+
+    #[test]
+    fn a_vkey_is_read_back_and_a_wrong_id_is_refused() {
+        let (_, verifier) = key();
+        let vkey = verifier.to_vkey();
+        assert_eq!(VerifierKey::from_vkey(&vkey), Some(verifier.clone()));
+        let wrong_id = vkey.replacen(&vkey[20..28], "00000000", 1);
+        assert_ne!(wrong_id, vkey);
+        for bad in [wrong_id.as_str(), "", "name", "name+12345678", &vkey.to_uppercase(), &format!("{vkey}A")] {
+            assert_eq!(VerifierKey::from_vkey(bad), None, "{bad}");
+        }
     }
 }

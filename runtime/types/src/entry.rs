@@ -233,12 +233,35 @@ pub struct Effects {
 }
 codec_struct!(Effects { writes, trace });
 
+/// Where an encoded entry has the tag of its record: behind version, index, previous hash and time.
+const RECORD_TAG_AT: usize = 2 + 8 + 32 + 8;
+
 impl Entry {
+    /// Whether an encoded entry is a seal, told without decoding it.
+    pub fn is_seal(encoded: &[u8]) -> bool {
+        encoded.get(RECORD_TAG_AT) == Some(&2)
+    }
+
     /// The seal's content, if the entry is one.
     pub const fn seal(&self) -> Option<(Height, Hash)> {
         match &self.record {
             Record::Seal { height, state_root, .. } => Some((*height, *state_root)),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Encode;
+
+    #[test]
+    fn a_seal_is_told_from_its_encoding() {
+        let seal = Record::Seal { height: Height(1), state_root: Hash([2; 32]), entries: 3, keys: 4 };
+        let genesis = Record::Genesis { origin: "ledger.example".into(), nonce: [2; 32] };
+        let entry = |record| Entry { version: 2, index: 2, previous: Hash([2; 32]), time: Timestamp(2), record };
+        assert!(Entry::is_seal(&entry(seal).to_bytes()));
+        assert!(!Entry::is_seal(&entry(genesis).to_bytes()));
     }
 }

@@ -16,7 +16,7 @@ pub const INTERFACE_VERSION: u16 = 1;
 pub const TYPE_DEPTH_MAX: u32 = 16;
 
 /// A module's description.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Interface {
     /// [`INTERFACE_VERSION`].
     pub version: u16,

@@ -1,0 +1,13 @@
+//! Modules for tests, from text.
+
+use chancery_types::Interface;
+use chancery_types::codec::Encode;
+
+/// A module that is admitted, with more text in it.
+pub(crate) fn module(more: &str) -> Vec<u8> {
+    let interface = Interface { version: 1, name: "fixture".into(), ..Interface::default() };
+    let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let entry = r#"(memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0))"#;
+    wat::parse_str(format!("(module {more} {entry} (@custom \"chancery:interface\" \"{escaped}\"))"))
+        .expect("the text is a module")
+}

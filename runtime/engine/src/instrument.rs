@@ -1,0 +1,223 @@
+//! Gas and stack counters of our own, put into the module before it is compiled.
+//!
+//! Two mutable globals are appended and exported: `__gas` (`i64`, what is left) and `__stack` (`i32`, slots left). They survive a trap, so
+//! that a trap costs what was done before it, on every configuration of every engine alike.
+//!
+//! **Gas.** A body is cut into segments: what runs from its first operator to its last once it is entered. A segment's whole price is taken
+//! off where it begins, before any of it runs; a segment that costs nothing has no code. Calls do not end segments. The balance is
+//! checked (`unreachable` when below zero) at function entry, at loop heads, and wherever more than [`CREDIT_MAX`] could have been run up
+//! since the last check on some path; each host function looks at the exact balance, and the engine at the end of the call. So a
+//! contract can work on credit, a little, but nothing that it did then has an effect.
+//!
+//! **Bulk operations.** `memory.grow`, `memory.copy` and `memory.fill` are replaced by calls of appended functions that charge by the
+//! operand, check, and then do the operation. A growth beyond the maximum answers -1 there and never reaches the engine.
+//!
+//! **Stack.** Around each call of a function of the module's own the caller's frame, `parameters + locals + most operands +`
+//! [`FRAME_SLOTS`](crate::limits::FRAME_SLOTS), is taken off `__stack`, checked, and given back. A call of a leaf, a function that calls none but the host's,
+//! takes nothing: its frame is the last, and bounded.
+//!
+//! A stop by a counter is an `unreachable` with that counter below zero. Gas takes precedence over the stack, and both over the kind of
+//! any other trap, so that the outcome of a call does not depend on where exactly the credit ended.
+//!
+//! No index of the module changes: types, functions and globals are appended, and code is copied as it is.
+
+mod body;
+
+use crate::admission::{AdmissionError, Admitted, FEATURES};
+use crate::limits::MEMORY_PAGES_MAX;
+use crate::prices;
+pub use body::CREDIT_MAX;
+use body::{check_gas, metered};
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::{
+    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, ExportKind, ExportSection, Function,
+    FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection, MemoryType, Module,
+    TableSection, TypeSection, ValType,
+};
+use wasmparser::{Parser, Payload, Validator};
+
+/// Export of the gas counter.
+pub const GAS_EXPORT: &str = "__gas";
+/// Export of the stack counter.
+pub const STACK_EXPORT: &str = "__stack";
+
+/// The sections of a module as they are written anew.
+#[derive(Default)]
+struct Sections {
+    types: TypeSection,
+    imports: ImportSection,
+    functions: FunctionSection,
+    tables: TableSection,
+    memories: MemorySection,
+    globals: GlobalSection,
+    exports: ExportSection,
+    elements: ElementSection,
+    code: CodeSection,
+    data: DataSection,
+}
+
+/// Indices of what was appended, and of what calls refer to.
+#[derive(Clone, Copy, Default)]
+struct Indices {
+    imported: u32,
+    gas: u32,
+    stack: u32,
+    grow: u32,
+    copy: u32,
+    fill: u32,
+    memory_pages_max: u64,
+}
+
+fn failed(error: impl std::fmt::Display) -> AdmissionError {
+    AdmissionError::Invalid(format!("instrumenting it failed: {error}"))
+}
+
+/// The module with its counters.
+///
+/// # Errors
+/// [`AdmissionError::Invalid`] where `wasm` is not the module that was admitted.
+pub fn instrument(wasm: &[u8], admitted: &Admitted) -> Result<Vec<u8>, AdmissionError> {
+    let mut sections = Sections::default();
+    let mut indices = Indices::default();
+    let mut frames = admitted.frames.iter();
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.map_err(failed)? {
+            Payload::CodeSectionStart { .. } => indices = sections.append(indices),
+            Payload::CodeSectionEntry(body) => {
+                let frame = frames.next().ok_or_else(|| failed("more functions than were admitted"))?;
+                let body = metered(wasm, &body, *frame, &admitted.frames, &indices).map_err(failed)?;
+                sections.code.raw(&body);
+            }
+            payload => sections.copy(payload, &mut indices)?,
+        }
+    }
+    sections.append_bodies(&indices);
+    let out = sections.assemble();
+    // What is compiled is valid by the parser that the compiler uses, whatever happened above.
+    Validator::new_with_features(FEATURES).validate_all(&out).map_err(failed)?;
+    Ok(out)
+}
+
+impl Sections {
+    /// Copies a section. The memory gets the maximum that `memory.grow` is held to; a start function is not admitted.
+    fn copy(&mut self, payload: Payload<'_>, indices: &mut Indices) -> Result<(), AdmissionError> {
+        let mut copy = RoundtripReencoder;
+        match payload {
+            Payload::TypeSection(section) => copy.parse_type_section(&mut self.types, section),
+            Payload::ImportSection(section) => copy.parse_import_section(&mut self.imports, section),
+            Payload::FunctionSection(section) => copy.parse_function_section(&mut self.functions, section),
+            Payload::TableSection(section) => copy.parse_table_section(&mut self.tables, section),
+            Payload::GlobalSection(section) => copy.parse_global_section(&mut self.globals, section),
+            Payload::ExportSection(section) => copy.parse_export_section(&mut self.exports, section),
+            Payload::ElementSection(section) => copy.parse_element_section(&mut self.elements, section),
+            Payload::DataSection(section) => copy.parse_data_section(&mut self.data, section),
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = memory.map_err(failed)?;
+                    indices.memory_pages_max = memory.maximum.unwrap_or(MEMORY_PAGES_MAX);
+                    self.memories.memory(MemoryType {
+                        minimum: memory.initial,
+                        maximum: Some(indices.memory_pages_max),
+                        memory64: false,
+                        shared: false,
+                        page_size_log2: None,
+                    });
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+        .map_err(failed)
+    }
+
+    /// Appends the counters, and types and declarations of the three functions whose bodies come last.
+    fn append(&mut self, indices: Indices) -> Indices {
+        let imported = self.imports.len();
+        let ty = self.types.len();
+        self.types.ty().function([ValType::I32], [ValType::I32]);
+        self.types.ty().function([ValType::I32; 3], []);
+        let grow = imported + self.functions.len();
+        self.functions.function(ty).function(ty + 1).function(ty + 1);
+        let gas = self.globals.len();
+        let counter = |val_type| GlobalType { val_type, mutable: true, shared: false };
+        self.globals.global(counter(ValType::I64), &ConstExpr::i64_const(0));
+        self.globals.global(counter(ValType::I32), &ConstExpr::i32_const(0));
+        self.exports.export(GAS_EXPORT, ExportKind::Global, gas);
+        self.exports.export(STACK_EXPORT, ExportKind::Global, gas + 1);
+        Indices { imported, gas, stack: gas + 1, grow, copy: grow + 1, fill: grow + 2, ..indices }
+    }
+
+    fn append_bodies(&mut self, indices: &Indices) {
+        self.code.function(&grow(indices));
+        self.code.function(&bulk(indices, &Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 }));
+        self.code.function(&bulk(indices, &Instruction::MemoryFill(0)));
+    }
+
+    fn assemble(&self) -> Vec<u8> {
+        let mut module = Module::new();
+        module.section(&self.types);
+        if !self.imports.is_empty() {
+            module.section(&self.imports);
+        }
+        module.section(&self.functions);
+        if !self.tables.is_empty() {
+            module.section(&self.tables);
+        }
+        module.section(&self.memories).section(&self.globals).section(&self.exports);
+        if !self.elements.is_empty() {
+            module.section(&self.elements);
+        }
+        module.section(&self.code);
+        if !self.data.is_empty() {
+            module.section(&self.data);
+        }
+        module.finish()
+    }
+}
+
+/// Prices are far below `i64::MAX`.
+fn gas_const(gas: u64) -> Instruction<'static> {
+    Instruction::I64Const(i64::try_from(gas).unwrap_or(i64::MAX))
+}
+
+fn function(instructions: &[Instruction<'_>]) -> Function {
+    let mut function = Function::new([]);
+    for instruction in instructions {
+        function.instruction(instruction);
+    }
+    function.instruction(&Instruction::End);
+    function
+}
+
+/// Takes off the gas that `amount` puts on the stack, and checks.
+fn charge(indices: &Indices, amount: &[Instruction<'static>]) -> Vec<Instruction<'static>> {
+    let mut code = vec![Instruction::GlobalGet(indices.gas)];
+    code.extend_from_slice(amount);
+    code.extend([Instruction::I64Sub, Instruction::GlobalSet(indices.gas)]);
+    code.extend(check_gas(indices));
+    code
+}
+
+/// `(pages) -> i32`: the base is charged first; a growth that cannot succeed answers -1; pages are charged before they are added.
+fn grow(indices: &Indices) -> Function {
+    use Instruction::{
+        End, I32Const, I32GtU, I32Sub, I64ExtendI32U, I64Mul, If, LocalGet, MemoryGrow, MemorySize, Return,
+    };
+    let most = I32Const(i32::try_from(indices.memory_pages_max).unwrap_or(i32::MAX));
+    let mut code = charge(indices, &[gas_const(prices::GROW)]);
+    // pages > most - size; the size never exceeds the most, so the difference does not wrap.
+    code.extend([LocalGet(0), most, MemorySize(0), I32Sub, I32GtU, If(BlockType::Empty), I32Const(-1), Return, End]);
+    code.extend(charge(indices, &[LocalGet(0), I64ExtendI32U, gas_const(prices::PAGE), I64Mul]));
+    code.extend([LocalGet(0), MemoryGrow(0)]);
+    function(&code)
+}
+
+/// `(destination, source or value, length)`: charges by the length, checks, and does the operation.
+fn bulk(indices: &Indices, operation: &Instruction<'static>) -> Function {
+    use Instruction::{I64Add, I64DivU, I64ExtendI32U, LocalGet};
+    let per_gas = gas_const(prices::BULK_BYTES_PER_GAS);
+    let amount = [LocalGet(2), I64ExtendI32U, per_gas, I64DivU, gas_const(prices::BULK), I64Add];
+    let mut code = charge(indices, &amount);
+    code.extend([LocalGet(0), LocalGet(1), LocalGet(2), operation.clone()]);
+    function(&code)
+}

@@ -1,0 +1,157 @@
+//! The host functions as wasmtime sees them: bytes moved between the guest's memory and [`Host`], and the guest's gas counter kept in step.
+//!
+//! A pointer or length that leaves the memory traps as `BadPointer`. No function calls the guest.
+
+use crate::host::{Function, Host, IMPORT_MODULE, Stop};
+use crate::limits::{MEMORY_PAGES_MAX, PAGE_BYTES, TABLE_ELEMENTS_MAX};
+use wasmtime::{Caller, Global, Linker, Memory, ResourceLimiter, Trap, Val};
+
+/// What a wasmtime store holds during one call.
+pub(crate) struct Call {
+    pub(crate) host: Host,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) gas: Option<Global>,
+    pub(crate) stop: Option<Stop>,
+}
+
+/// Growth ends at the limits of admission, the same on every machine. What the operating system refuses is a fault of the node.
+impl ResourceLimiter for Call {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired as u64 <= MEMORY_PAGES_MAX * PAGE_BYTES)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired as u64 <= TABLE_ELEMENTS_MAX)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error)
+    }
+}
+
+/// The guest's memory.
+struct Bytes<'a>(&'a mut [u8]);
+
+/// A pointer or length that leaves the memory.
+struct Outside;
+
+impl Bytes<'_> {
+    fn at(&self, start: i32, len: i32) -> Result<&[u8], Outside> {
+        let (start, len) = (start.cast_unsigned() as usize, len.cast_unsigned() as usize);
+        start.checked_add(len).and_then(|end| self.0.get(start..end)).ok_or(Outside)
+    }
+
+    fn array<const N: usize>(&self, start: i32) -> Result<&[u8; N], Outside> {
+        self.0.get(start.cast_unsigned() as usize..).and_then(<[u8]>::first_chunk).ok_or(Outside)
+    }
+
+    fn write(&mut self, start: i32, bytes: &[u8]) -> Result<(), Outside> {
+        let room = self.0.get_mut(start.cast_unsigned() as usize..).and_then(|rest| rest.get_mut(..bytes.len()));
+        room.ok_or(Outside)?.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// How a host function ends early.
+enum End {
+    Outside,
+    Stop(Stop),
+}
+
+impl From<Outside> for End {
+    fn from(_: Outside) -> Self {
+        End::Outside
+    }
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        End::Stop(stop)
+    }
+}
+
+/// Runs a host function with the exact balance, and writes the balance back.
+fn run<R>(
+    caller: &mut Caller<'_, Call>,
+    function: Function,
+    work: impl FnOnce(&mut Host, &mut Bytes<'_>) -> Result<R, End>,
+) -> wasmtime::Result<R> {
+    let (Some(memory), Some(gas)) = (caller.data().memory, caller.data().gas) else {
+        return Err(wasmtime::Error::msg("a host function was called before the instance was ready"));
+    };
+    let Val::I64(balance) = gas.get(&mut *caller) else {
+        return Err(wasmtime::Error::msg("the gas counter is not an i64"));
+    };
+    let (bytes, call) = memory.data_and_store_mut(&mut *caller);
+    let answer = match call.host.set_gas(balance) {
+        Ok(()) => work(&mut call.host, &mut Bytes(bytes)),
+        Err(stop) => Err(End::Stop(stop)),
+    };
+    match answer {
+        Ok(answer) => {
+            let rest = i64::try_from(call.host.gas()).unwrap_or(i64::MAX);
+            gas.set(&mut *caller, Val::I64(rest))?;
+            Ok(answer)
+        }
+        Err(end) => {
+            call.stop = Some(match end {
+                End::Stop(stop) => stop,
+                End::Outside => call.host.bad_pointer(function),
+            });
+            Err(Trap::Interrupt.into())
+        }
+    }
+}
+
+/// Links every host function of the list.
+#[rustfmt::skip]
+pub(crate) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+    use Function as F;
+    type C<'a> = Caller<'a, Call>;
+    let m = IMPORT_MODULE;
+    linker.func_wrap(m, "arguments", |mut c: C<'_>, out: i32| run(&mut c, F::Arguments, |h, b| Ok(b.write(out, h.arguments()?)?)))?;
+    linker.func_wrap(m, "context", |mut c: C<'_>, out: i32| run(&mut c, F::Context, |h, b| Ok(b.write(out, &h.context()?)?)))?;
+    linker.func_wrap(m, "result", |mut c: C<'_>, p: i32, n: i32| run(&mut c, F::Result, |h, b| Ok(h.result(b.at(p, n)?)?)))?;
+    linker.func_wrap(m, "fault", |mut c: C<'_>, code: i32, p: i32, n: i32| run(&mut c, F::Fault, |h, b| {
+        Ok(h.fault(code.cast_unsigned(), b.at(p, n)?)?)
+    }))?;
+    linker.func_wrap(m, "state_get", |mut c: C<'_>, k: i32, kn: i32, out: i32, cap: i32| run(&mut c, F::StateGet, |h, b| {
+        let Some(value) = h.get(b.at(k, kn)?)? else { return Ok(-1) };
+        if value.len() <= cap.cast_unsigned() as usize {
+            b.write(out, &value)?;
+        }
+        Ok(value.len() as i64)
+    }))?;
+    linker.func_wrap(m, "state_set", |mut c: C<'_>, k: i32, kn: i32, v: i32, vn: i32| run(&mut c, F::StateSet, |h, b| {
+        Ok(h.set(b.at(k, kn)?, b.at(v, vn)?)?)
+    }))?;
+    linker.func_wrap(m, "state_remove", |mut c: C<'_>, k: i32, kn: i32| run(&mut c, F::StateRemove, |h, b| Ok(h.remove(b.at(k, kn)?)?)))?;
+    linker.func_wrap(m, "state_scan", |mut c: C<'_>, f: i32, fl: i32, t: i32, tl: i32, flags: i32, limit: i32, out: i32, cap: i32| run(&mut c, F::StateScan, |h, b| {
+        let to = if flags & 2 == 0 { Some(b.at(t, tl)?) } else { None };
+        b.at(out, cap)?;
+        let page = h.scan(b.at(f, fl)?, to, flags & 1 == 1, limit.cast_unsigned(), cap.cast_unsigned() as usize)?;
+        b.write(out, &page.bytes)?;
+        Ok(page.answer())
+    }))?;
+    linker.func_wrap(m, "event", |mut c: C<'_>, kind: i32, p: i32, n: i32| run(&mut c, F::Event, |h, b| {
+        Ok(h.event(kind.cast_unsigned(), b.at(p, n)?)?)
+    }))?;
+    linker.func_wrap(m, "trace", |mut c: C<'_>, p: i32, n: i32| run(&mut c, F::Trace, |h, b| Ok(h.trace(b.at(p, n)?)?)))?;
+    linker.func_wrap(m, "verify_ed25519", |mut c: C<'_>, key: i32, p: i32, n: i32, signature: i32| run(&mut c, F::VerifyEd25519, |h, b| {
+        Ok(i32::from(h.verify_ed25519(b.array(key)?, b.at(p, n)?, b.array(signature)?)?))
+    }))?;
+    linker.func_wrap(m, "blake3", |mut c: C<'_>, p: i32, n: i32, out: i32| run(&mut c, F::Blake3, |h, b| {
+        let hash = h.blake3(b.at(p, n)?)?;
+        Ok(b.write(out, &hash)?)
+    }))?;
+    linker.func_wrap(m, "sha256", |mut c: C<'_>, p: i32, n: i32, out: i32| run(&mut c, F::Sha256, |h, b| {
+        let hash = h.sha256(b.at(p, n)?)?;
+        Ok(b.write(out, &hash)?)
+    }))?;
+    linker.func_wrap(m, "log", |mut c: C<'_>, p: i32, n: i32| run(&mut c, F::Log, |h, b| Ok(h.log(b.at(p, n)?)?)))?;
+    Ok(())
+}

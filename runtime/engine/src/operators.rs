@@ -1,0 +1,83 @@
+//! Which operators are admitted, and what each costs. The list is closed: an operator that a newer parser knows has no price and is refused.
+//!
+//! Admitted are those of WebAssembly 1.0 without floating point, sign extension, `memory.copy` and `memory.fill`.
+
+use crate::prices;
+use wasmparser::Operator;
+
+/// The gas of one execution, or `None` where the operator is not admitted. Structure is free: it is no instruction.
+///
+/// `memory.grow`, `memory.copy` and `memory.fill` cost nothing here: an appended function charges them by their operand.
+#[rustfmt::skip]
+pub(crate) fn price(operator: &Operator<'_>) -> Option<u64> {
+    use Operator as O;
+    Some(match operator {
+        O::Nop | O::Block { .. } | O::Loop { .. } | O::Else | O::End | O::Drop | O::Unreachable => 0,
+        O::MemoryGrow { .. } | O::MemoryCopy { .. } | O::MemoryFill { .. } => 0,
+
+        O::If { .. } | O::Br { .. } | O::BrIf { .. } | O::Return
+        | O::LocalGet { .. } | O::LocalSet { .. } | O::LocalTee { .. }
+        | O::I32Const { .. } | O::I64Const { .. } => prices::SIMPLE,
+
+        O::I32Eqz | O::I32Eq | O::I32Ne | O::I32LtS | O::I32LtU | O::I32GtS | O::I32GtU | O::I32LeS | O::I32LeU | O::I32GeS | O::I32GeU
+        | O::I64Eqz | O::I64Eq | O::I64Ne | O::I64LtS | O::I64LtU | O::I64GtS | O::I64GtU | O::I64LeS | O::I64LeU | O::I64GeS | O::I64GeU
+        | O::I32Add | O::I32Sub | O::I32And | O::I32Or | O::I32Xor | O::I32Shl | O::I32ShrS | O::I32ShrU | O::I32Rotl | O::I32Rotr
+        | O::I64Add | O::I64Sub | O::I64And | O::I64Or | O::I64Xor | O::I64Shl | O::I64ShrS | O::I64ShrU | O::I64Rotl | O::I64Rotr
+        | O::I32WrapI64 | O::I64ExtendI32S | O::I64ExtendI32U
+        | O::I32Extend8S | O::I32Extend16S | O::I64Extend8S | O::I64Extend16S | O::I64Extend32S => prices::SIMPLE,
+
+        O::I32Mul | O::I64Mul | O::I32Clz | O::I32Ctz | O::I32Popcnt | O::I64Clz | O::I64Ctz | O::I64Popcnt
+        | O::Select | O::GlobalGet { .. } | O::GlobalSet { .. } | O::MemorySize { .. } => prices::MULTIPLY,
+
+        O::I32DivS | O::I32DivU | O::I32RemS | O::I32RemU | O::I64DivS | O::I64DivU | O::I64RemS | O::I64RemU => prices::DIVIDE,
+
+        O::I32Load { .. } | O::I64Load { .. } | O::I32Load8S { .. } | O::I32Load8U { .. } | O::I32Load16S { .. } | O::I32Load16U { .. }
+        | O::I64Load8S { .. } | O::I64Load8U { .. } | O::I64Load16S { .. } | O::I64Load16U { .. } | O::I64Load32S { .. } | O::I64Load32U { .. }
+        | O::I32Store { .. } | O::I64Store { .. } | O::I32Store8 { .. } | O::I32Store16 { .. }
+        | O::I64Store8 { .. } | O::I64Store16 { .. } | O::I64Store32 { .. } => prices::ACCESS,
+
+        O::BrTable { .. } => prices::TABLE_BRANCH,
+        O::Call { .. } => prices::FUNCTION,
+        O::CallIndirect { .. } => prices::INDIRECT,
+
+        _ => return None,
+    })
+}
+
+/// The operator's name and the proposal that brought it.
+macro_rules! name_operators {
+    ($(@$proposal:ident $operator:ident $({ $($field:ident: $ty:ty),* })? => $visit:ident ($($arity:tt)*))*) => {
+        /// An operator's name, with the proposal that it comes from.
+        pub(crate) fn name(operator: &Operator<'_>) -> &'static str {
+            match operator {
+                $(Operator::$operator { .. } => concat!(stringify!($operator), " (", stringify!($proposal), ")"),)*
+                _ => "of a later proposal",
+            }
+        }
+    };
+}
+wasmparser::for_each_operator!(name_operators);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_that_is_not_listed_has_no_price() {
+        for operator in
+            [Operator::F32Add, Operator::RefIsNull, Operator::TableSize { table: 0 }, Operator::I32TruncSatF32S]
+        {
+            assert_eq!(price(&operator), None, "{}", name(&operator));
+        }
+        assert_eq!(name(&Operator::F32Add), "F32Add (mvp)");
+    }
+
+    #[test]
+    fn an_operator_costs_what_its_line_says() {
+        assert_eq!(price(&Operator::I64Add), Some(prices::SIMPLE));
+        assert_eq!(price(&Operator::I64Mul), Some(prices::MULTIPLY));
+        assert_eq!(price(&Operator::I32RemU), Some(prices::DIVIDE));
+        assert_eq!(price(&Operator::Call { function_index: 0 }), Some(prices::FUNCTION));
+        assert_eq!(price(&Operator::End), Some(0));
+    }
+}

@@ -1,0 +1,93 @@
+//! The gas price list.
+//!
+//! One gas is about a tenth of a nanosecond of the reference machine, so that a simple operator costs one. Everything is charged
+//! before the work; what is counted in bytes of which several go for one gas is rounded down. The prices of host functions stand
+//! in [`HOST_FUNCTIONS`](crate::HOST_FUNCTIONS): `base + per_byte × bytes`.
+//!
+//! The version is written into every entry and is part of the key of the code cache. Changing a price, or where the
+//! instrumentation charges it, takes a new version. `docs/src/formats/prices.md` shows this list; a test compares the two.
+
+use chancery_types::Gas;
+
+/// Version of this list.
+pub const PRICES_VERSION: u16 = 1;
+/// The most that can be set aside for a call: about 50 ms.
+pub const CALL_GAS_MAX: Gas = Gas(500_000_000);
+
+/// A line of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// What is charged.
+    pub name: &'static str,
+    /// How much.
+    pub gas: u64,
+    /// For how much of it.
+    pub unit: &'static str,
+    /// Why.
+    pub reason: &'static str,
+}
+
+macro_rules! prices {
+    ($($(#[doc = $reason:literal])+ $name:ident = $gas:literal $unit:literal;)*) => {
+        $($(#[doc = $reason])+ pub const $name: u64 = $gas;)*
+
+        /// Every price but those of the host functions.
+        pub const PRICES: &[Price] = &[
+            $(Price { name: stringify!($name), gas: $gas, unit: $unit, reason: concat!($($reason),+) },)*
+        ];
+    };
+}
+
+prices! {
+    /// A fresh instance, and what executing costs around it.
+    CALL = 30_000 "a call that reaches a module";
+    /// Looking it up and recording it.
+    REJECTED = 10_000 "a call that is rejected before any code runs";
+    /// Fetching the pages from the system and clearing them afterwards.
+    PAGE = 20_000 "a page of 64 KiB that the memory starts with, or grows by";
+    /// Copied when the page is first touched.
+    DATA_BYTES_PER_GAS = 8 "bytes of data segments for one gas";
+    /// Arithmetic, constants, locals, branches: one instruction or less.
+    SIMPLE = 1 "a simple operator";
+    /// Two or three instructions.
+    MULTIPLY = 2 "a multiplication, a select, a global";
+    /// A jump through a table.
+    TABLE_BRANCH = 5 "a br_table";
+    /// A load may miss every cache.
+    ACCESS = 3 "a load or store";
+    /// 20 to 40 cycles on some processors.
+    DIVIDE = 12 "a division or remainder";
+    /// A frame; the counters of the stack.
+    FUNCTION = 8 "a call of a function";
+    /// A frame, a bounds check and a comparison of signatures.
+    INDIRECT = 15 "a call through the table";
+    /// Locals are cleared on entry.
+    LOCAL = 1 "a local, parameters not counted, each time its function is entered";
+    /// A call into the engine.
+    BULK = 150 "a memory.copy or memory.fill";
+    /// Streaming.
+    BULK_BYTES_PER_GAS = 4 "bytes copied or filled for one gas";
+    /// A call into the engine, whatever comes of it.
+    GROW = 2_000 "a memory.grow";
+    /// A step of the search, and a pair's own allocations.
+    SCAN_PAIR = 3_000 "a pair that state_scan reads, beside its bytes";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_on_prices_shows_this_list() {
+        let page = include_str!("../../../docs/src/formats/prices.md");
+        for Price { name, gas, unit, reason } in PRICES {
+            let line = format!("| `{name}` | {gas} | {unit} | {} |", reason.trim());
+            assert!(page.contains(&line), "missing from prices.md:\n{line}");
+        }
+        for function in crate::HOST_FUNCTIONS {
+            let line = function.price_line();
+            assert!(page.contains(&line), "missing from prices.md:\n{line}");
+        }
+        assert!(page.contains(&format!("Version {PRICES_VERSION}")));
+    }
+}

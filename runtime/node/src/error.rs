@@ -1,0 +1,172 @@
+//! What can go wrong, for the node and for a caller.
+
+use chancery_engine::{AdmissionError, LoadError, NodeFault};
+use chancery_state::StateError;
+use std::io;
+use std::path::PathBuf;
+
+/// A fault of the node, or a request that it cannot serve. None of them is an outcome of a call.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// There is no ledger here.
+    #[error("{0} holds no ledger: make one with `chancery init`, or name another directory with --data")]
+    NoLedger(PathBuf),
+    /// There is a ledger already.
+    #[error("{0} is not empty: a new ledger needs a directory of its own")]
+    NotEmpty(PathBuf),
+    /// The directory has another format.
+    #[error(
+        "{path} has ledger format {found}, this program reads {expected}: use the version of the program that wrote it, or a newer one"
+    )]
+    Format {
+        /// The directory.
+        path: PathBuf,
+        /// What the program reads.
+        expected: u32,
+        /// What the directory says.
+        found: String,
+    },
+    /// Another process has the ledger open.
+    #[error("{0} is in use by another process: wait until it is done, or stop it")]
+    Locked(PathBuf),
+    /// The origin cannot name a log.
+    #[error(
+        "`{0}` cannot be an origin: expected a URL without scheme, spaces and `+`, for instance ledger.example/town"
+    )]
+    BadOrigin(String),
+    /// A frame is damaged although valid data follows it.
+    #[error(
+        "{file} is damaged at byte {offset} (frame of entry {index}), and valid data follows: this is rot or tampering, not an interrupted write. Restore the file from a copy; nothing was changed"
+    )]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Where.
+        offset: u64,
+        /// The entry that was expected there.
+        index: u64,
+    },
+    /// The log contradicts itself.
+    #[error("entry {index}: {problem}: the log was changed after it was written, or written by a faulty program")]
+    Inconsistent {
+        /// Which entry.
+        index: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The checkpoint does not fit the log.
+    #[error("the published checkpoint does not fit the journal: {0}")]
+    Checkpoint(String),
+    /// No room for the next block.
+    #[error("the disk is full: the call was not recorded. Make room and send it again, with the same request id")]
+    DiskFull,
+    /// The node stopped after a fault.
+    #[error("the ledger has stopped after a fault ({0}): open it again, after looking at the disk")]
+    Stopped(String),
+    /// No such entry.
+    #[error("there is no entry {index}: the log has {size}")]
+    NoEntry {
+        /// What was asked for.
+        index: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// No such contract.
+    #[error("no contract is named `{0}` on this ledger")]
+    NoContract(String),
+    /// No such method.
+    #[error("contract `{contract}` has no method `{method}` that may be used so: {expected}")]
+    NoMethod {
+        /// The contract.
+        contract: String,
+        /// What was asked for.
+        method: String,
+        /// What there is.
+        expected: String,
+    },
+    /// A module is not admitted.
+    #[error("the module is not admitted: {0}")]
+    NotAdmitted(#[from] AdmissionError),
+    /// A module is missing.
+    #[error("the module {0} is not in the blob store: restore blobs/ from a copy")]
+    NoModule(chancery_types::ModuleId),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] NodeFault),
+    /// The module could not be loaded.
+    #[error("the module cannot be loaded: {0}")]
+    Load(String),
+    /// The store failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A file operation failed.
+    #[error("{what} {path}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<LoadError> for NodeError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::NotAdmitted(error) => NodeError::NotAdmitted(error),
+            LoadError::Fault(fault) => NodeError::Engine(fault),
+            other => NodeError::Load(other.to_string()),
+        }
+    }
+}
+
+/// Why a call is not ordered. It leaves no entry.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The signature is not the actor's.
+    #[error("the signature is not that of {0}: sign the call with the key that it names")]
+    BadSignature(String),
+    /// The call is for another ledger.
+    #[error("the call is for ledger {found}, this is {expected}: sign it anew for this one")]
+    WrongLedger {
+        /// This ledger.
+        expected: chancery_types::LedgerId,
+        /// The call's.
+        found: chancery_types::LedgerId,
+    },
+    /// The call's time has passed.
+    #[error("the call was valid until {valid_until}, it is {now}: sign it anew with a later time")]
+    Expired {
+        /// The call's.
+        valid_until: chancery_types::Timestamp,
+        /// The ledger's.
+        now: chancery_types::Timestamp,
+    },
+    /// A name or the arguments exceed their limits.
+    #[error("{what}: at most {limit} bytes, found {found}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+        /// What was found.
+        found: usize,
+    },
+    /// A name is misspelt.
+    #[error(
+        "`{0}` cannot be a name: expected lower-case letters, digits and `-` (contracts) or `_` (methods), a letter first"
+    )]
+    BadName(String),
+    /// The request id stands for another call.
+    #[error("request {request} is entry {index} already, with another body: choose a new request id for a new call")]
+    RequestReused {
+        /// The id.
+        request: chancery_types::RequestId,
+        /// The entry of the first call.
+        index: u64,
+    },
+    /// The node cannot serve.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}

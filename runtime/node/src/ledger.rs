@@ -1,0 +1,438 @@
+//! A ledger that is open: submission and its checks, reading.
+
+use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
+use crate::journal::Reader;
+use crate::recovery::{self, Recovered};
+use crate::registry::{self, ContractRecord};
+use crate::sequencer::{Answer, At, Executor, Sequencer, Submission, Ticket, first_answer};
+use crate::{NodeError, Refusal, disk};
+use chancery_engine::{Compiler, Execution};
+use chancery_state::{Pair, Scan, Store};
+use chancery_tlog::{Checkpoint, merkle};
+use chancery_types::call::{ARGUMENTS_BYTES_MAX, is_contract_name, is_method_name};
+use chancery_types::codec::Decode;
+use chancery_types::entry::Effects;
+use chancery_types::{
+    Action, Call, ContractId, Entry, Hash, Height, Interface, LedgerId, ModuleId, PublicKey, Receipt, RequestId,
+    SignedCall, Timestamp,
+};
+use ed25519_dalek::SigningKey;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+/// Stack of the threads that execute contracts: wasmtime uses up to 2 MiB of it.
+const EXECUTION_STACK_BYTES: usize = 16 << 20;
+
+/// Where block time comes from.
+pub trait Clock: Send + Sync {
+    /// The time now. A block's time is this or that of the block before, whichever is later.
+    fn now(&self) -> Timestamp;
+}
+
+/// The system's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Told how far a long work has come: what, done, of how much.
+pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+/// How a ledger is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Signs checkpoints; without it none are published.
+    pub log_key: Option<SigningKey>,
+    /// Where block time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where modules are compiled.
+    pub compiler: Compiler,
+    /// Told how far a rebuild has come.
+    pub progress: Progress,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            log_key: None,
+            clock: Arc::new(SystemClock),
+            compiler: Compiler::default(),
+            progress: Arc::new(|_, _, _| {}),
+        }
+    }
+}
+
+/// The end of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Entries.
+    pub size: u64,
+    /// Merkle root over them.
+    pub root: Hash,
+    /// Height of the last block.
+    pub height: Height,
+    /// The state root after it.
+    pub state_root: Hash,
+    /// Keys of the state.
+    pub keys: u64,
+    /// Its time.
+    pub time: Timestamp,
+}
+
+/// A ledger that is open. Any number of threads may use it at once.
+pub struct Ledger {
+    id: LedgerId,
+    origin: String,
+    dir: PathBuf,
+    executor: Arc<Executor>,
+    committed: Arc<Committed>,
+    reader: Arc<Reader>,
+    log: Arc<RwLock<merkle::Tree>>,
+    head: Arc<RwLock<Head>>,
+    clock: Arc<dyn Clock>,
+    log_key: Option<SigningKey>,
+    failed: Arc<Mutex<Option<String>>>,
+    submissions: Option<Sender<Submission>>,
+    threads: Vec<JoinHandle<()>>,
+    _lock: File,
+}
+
+impl Ledger {
+    /// Makes a ledger in an empty or new directory, and opens it.
+    ///
+    /// # Errors
+    /// When the directory is not empty, the origin is none, or the disk fails.
+    pub fn create(dir: &Path, origin: &str, log_key: &SigningKey, options: Options) -> Result<Ledger, NodeError> {
+        recovery::create(dir, origin, log_key, options.clock.now())?;
+        Ledger::open(dir, Options { log_key: Some(log_key.clone()), ..options })
+    }
+
+    /// Opens a ledger, after whatever stop.
+    ///
+    /// # Errors
+    /// When there is none, it is in use, of another format, damaged, or the disk fails.
+    pub fn open(dir: &Path, options: Options) -> Result<Ledger, NodeError> {
+        let Recovered { lock, id, origin, journal, view, engine, tip, log, head } = recovery::recover(dir, &options)?;
+        let failed = Arc::new(Mutex::new(None));
+        let committed = Arc::new(Committed::new(view));
+        let executor = Arc::new(Executor { ledger: id, engine, blobs: dir.join("blobs") });
+        let (log, head) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(head)));
+        let reader = journal.reader();
+        let (view_sender, jobs) = sync_channel(BACKLOG_BLOCKS_MAX);
+        let (sender, submissions) = channel();
+        let follower = Follower {
+            committed: committed.clone(),
+            checkpoint_path: dir.join("checkpoint"),
+            log_key: options.log_key.clone(),
+            failed: failed.clone(),
+        };
+        let sequencer = Sequencer {
+            origin: origin.clone(),
+            executor: executor.clone(),
+            committed: committed.clone(),
+            journal,
+            reader: reader.clone(),
+            tip,
+            log: log.clone(),
+            head: head.clone(),
+            clock: options.clock.clone(),
+            view: view_sender,
+            failed: failed.clone(),
+        };
+        let threads =
+            vec![spawn("sequencer", move || sequencer.run(&submissions))?, spawn("view", move || follower.run(&jobs))?];
+        let ledger = Ledger {
+            id,
+            origin,
+            dir: dir.into(),
+            executor,
+            committed,
+            reader,
+            log,
+            head,
+            clock: options.clock,
+            log_key: options.log_key,
+            failed,
+            submissions: Some(sender),
+            threads,
+            _lock: lock,
+        };
+        ledger.publish_head()?;
+        Ok(ledger)
+    }
+
+    /// Closes the ledger: what was submitted is finished, view and checkpoint are left at the head.
+    ///
+    /// # Errors
+    /// The fault that had stopped it, if any.
+    pub fn close(mut self) -> Result<(), NodeError> {
+        self.shut_down();
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), |reason| Err(NodeError::Stopped(reason)))
+    }
+
+    fn shut_down(&mut self) {
+        drop(self.submissions.take());
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                failed.get_or_insert_with(|| "a thread panicked".into());
+            }
+        }
+    }
+
+    /// Signs a checkpoint over the head where the published one is older: after a crash, or with a new ledger.
+    fn publish_head(&self) -> Result<(), NodeError> {
+        let Some(key) = &self.log_key else { return Ok(()) };
+        let Head { size, root, .. } = self.head();
+        let note = Checkpoint { origin: self.origin.clone(), size, root }.sign(key);
+        let path = self.dir.join("checkpoint");
+        // Ed25519 is deterministic: an equal checkpoint has equal bytes.
+        if std::fs::read(&path).is_ok_and(|published| published == note.as_bytes()) {
+            return Ok(());
+        }
+        disk::write_file(&path, note.as_bytes(), 0o644)
+    }
+
+    /// Which ledger this is.
+    pub fn id(&self) -> LedgerId {
+        self.id
+    }
+
+    /// The origin of its log.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The end of the log.
+    pub fn head(&self) -> Head {
+        self.head.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The published checkpoint, if there is one.
+    pub fn checkpoint(&self) -> Option<String> {
+        std::fs::read_to_string(self.dir.join("checkpoint")).ok()
+    }
+
+    /// Admits a module and keeps its bytes, durably.
+    ///
+    /// # Errors
+    /// [`NodeError::NotAdmitted`], or what the disk meets.
+    pub fn put_module(&self, wasm: &[u8]) -> Result<(ModuleId, Interface), NodeError> {
+        let module = self.executor.engine.load(wasm)?;
+        let path = self.executor.blob_path(&module.id);
+        if !path.exists() {
+            path.parent().map_or(Ok(()), disk::make_dir)?;
+            disk::write_file(&path, wasm, 0o640)?;
+        }
+        Ok((module.id, module.interface.clone()))
+    }
+
+    /// The interface of a module of this ledger.
+    ///
+    /// # Errors
+    /// [`NodeError::NoModule`], or what loading meets.
+    pub fn interface(&self, module: &ModuleId) -> Result<Interface, NodeError> {
+        Ok(self.executor.module(module)?.interface.clone())
+    }
+
+    /// Checks a call and queues it.
+    ///
+    /// # Errors
+    /// A [`Refusal`]: the call is not ordered and leaves no entry.
+    pub fn submit(&self, signed: SignedCall) -> Result<Ticket, Refusal> {
+        let (reply, ticket) = channel();
+        if let Some(first) = self.check(&signed)? {
+            // The receiver is at hand: sending cannot fail.
+            drop(reply.send(Ok(first)));
+            return Ok(Ticket(ticket));
+        }
+        let stopped = || NodeError::Stopped("it is being closed".into());
+        let submissions = self.submissions.as_ref().ok_or_else(stopped)?;
+        submissions.send(Submission { signed, reply }).map_err(|_| stopped())?;
+        Ok(Ticket(ticket))
+    }
+
+    /// The checks before ordering. A call that was answered before gives its first answer.
+    fn check(&self, signed: &SignedCall) -> Result<Option<Answer>, Refusal> {
+        let call = &signed.call;
+        if let Some(reason) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Err(NodeError::Stopped(reason).into());
+        }
+        if call.ledger != self.id {
+            return Err(Refusal::WrongLedger { expected: self.id, found: call.ledger });
+        }
+        check_sizes(&call.action)?;
+        if !signed.is_authentic() {
+            return Err(Refusal::BadSignature(call.actor.to_did()));
+        }
+        if let Some(index) = self.find(call.request)? {
+            return first_answer(&self.reader, index)?.for_same(call).map(Some);
+        }
+        let now = self.clock.now().max(self.head().time);
+        if now > call.valid_until {
+            return Err(Refusal::Expired { valid_until: call.valid_until, now });
+        }
+        Ok(None)
+    }
+
+    /// The time that the next block would have.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now().max(self.head().time)
+    }
+
+    fn next(&self) -> At {
+        let head = self.head();
+        At { time: self.now(), height: Height(head.height.0 + 1), index: head.size }
+    }
+
+    /// Executes a call as the next block would, and records nothing.
+    ///
+    /// # Errors
+    /// A fault of the node.
+    pub fn dry_run(&self, call: &Call) -> Result<Execution, NodeError> {
+        let (at, store) = (self.next(), self.committed.clone());
+        on_large_stack(|| Ok(self.executor.execute(call, at, store)?.execution))
+    }
+
+    /// Executes a query on committed state.
+    ///
+    /// # Errors
+    /// [`NodeError::NoContract`], [`NodeError::NoMethod`], or a fault of the node.
+    pub fn query(
+        &self,
+        contract: &str,
+        method: &str,
+        arguments: Vec<u8>,
+        actor: PublicKey,
+    ) -> Result<Execution, NodeError> {
+        let (at, store) = (self.next(), self.committed.clone());
+        let action = Action::Invoke { contract: contract.into(), method: method.into(), arguments: Vec::new() };
+        let call = Call { ledger: self.id, actor, request: RequestId(0), valid_until: at.time, action };
+        on_large_stack(|| self.executor.query(contract, method, &call, &arguments, at, store))
+    }
+
+    /// The contract with this name.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn contract(&self, name: &str) -> Result<Option<ContractRecord>, NodeError> {
+        registry::find(&*self.committed, name)
+    }
+
+    /// All contracts, by name.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn contracts(&self) -> Result<Vec<ContractRecord>, NodeError> {
+        registry::list(&*self.committed)
+    }
+
+    /// A committed value.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn state_get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, NodeError> {
+        Ok(self.committed.get(contract, key)?)
+    }
+
+    /// Committed pairs of a range.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn state_scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, NodeError> {
+        Ok(self.committed.scan(contract, range)?)
+    }
+
+    /// The index of the entry that a request led to.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn find(&self, request: RequestId) -> Result<Option<u64>, NodeError> {
+        Ok(self.committed.request(request)?)
+    }
+
+    /// An entry and what the journal keeps beside it.
+    ///
+    /// # Errors
+    /// [`NodeError::NoEntry`], or what reading meets.
+    pub fn entry(&self, index: u64) -> Result<(Entry, Effects), NodeError> {
+        let (entry, effects) = self.reader.read(index)?;
+        let damaged = |_| NodeError::Inconsistent { index, problem: "it does not decode".into() };
+        let effects = effects.map(|bytes| Effects::from_bytes(&bytes)).transpose().map_err(damaged)?;
+        Ok((Entry::from_bytes(&entry).map_err(damaged)?, effects.unwrap_or_default()))
+    }
+
+    /// The answer that an entry holds.
+    ///
+    /// # Errors
+    /// As [`Ledger::entry`].
+    pub fn answer(&self, index: u64) -> Result<Answer, NodeError> {
+        first_answer(&self.reader, index)
+    }
+
+    /// The receipt of an entry: the way from it to a checkpoint signed over the head.
+    ///
+    /// # Errors
+    /// [`NodeError::NoEntry`], or without a log key [`NodeError::Checkpoint`].
+    pub fn receipt(&self, index: u64) -> Result<Receipt, NodeError> {
+        let (entry, _) = self.entry(index)?;
+        let key = self.log_key.as_ref();
+        let key =
+            key.ok_or_else(|| NodeError::Checkpoint("the log key is not at hand, no receipt can be signed".into()))?;
+        let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
+        let size = log.size();
+        let inclusion = log.prove_inclusion(index, size).ok_or(NodeError::NoEntry { index, size })?;
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root: log.root() }.sign(key);
+        Ok(Receipt { entry, inclusion, checkpoint })
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+fn check_sizes(action: &Action) -> Result<(), Refusal> {
+    let (arguments, name) = match action {
+        Action::Invoke { contract, method, arguments } => {
+            if !is_method_name(method) {
+                return Err(Refusal::BadName(method.clone()));
+            }
+            (arguments, contract)
+        }
+        Action::Deploy { name, arguments, .. } => (arguments, name),
+    };
+    if !is_contract_name(name) {
+        return Err(Refusal::BadName(name.clone()));
+    }
+    if arguments.len() > ARGUMENTS_BYTES_MAX {
+        let (what, limit, found) = ("arguments", ARGUMENTS_BYTES_MAX, arguments.len());
+        return Err(Refusal::TooLarge { what, limit, found });
+    }
+    Ok(())
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, NodeError> {
+    let builder = std::thread::Builder::new().name(name.into()).stack_size(EXECUTION_STACK_BYTES);
+    builder.spawn(run).map_err(disk::failed("cannot start a thread for", Path::new(name)))
+}
+
+/// Runs on a thread whose stack the engine cannot exhaust, whatever that of the caller.
+fn on_large_stack<R: Send>(run: impl FnOnce() -> Result<R, NodeError> + Send) -> Result<R, NodeError> {
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(EXECUTION_STACK_BYTES);
+        let thread = builder
+            .spawn_scoped(scope, run)
+            .map_err(disk::failed("cannot start a thread for", Path::new("execution")))?;
+        thread.join().unwrap_or_else(|_| Err(NodeError::Stopped("an execution panicked".into())))
+    })
+}

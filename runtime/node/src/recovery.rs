@@ -1,0 +1,351 @@
+//! Making a ledger, and opening one after any stop.
+//!
+//! ```text
+//! DIR/format      "chancery ledger 1\n"
+//! DIR/lock        held while a process has the ledger open
+//! DIR/log.vkey    the log's public key, as a vkey
+//! DIR/journal/    the log
+//! DIR/blobs/      modules by BLAKE3, in folders of the first two digits
+//! DIR/checkpoint  the signed checkpoint
+//! DIR/view/       the state on sled: derived
+//! DIR/cache/      precompiled code: derived; cache.key authenticates it
+//! ```
+//!
+//! Opening goes through the whole journal, cuts off an interrupted write, rebuilds the hashes of the log, and brings the view to the end of
+//! the journal. A view that is missing, does not open, is ahead of the journal, or whose root is not that of the seal at its height or,
+//! in the end, that of the last seal, is moved aside as `view.quarantine-N` and rebuilt from the journal. The published checkpoint must be one of the log that was found.
+
+use crate::journal::{self, End, Frame, FrameKind, Journal, Location};
+use crate::ledger::{Head, Options, Progress};
+use crate::sequencer::Tip;
+use crate::{NodeError, disk};
+use chancery_engine::{Cache, Config, Engine};
+use chancery_state::view::Position;
+use chancery_state::{StateError, Tree, View, ViewBatch, tree};
+use chancery_tlog::note::{VerifierKey, is_key_name};
+use chancery_tlog::{Checkpoint, merkle};
+use chancery_types::codec::{Decode, Encode};
+use chancery_types::entry::{ENTRY_VERSION, Effects, Write};
+use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, RequestId, Timestamp};
+use ed25519_dalek::SigningKey;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+
+/// The version of the data directory that this program reads and writes.
+pub const FORMAT: u32 = 1;
+/// Writes that are applied to the view at once while it is rebuilt.
+const REBUILD_WRITES: usize = 20_000;
+
+/// All that opening found.
+pub(crate) struct Recovered {
+    pub(crate) lock: File,
+    pub(crate) id: LedgerId,
+    pub(crate) origin: String,
+    pub(crate) journal: Journal,
+    pub(crate) view: View,
+    pub(crate) engine: Engine,
+    pub(crate) tip: Tip,
+    pub(crate) log: merkle::Tree,
+    pub(crate) head: Head,
+}
+
+/// Makes a ledger: directory, genesis block, format last, so that a crash leaves a directory without a ledger.
+pub(crate) fn create(dir: &Path, origin: &str, log_key: &SigningKey, time: Timestamp) -> Result<(), NodeError> {
+    if !is_key_name(origin) || origin.contains("://") {
+        return Err(NodeError::BadOrigin(origin.into()));
+    }
+    if dir.exists() && dir.read_dir().map_err(disk::failed("cannot read", dir))?.next().is_some() {
+        return Err(NodeError::NotEmpty(dir.into()));
+    }
+    disk::make_dir(dir)?;
+    let random = |bytes: &mut [u8]| {
+        getrandom::fill(bytes).map_err(|error| NodeError::Stopped(format!("the system gives no randomness: {error}")))
+    };
+    let (mut nonce, mut cache_key) = ([0; 32], [0; 32]);
+    random(&mut nonce)?;
+    random(&mut cache_key)?;
+    let genesis = Entry {
+        version: ENTRY_VERSION,
+        index: 0,
+        previous: Hash::default(),
+        time,
+        record: Record::Genesis { origin: origin.into(), nonce },
+    };
+    let bytes = genesis.to_bytes();
+    let state_root = Tree::new().root();
+    let seal = Entry {
+        index: 1,
+        previous: Hash::of(&bytes),
+        record: Record::Seal { height: Height(0), state_root, entries: 1, keys: 0 },
+        ..genesis
+    };
+    let mut journal = Journal::create(&dir.join("journal"), LedgerId(Hash::of(&bytes).0))?;
+    let (mut block, mut chain) = (journal::Block::default(), journal.chain());
+    block.push(FrameKind::Entry, 0, &bytes, &mut chain);
+    block.push(FrameKind::Entry, 1, &seal.to_bytes(), &mut chain);
+    journal.append(&block, chain)?;
+    let vkey = VerifierKey { name: origin.into(), key: PublicKey(log_key.verifying_key().to_bytes()) }.to_vkey();
+    disk::make_dir(&dir.join("blobs"))?;
+    disk::write_file(&dir.join("cache.key"), &cache_key, 0o600)?;
+    disk::write_file(&dir.join("log.vkey"), format!("{vkey}\n").as_bytes(), 0o644)?;
+    disk::write_file(&dir.join("format"), format!("chancery ledger {FORMAT}\n").as_bytes(), 0o644)
+}
+
+/// Refuses a directory that holds no ledger, or one of another format.
+pub(crate) fn check_format(dir: &Path) -> Result<(), NodeError> {
+    let path = dir.join("format");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(NodeError::NoLedger(dir.into())),
+        Err(error) => return Err(disk::failed("cannot read", &path)(error)),
+    };
+    if text == format!("chancery ledger {FORMAT}\n") {
+        return Ok(());
+    }
+    let found = text.trim().trim_start_matches("chancery ledger ").chars().take(40).collect();
+    Err(NodeError::Format { path: dir.into(), expected: FORMAT, found })
+}
+
+fn lock(dir: &Path) -> Result<File, NodeError> {
+    let path = dir.join("lock");
+    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = open.map_err(disk::failed("cannot open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(NodeError::Locked(dir.into())),
+        Err(TryLockError::Error(error)) => Err(disk::failed("cannot lock", &path)(error)),
+    }
+}
+
+/// What one pass over the journal gathers.
+struct Survey {
+    locations: Vec<Location>,
+    genesis: Option<(LedgerId, String)>,
+    log: merkle::Tree,
+    /// Leaves of the block that is not sealed yet.
+    open: Vec<Hash>,
+    previous: Hash,
+    last: Hash,
+    head: Option<Head>,
+    replay: Replay,
+}
+
+/// Brings a view to the end of the journal.
+struct Replay {
+    view: View,
+    from: Option<Position>,
+    /// Whether the view was found at odds with the journal.
+    doubt: bool,
+    writes: BTreeMap<(chancery_types::ContractId, Vec<u8>), Option<Vec<u8>>>,
+    requests: Vec<(RequestId, u64)>,
+    position: Option<Position>,
+    /// Of the block that is not sealed yet.
+    open_writes: Vec<Write>,
+    open_requests: Vec<(RequestId, u64)>,
+    progress: Progress,
+}
+
+impl Replay {
+    fn new(view: View, progress: Progress) -> Result<Self, StateError> {
+        let from = view.position()?;
+        Ok(Replay {
+            view,
+            from,
+            doubt: false,
+            writes: BTreeMap::new(),
+            requests: Vec::new(),
+            position: None,
+            open_writes: Vec::new(),
+            open_requests: Vec::new(),
+            progress,
+        })
+    }
+
+    fn behind(&self, index: u64) -> bool {
+        self.from.is_none_or(|from| index >= from.entries)
+    }
+
+    fn sealed(&mut self, position: Position) -> Result<(), StateError> {
+        match self.from {
+            Some(from) if position.height == from.height => self.doubt |= position != from,
+            Some(from) if position.height < from.height => {}
+            _ => {
+                self.position = Some(position);
+                self.writes.extend(self.open_writes.drain(..).map(|w| ((w.contract, w.key), w.value)));
+                self.requests.append(&mut self.open_requests);
+                if self.writes.len() + self.requests.len() >= REBUILD_WRITES {
+                    (self.progress)("bringing the view to the end of the journal", position.entries, 0);
+                    self.flush()?;
+                }
+            }
+        }
+        self.open_writes.clear();
+        self.open_requests.clear();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StateError> {
+        let Some(position) = self.position.take() else { return Ok(()) };
+        let writes = std::mem::take(&mut self.writes).into_iter();
+        let writes = writes.map(|((contract, key), value)| Write { contract, key, value }).collect();
+        self.view.apply(&ViewBatch { writes, requests: std::mem::take(&mut self.requests), position })
+    }
+}
+
+impl Survey {
+    fn new(replay: Replay) -> Self {
+        Survey {
+            locations: Vec::new(),
+            genesis: None,
+            log: merkle::Tree::new(),
+            open: Vec::new(),
+            previous: Hash::default(),
+            last: Hash::default(),
+            head: None,
+            replay,
+        }
+    }
+
+    /// Takes a frame in; says whether it ends a block.
+    fn take(&mut self, frame: Frame<'_>, location: Location) -> Result<bool, NodeError> {
+        let inconsistent = |problem: &str| NodeError::Inconsistent { index: frame.index, problem: problem.into() };
+        if frame.kind == FrameKind::Effects {
+            if self.replay.behind(frame.index) {
+                let effects =
+                    Effects::from_bytes(frame.payload).map_err(|_| inconsistent("its effects do not decode"))?;
+                self.replay.open_writes.extend(effects.writes);
+            }
+            return Ok(false);
+        }
+        let entry = Entry::from_bytes(frame.payload).map_err(|_| inconsistent("it does not decode"))?;
+        if entry.version != ENTRY_VERSION || entry.index != frame.index || entry.previous != self.previous {
+            return Err(inconsistent("version, index or previous hash do not fit"));
+        }
+        self.previous = Hash::of(frame.payload);
+        self.open.push(merkle::leaf_hash(frame.payload));
+        self.locations.push(location);
+        match entry.record {
+            Record::Genesis { origin, .. } => self.genesis = Some((LedgerId(self.previous.0), origin)),
+            Record::Call { signed, .. } if self.replay.behind(frame.index) => {
+                self.replay.open_requests.push((signed.call.request, frame.index));
+            }
+            Record::Call { .. } => {}
+            Record::Seal { height, state_root, keys, .. } => {
+                self.open.drain(..).for_each(|leaf| self.log.push(leaf));
+                self.last = self.previous;
+                let size = frame.index + 1;
+                self.head = Some(Head { size, root: Hash::default(), height, state_root, keys, time: entry.time });
+                self.replay.sealed(Position { height, root: state_root, entries: size })?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Opens a ledger: lock, journal, view, checkpoint.
+pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeError> {
+    check_format(dir)?;
+    let lock = lock(dir)?;
+    let (mut survey, end) = match attempt(dir, options) {
+        Ok(found) => found,
+        Err(NodeError::State(_)) => {
+            quarantine(dir)?;
+            attempt(dir, options)?
+        }
+        Err(error) => return Err(error),
+    };
+    let inconsistent = |problem: &str| NodeError::Inconsistent { index: end_index(&survey), problem: problem.into() };
+    let (id, origin) = survey.genesis.clone().ok_or_else(|| inconsistent("there is no genesis"))?;
+    let mut head = survey.head.clone().ok_or_else(|| inconsistent("there is no seal"))?;
+    head.root = survey.log.root();
+    let mut tree = state_tree(&survey.replay.view)?;
+    if tree.root() != head.state_root {
+        drop(survey);
+        quarantine(dir)?;
+        survey = attempt(dir, options)?.0;
+        tree = state_tree(&survey.replay.view)?;
+        if tree.root() != head.state_root {
+            let problem = "the writes of the journal do not lead to the state root of the last seal".into();
+            return Err(NodeError::Inconsistent { index: head.size - 1, problem });
+        }
+    }
+    check_checkpoint(dir, &origin, &survey.log)?;
+    let tip = Tip { index: head.size, height: head.height, previous: survey.last, time: head.time, tree };
+    let journal = Journal::open(&dir.join("journal"), id, &end, survey.locations)?;
+    let cache_key = std::fs::read(dir.join("cache.key")).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+    let cache = cache_key.map(|key| Cache::new(dir.join("cache"), key));
+    let engine = Engine::new(Config { cache, compiler: options.compiler.clone() })?;
+    Ok(Recovered { lock, id, origin, journal, view: survey.replay.view, engine, tip, log: survey.log, head })
+}
+
+fn end_index(survey: &Survey) -> u64 {
+    survey.head.as_ref().map_or(0, |head| head.size)
+}
+
+/// Goes through the journal with the view that is there.
+fn attempt(dir: &Path, options: &Options) -> Result<(Survey, End), NodeError> {
+    let view = View::open(&dir.join("view"))?;
+    let mut survey = Survey::new(Replay::new(view, options.progress.clone())?);
+    let end = journal::scan(&dir.join("journal"), None, |frame, location| survey.take(frame, location))?;
+    survey.replay.flush()?;
+    let height = survey.head.as_ref().map_or(Height(0), |head| head.height);
+    if survey.replay.doubt || survey.replay.from.is_some_and(|from| from.height > height) {
+        return Err(StateError::View("it is not that of this journal".into()).into());
+    }
+    Ok((survey, end))
+}
+
+/// The tree over all pairs of the view.
+fn state_tree(view: &View) -> Result<Tree, NodeError> {
+    let mut tree = Tree::new();
+    let mut changes = Vec::new();
+    for pair in view.pairs() {
+        let ((contract, key), value) = pair?;
+        changes.push((tree::path(&contract, &key), Some(tree::value_hash(&value))));
+    }
+    tree.update(changes);
+    Ok(tree)
+}
+
+/// Moves the view aside, so that it can be looked at.
+fn quarantine(dir: &Path) -> Result<(), NodeError> {
+    let view = dir.join("view");
+    let free = |n: &u32| !dir.join(format!("view.quarantine-{n}")).exists();
+    let aside = (1..).find(free).map(|n| dir.join(format!("view.quarantine-{n}"))).unwrap_or_default();
+    std::fs::rename(&view, aside).map_err(disk::failed("cannot move aside", &view))?;
+    disk::sync_dir(dir)
+}
+
+/// The log's public key.
+pub(crate) fn log_vkey(dir: &Path, origin: &str) -> Result<VerifierKey, NodeError> {
+    let path = dir.join("log.vkey");
+    let text = disk::read_file(&path)?;
+    let text = String::from_utf8_lossy(&text);
+    VerifierKey::from_vkey(text.trim())
+        .filter(|key| key.name == origin)
+        .ok_or_else(|| NodeError::Checkpoint(format!("{} is not the key of {origin}", path.display())))
+}
+
+/// The published checkpoint must be of this log, and not beyond it.
+pub(crate) fn check_checkpoint(dir: &Path, origin: &str, log: &merkle::Tree) -> Result<Option<Checkpoint>, NodeError> {
+    let note = match std::fs::read_to_string(dir.join("checkpoint")) {
+        Ok(note) => note,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(disk::failed("cannot read", &dir.join("checkpoint"))(error)),
+    };
+    let found =
+        Checkpoint::open(&note, &log_vkey(dir, origin)?).map_err(|error| NodeError::Checkpoint(error.to_string()))?;
+    if found.size > log.size() {
+        return Err(NodeError::Checkpoint(format!(
+            "it covers {} entries, the journal has {}: an older copy of the journal was put in place, or its end was lost. Restore the newer one",
+            found.size,
+            log.size()
+        )));
+    }
+    match log.root_at(found.size) {
+        Some(root) if root == found.root => Ok(Some(found)),
+        _ => Err(NodeError::Checkpoint(format!("its root over {} entries is another than the journal's", found.size))),
+    }
+}

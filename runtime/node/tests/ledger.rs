@@ -1,0 +1,409 @@
+//! A ledger as its callers see it: ordering, refusals, and what is left after every kind of stop.
+
+use chancery_node::{Clock, Ledger, NodeError, Options, Refusal, verify};
+use chancery_types::codec::Encode;
+use chancery_types::interface::{Interface, Method, MethodKind, Type};
+use chancery_types::{Action, Call, Entry, LedgerId, Outcome, PublicKey, RequestId, SignedCall, Timestamp};
+use ed25519_dalek::SigningKey;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+struct Scripted(AtomicU64);
+
+impl Clock for Scripted {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+fn options() -> Options {
+    Options { clock: Arc::new(Scripted(AtomicU64::new(1_000))), ..Options::default() }
+}
+
+fn actor() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+fn log_key() -> SigningKey {
+    SigningKey::from_bytes(&[9; 32])
+}
+
+/// A contract that stores its arguments under themselves (`put`), or refuses (`refuse`).
+fn module() -> Vec<u8> {
+    let method = |name: &str| Method {
+        name: name.into(),
+        doc: String::new(),
+        citation: String::new(),
+        kind: MethodKind::Call,
+        fields: vec![],
+        returns: Type::Unit,
+    };
+    let interface = Interface {
+        version: 1,
+        name: "notes".into(),
+        methods: vec![method("put"), method("refuse")],
+        ..Interface::default()
+    };
+    let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let text = format!(
+        r#"(module (@custom "chancery:interface" "{escaped}")
+             (import "chancery_v1" "arguments" (func (param i32)))
+             (import "chancery_v1" "state_set" (func (param i32 i32 i32 i32)))
+             (import "chancery_v1" "fault" (func (param i32 i32 i32)))
+             (memory (export "memory") 1)
+             (func (export "call") (param i32 i32) (result i32)
+               (call 0 (i32.const 0))
+               (call 1 (i32.const 0) (local.get 1) (i32.const 0) (local.get 1))
+               (if (local.get 0) (then (call 2 (i32.const 5) (i32.const 0) (i32.const 0))))
+               (local.get 0)))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+fn call(ledger: &Ledger, request: u128, action: Action) -> SignedCall {
+    let actor_key = PublicKey(actor().verifying_key().to_bytes());
+    let valid_until = Timestamp(10_000);
+    let call = Call { ledger: ledger.id(), actor: actor_key, request: RequestId(request), valid_until, action };
+    SignedCall::sign(call, &actor())
+}
+
+fn invoke(method: &str, arguments: &[u8]) -> Action {
+    Action::Invoke { contract: "notes".into(), method: method.into(), arguments: arguments.into() }
+}
+
+fn put(ledger: &Ledger, request: u128) -> SignedCall {
+    call(ledger, request, invoke("put", &request.to_le_bytes()))
+}
+
+fn deployed(dir: &Path) -> Ledger {
+    let ledger = Ledger::create(dir, "ledger.example/test", &log_key(), options()).unwrap();
+    let (module, _) = ledger.put_module(&module()).unwrap();
+    let deploy = Action::Deploy { name: "notes".into(), module, arguments: vec![] };
+    let answer = ledger.submit(call(&ledger, 1 << 100, deploy)).unwrap().wait().unwrap();
+    assert!(answer.outcome().unwrap().is_done());
+    ledger
+}
+
+fn reopen(dir: &Path) -> Result<Ledger, NodeError> {
+    Ledger::open(dir, Options { log_key: Some(log_key()), ..options() })
+}
+
+fn checked(dir: &Path) -> Result<chancery_node::Report, NodeError> {
+    let silent: chancery_node::Progress = Arc::new(|_, _, _| {});
+    verify(dir, &silent)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(file.file_name());
+        if file.path().is_dir() {
+            copy(&file.path(), &target);
+        } else {
+            std::fs::copy(file.path(), target).unwrap();
+        }
+    }
+}
+
+/// The path of the first segment, its bytes, and where the data ends.
+fn segment(dir: &Path) -> (std::path::PathBuf, Vec<u8>, usize) {
+    let path = dir.join("journal/00000000.seg");
+    let bytes = std::fs::read(&path).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    (path, bytes, end)
+}
+
+#[test]
+fn many_threads_submit_and_every_call_is_recorded_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = deployed(dir.path());
+    std::thread::scope(|scope| {
+        for thread in 0..64u128 {
+            let ledger = &ledger;
+            scope.spawn(move || {
+                for number in 0..20 {
+                    let answer = ledger.submit(put(ledger, thread * 100 + number)).unwrap().wait().unwrap();
+                    assert!(answer.outcome().unwrap().is_done() && !answer.repeated);
+                }
+            });
+        }
+    });
+    let head = ledger.head();
+    ledger.close().unwrap();
+    let report = checked(dir.path()).unwrap();
+    assert_eq!((report.calls, report.entries, report.root), (64 * 20 + 1, head.size, head.root));
+    assert_eq!(report.keys, 64 * 20 + 1);
+    assert_eq!(report.checkpoint, Some(head.size));
+    assert_eq!(reopen(dir.path()).unwrap().head(), head);
+}
+
+#[test]
+fn the_same_request_again_gives_the_first_answer_and_another_body_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = deployed(dir.path());
+    let first = ledger.submit(put(&ledger, 1)).unwrap().wait().unwrap();
+    let again = ledger.submit(put(&ledger, 1)).unwrap().wait().unwrap();
+    assert_eq!(
+        (again.index, &again.entry, again.height, again.repeated),
+        (first.index, &first.entry, first.height, true)
+    );
+    let other = call(&ledger, 1, invoke("put", b"other"));
+    assert!(matches!(ledger.submit(other.clone()), Err(Refusal::RequestReused { index, .. }) if index == first.index));
+    // Both at once, before either is ordered: one is recorded, the other is not answered with it.
+    let (a, b) = (put(&ledger, 2), call(&ledger, 2, invoke("put", b"other")));
+    let tickets = [ledger.submit(a), ledger.submit(b)];
+    let answers = tickets.map(|ticket| ticket.and_then(chancery_node::Ticket::wait));
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    assert!(answers.iter().any(|answer| matches!(answer, Err(Refusal::RequestReused { .. }))));
+    ledger.close().unwrap();
+    let ledger = reopen(dir.path()).unwrap();
+    assert_eq!(ledger.submit(put(&ledger, 1)).unwrap().wait().unwrap().index, first.index);
+    assert!(matches!(ledger.submit(other), Err(Refusal::RequestReused { .. })));
+}
+
+#[test]
+fn what_is_not_ordered_says_why_and_leaves_no_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = deployed(dir.path());
+    let size = ledger.head().size;
+    let refused = |signed| ledger.submit(signed).map(drop).unwrap_err();
+    let mut forged = put(&ledger, 1);
+    forged.call.request = RequestId(2);
+    assert!(matches!(refused(forged), Refusal::BadSignature(_)));
+    let good = put(&ledger, 1).call;
+    let sign = |call| SignedCall::sign(call, &actor());
+    let wrong = Call { ledger: LedgerId([1; 32]), ..good.clone() };
+    assert!(matches!(refused(sign(wrong)), Refusal::WrongLedger { .. }));
+    let expired = Call { valid_until: Timestamp(999), ..good.clone() };
+    assert!(matches!(refused(sign(expired)), Refusal::Expired { .. }));
+    let large = Call { action: invoke("put", &[0; 40_000]), ..good.clone() };
+    assert!(matches!(refused(sign(large)), Refusal::TooLarge { .. }));
+    let misspelt = Call { action: invoke("Put", b"x"), ..good };
+    assert!(matches!(refused(sign(misspelt)), Refusal::BadName(_)));
+    assert_eq!(ledger.head().size, size);
+}
+
+#[test]
+fn refusals_and_rejections_are_entries_without_effects() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = deployed(dir.path());
+    let keys = ledger.head().keys;
+    let answer = |request, action| ledger.submit(call(&ledger, request, action)).unwrap().wait().unwrap();
+    let refused = answer(1, invoke("refuse", b"k"));
+    assert!(matches!(refused.outcome(), Some(Outcome::Refused { code: 5, .. })));
+    let unknown = answer(2, invoke("no_such", b"k"));
+    assert_eq!(unknown.outcome().unwrap().word(), "rejected");
+    let (module, _) = ledger.put_module(&module()).unwrap();
+    let taken = answer(3, Action::Deploy { name: "notes".into(), module, arguments: vec![] });
+    assert_eq!(taken.outcome().unwrap().word(), "rejected");
+    assert_eq!(ledger.head().keys, keys);
+    ledger.close().unwrap();
+    assert_eq!(checked(dir.path()).unwrap().calls, 4);
+}
+
+#[test]
+fn a_dry_run_and_a_query_record_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = deployed(dir.path());
+    let head = ledger.head();
+    let execution = ledger.dry_run(&put(&ledger, 1).call).unwrap();
+    assert!(execution.outcome.is_done());
+    assert_eq!(execution.writes.len(), 1);
+    let actor = PublicKey([1; 32]);
+    assert!(matches!(ledger.query("notes", "put", vec![], actor), Err(NodeError::NoMethod { .. })));
+    assert!(matches!(ledger.query("none", "put", vec![], actor), Err(NodeError::NoContract(_))));
+    assert_eq!(ledger.head(), head);
+}
+
+#[test]
+fn a_copy_taken_while_it_runs_opens_with_all_that_was_acknowledged() {
+    let (dir, crashed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ledger = deployed(dir.path());
+    let last = (0..50).map(|n| ledger.submit(put(&ledger, n)).unwrap().wait().unwrap().index).max().unwrap();
+    let target = crashed.path().join("copy");
+    copy(dir.path(), &target);
+    let recovered = reopen(&target).unwrap();
+    assert!(recovered.head().size > last);
+    for request in 0..50 {
+        assert!(recovered.find(RequestId(request)).unwrap().is_some());
+    }
+    let added = recovered.submit(put(&recovered, 99)).unwrap().wait().unwrap();
+    assert_eq!(added.index, ledger.head().size);
+    recovered.close().unwrap();
+    checked(&target).unwrap();
+}
+
+#[test]
+fn a_view_that_is_lost_or_of_another_ledger_is_rebuilt() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ledger = deployed(dir.path());
+    (0..20).for_each(|n| drop(ledger.submit(put(&ledger, n)).unwrap().wait().unwrap()));
+    let head = ledger.head();
+    ledger.close().unwrap();
+    std::fs::remove_dir_all(dir.path().join("view")).unwrap();
+    let ledger = reopen(dir.path()).unwrap();
+    assert_eq!(ledger.head(), head);
+    let id = ledger.contract("notes").unwrap().unwrap().id;
+    assert_eq!(ledger.state_get(&id, &3u128.to_le_bytes()).unwrap(), Some(3u128.to_le_bytes().to_vec()));
+    ledger.close().unwrap();
+
+    let stranger = deployed(other.path());
+    (50..60).for_each(|n| drop(stranger.submit(put(&stranger, n)).unwrap().wait().unwrap()));
+    stranger.close().unwrap();
+    std::fs::remove_dir_all(dir.path().join("view")).unwrap();
+    copy(&other.path().join("view"), &dir.path().join("view"));
+    let ledger = reopen(dir.path()).unwrap();
+    assert_eq!(ledger.head(), head);
+    assert_eq!(ledger.state_get(&id, &50u128.to_le_bytes()).unwrap(), None);
+    assert!(dir.path().join("view.quarantine-1").exists());
+}
+
+#[test]
+fn a_write_torn_at_any_byte_is_cut_off_and_the_ledger_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = deployed(dir.path());
+    drop(ledger.submit(put(&ledger, 1)).unwrap().wait().unwrap());
+    let before = ledger.head();
+    drop(ledger);
+    let (path, bytes, start) = segment(dir.path());
+    let ledger = reopen(dir.path()).unwrap();
+    drop(ledger.submit(put(&ledger, 2)).unwrap().wait().unwrap());
+    drop(ledger);
+    let (_, longer, end) = segment(dir.path());
+    assert_eq!(bytes[..start], longer[..start]);
+    // The checkpoint covers the block that will be torn: a crash before the commit point never leaves that.
+    std::fs::remove_file(dir.path().join("checkpoint")).unwrap();
+    std::fs::remove_dir_all(dir.path().join("view")).unwrap();
+    // The last byte of a hash may be zero, so the true end may lie a little further.
+    for cut in (start + 1..end).step_by(31).chain(end - 3..end) {
+        let mut torn = longer.clone();
+        torn[cut..].fill(0);
+        std::fs::write(&path, &torn).unwrap();
+        let report = checked(dir.path()).unwrap();
+        assert_eq!((report.entries, report.torn), (before.size, true), "cut at {cut}");
+    }
+    let ledger = reopen(dir.path()).unwrap();
+    assert_eq!(ledger.head(), before);
+    drop(ledger.submit(put(&ledger, 3)).unwrap().wait().unwrap());
+    drop(ledger);
+    assert!(!checked(dir.path()).unwrap().torn);
+}
+
+#[test]
+fn a_flipped_byte_before_valid_data_is_named_and_nothing_is_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = deployed(dir.path());
+    (0..3).for_each(|n| drop(ledger.submit(put(&ledger, n)).unwrap().wait().unwrap()));
+    drop(ledger);
+    let (path, bytes, end) = segment(dir.path());
+    let last_block = end / 2;
+    for position in (0..last_block).step_by(47) {
+        let mut flipped = bytes.clone();
+        flipped[position] ^= 0x10;
+        std::fs::write(&path, &flipped).unwrap();
+        let error = checked(dir.path()).expect_err(&format!("byte {position}"));
+        assert!(matches!(error, NodeError::Damaged { .. }), "byte {position}: {error}");
+    }
+    let mut flipped = bytes;
+    flipped[200] ^= 1;
+    std::fs::write(&path, &flipped).unwrap();
+    assert!(matches!(reopen(dir.path()).map(drop), Err(NodeError::Damaged { .. })));
+    assert!(std::fs::read(&path).unwrap() == flipped, "a damaged journal is left as it is");
+}
+
+#[test]
+fn a_lost_tail_contradicts_the_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = deployed(dir.path());
+    let (path, shorter, _) = segment(dir.path());
+    drop(ledger.submit(put(&ledger, 1)).unwrap().wait().unwrap());
+    drop(ledger);
+    std::fs::write(&path, &shorter).unwrap();
+    assert!(matches!(checked(dir.path()), Err(NodeError::Checkpoint(_))));
+    assert!(matches!(reopen(dir.path()).map(drop), Err(NodeError::Checkpoint(_))));
+}
+
+/// The journal on a file system of its own that holds one segment and a little: the next one does not fit.
+#[test]
+fn a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = |arguments: &[&str]| {
+        std::process::Command::new("mount").args(arguments).status().is_ok_and(|done| done.success())
+    };
+    let disk = dir.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let place = disk.to_str().unwrap();
+    if !mount(&["-t", "tmpfs", "-o", "size=70m", "tmpfs", place]) {
+        eprintln!("skipped: mounting a small file system takes root");
+        return;
+    }
+    struct Unmount(std::path::PathBuf);
+    impl Drop for Unmount {
+        fn drop(&mut self) {
+            drop(std::process::Command::new("umount").arg("-l").arg(&self.0).status());
+        }
+    }
+    let _unmount = Unmount(disk.clone());
+    let town = dir.path().join("town");
+    deployed(&town).close().unwrap();
+    copy(&town.join("journal"), &disk.join("journal"));
+    std::fs::remove_dir_all(town.join("journal")).unwrap();
+    std::os::unix::fs::symlink(disk.join("journal"), town.join("journal")).unwrap();
+
+    let ledger = reopen(&town).unwrap();
+    let big = |request: u128| {
+        let mut bytes = request.to_le_bytes().to_vec();
+        bytes.resize(500, 1);
+        call(&ledger, request, invoke("put", &bytes))
+    };
+    // A stored key has at most 512 bytes; a rejected call keeps its arguments, 30 kB each.
+    let refuse = |request: u128| call(&ledger, request, invoke("no_such", &[1; 30_000]));
+    let full = (0..4_000).find(|n| match ledger.submit(refuse(*n)).unwrap().wait() {
+        Ok(_) => false,
+        Err(Refusal::Node(NodeError::DiskFull)) => true,
+        Err(error) => panic!("{error}"),
+    });
+    let full = full.expect("the disk is full in the end");
+    let before = ledger.head();
+    assert!(matches!(ledger.submit(refuse(9_998)).unwrap().wait(), Err(Refusal::Node(NodeError::DiskFull))));
+    assert_eq!(ledger.head(), before);
+    assert!(mount(&["-o", "remount,size=200m", place]));
+    assert!(ledger.submit(refuse(full)).unwrap().wait().is_ok());
+    assert!(ledger.submit(big(9_999)).unwrap().wait().unwrap().outcome().unwrap().is_done());
+    ledger.close().unwrap();
+    assert_eq!(checked(&town).unwrap().calls, 1 + u64::try_from(full).unwrap() + 2);
+}
+
+#[test]
+fn directories_that_are_no_ledger_of_ours_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(reopen(dir.path()).map(drop), Err(NodeError::NoLedger(_))));
+    let create = |dir: &Path, origin: &str| Ledger::create(dir, origin, &log_key(), options()).map(drop);
+    assert!(matches!(create(dir.path(), "https://ledger.example"), Err(NodeError::BadOrigin(_))));
+    assert!(matches!(create(dir.path(), "two words"), Err(NodeError::BadOrigin(_))));
+    let ledger = deployed(dir.path());
+    assert!(matches!(reopen(dir.path()).map(drop), Err(NodeError::Locked(_))));
+    assert!(matches!(create(dir.path(), "ledger.example"), Err(NodeError::NotEmpty(_))));
+    drop(ledger);
+    std::fs::write(dir.path().join("format"), "chancery ledger 2\n").unwrap();
+    let error = reopen(dir.path()).map(drop).unwrap_err();
+    assert!(matches!(&error, NodeError::Format { found, .. } if found == "2"), "{error}");
+}
+
+#[test]
+fn a_receipt_leads_from_the_entry_to_a_signed_checkpoint() {
+    use chancery_tlog::{Checkpoint, merkle, note::VerifierKey};
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = deployed(dir.path());
+    let answer = ledger.submit(put(&ledger, 1)).unwrap().wait().unwrap();
+    let receipt = ledger.receipt(answer.index).unwrap();
+    let vkey = std::fs::read_to_string(dir.path().join("log.vkey")).unwrap();
+    let checkpoint = Checkpoint::open(&receipt.checkpoint, &VerifierKey::from_vkey(vkey.trim()).unwrap()).unwrap();
+    let included = |entry: &Entry| {
+        let leaf = merkle::leaf_hash(&entry.to_bytes());
+        merkle::check_inclusion(&leaf, entry.index, checkpoint.size, &receipt.inclusion, &checkpoint.root)
+    };
+    assert!(included(&receipt.entry));
+    assert!(!included(&Entry { time: Timestamp(5), ..receipt.entry.clone() }));
+}
