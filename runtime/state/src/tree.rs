@@ -275,7 +275,7 @@ mod tests {
             let mut changes = BTreeMap::new();
             for _ in 0..1 + random(&mut seed) % 8 {
                 let key = path(&ContractId::default(), &(random(&mut seed) % 400).to_le_bytes());
-                let value = (random(&mut seed) % 3 > 0).then(|| random(&mut seed).to_le_bytes().to_vec());
+                let value = (!random(&mut seed).is_multiple_of(3)).then(|| random(&mut seed).to_le_bytes().to_vec());
                 changes.insert(key, value);
             }
             let values = changes.iter().map(|(key, value)| (KeyHash(key.0), value.clone()));

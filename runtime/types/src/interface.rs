@@ -454,7 +454,7 @@ pub mod constant {
     }
     simple! {
         0 = (), 1 = bool, 2 = u8, 3 = u16, 4 = u32, 5 = u64, 6 = u128, 7 = i32, 8 = i64, 9 = alloc::string::String,
-        10 = crate::id::Hash, 10 = crate::id::ContractId, 10 = crate::id::ModuleId, 11 = crate::id::PublicKey,
+        10 = crate::id::Hash, 10 = crate::id::ContractId, 10 = crate::id::ModuleId, 10 = crate::id::LedgerId, 11 = crate::id::PublicKey,
         12 = crate::id::Signature, 13 = crate::date::Date, 14 = crate::date::Month, 15 = crate::date::Timestamp,
         16 = crate::money::Ratio, 6 = crate::id::RequestId, 5 = crate::id::Height, 5 = crate::id::Gas,
     }

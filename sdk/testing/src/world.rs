@@ -1,0 +1,272 @@
+//! A ledger in small: actors, a clock, one contract.
+
+use crate::native;
+use chancery_engine::{Config, Context, Engine, Execution, Invocation, Kind, Module, prices};
+use chancery_sdk::native::Contract;
+use chancery_state::{MemoryStore, Store};
+use chancery_types::codec::{Decode, Encode};
+use chancery_types::entry::WriteSet;
+use chancery_types::interface::MethodKind;
+use chancery_types::{
+    ContractId, Date, Event, Gas, Height, Interface, LedgerId, Outcome, PublicKey, RequestId, Signature, Step,
+    Timestamp,
+};
+use ed25519_dalek::{Signer, SigningKey};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+/// Somebody with a key, the same for the same name.
+#[derive(Clone)]
+pub struct Actor {
+    key: SigningKey,
+}
+
+impl Actor {
+    /// The public key.
+    pub fn key(&self) -> PublicKey {
+        PublicKey(self.key.verifying_key().to_bytes())
+    }
+
+    /// Signs a message.
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature(self.key.sign(message).to_bytes())
+    }
+}
+
+/// What came of a call.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The events.
+    pub events: Vec<Event>,
+    /// The decision trace.
+    pub trace: Vec<Step>,
+    /// The writes.
+    pub writes: WriteSet,
+    /// What it cost; of meaning in the run on the engine.
+    pub gas: Gas,
+    interface: Arc<Interface>,
+}
+
+impl Answer {
+    /// The result of a call that is done.
+    ///
+    /// # Panics
+    /// When it is not, with what came of it.
+    #[track_caller]
+    pub fn done<T: Decode>(&self) -> T {
+        match &self.outcome {
+            Outcome::Done { result } => T::from_bytes(result).expect("the result is of this type"),
+            _ => panic!("expected the call to be done, it was {}", self.describe()),
+        }
+    }
+
+    /// The name of the error of a refused call.
+    ///
+    /// # Panics
+    /// When it was not refused.
+    #[track_caller]
+    pub fn refused(&self) -> &str {
+        match &self.outcome {
+            Outcome::Refused { code, .. } => &self.interface.errors[usize::from(*code)].name,
+            _ => panic!("expected the call to be refused, it was {}", self.describe()),
+        }
+    }
+
+    /// The rules and provisions that a refusal names; none for any other outcome.
+    pub fn reasons(&self) -> &[String] {
+        if let Outcome::Refused { reasons, .. } = &self.outcome { reasons } else { &[] }
+    }
+
+    /// The names of the events.
+    pub fn event_names(&self) -> Vec<&str> {
+        self.events.iter().map(|event| self.interface.events[usize::from(event.kind)].name.as_str()).collect()
+    }
+
+    fn describe(&self) -> String {
+        match &self.outcome {
+            Outcome::Refused { code, reasons, .. } => {
+                format!("refused with {}: {}", self.interface.errors[usize::from(*code)].name, reasons.join("; "))
+            }
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+/// How the contract's code runs.
+enum Runner {
+    Native(Contract),
+    Wasm(Arc<Module>),
+}
+
+static ENGINE: LazyLock<Engine> =
+    LazyLock::new(|| Engine::new(Config::default()).expect("the machine can run the engine"));
+
+/// A contract on a ledger of its own. Nothing is deployed yet.
+pub struct World {
+    runner: Runner,
+    interface: Arc<Interface>,
+    store: Arc<MemoryStore>,
+    time: Timestamp,
+    height: u64,
+    transcript: Vec<(String, Outcome, Vec<Event>, WriteSet, Vec<Step>)>,
+    costs: BTreeMap<(String, &'static str), (u64, u64)>,
+}
+
+/// Runs a test natively, and on the engine where the built module is found; both must give the same.
+///
+/// # Panics
+/// When the test does, the two differ, or the module is older than the code.
+pub fn run(contract: Contract, name: &str, test: impl Fn(&mut World)) {
+    let mut native = World::new(Runner::Native(contract), contract.interface);
+    test(&mut native);
+    let Some(path) = module_path(name) else {
+        eprintln!("{name}: ran natively only: no dist/{name}.wasm was found; `chancery build` makes it");
+        return;
+    };
+    let wasm = std::fs::read(&path).expect("the module can be read");
+    let module = ENGINE.load(&wasm).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(
+        module.interface.to_bytes() == contract.interface,
+        "{} is older than the contract's code: run `chancery build`",
+        path.display()
+    );
+    let mut wasm = World::new(Runner::Wasm(module), contract.interface);
+    test(&mut wasm);
+    assert_eq!(native.transcript.len(), wasm.transcript.len(), "the test made another number of calls");
+    for (number, (native, wasm)) in native.transcript.iter().zip(&wasm.transcript).enumerate() {
+        assert_eq!(native, wasm, "call {number} ({}): native (left) and wasm (right) differ", native.0);
+    }
+    wasm.print_costs(name);
+}
+
+/// `dist/NAME.wasm` or `contracts/dist/NAME.wasm` of the package or a directory above it.
+fn module_path(name: &str) -> Option<PathBuf> {
+    let package = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+    let places = ["dist", "contracts/dist"];
+    package
+        .ancestors()
+        .flat_map(|above| places.map(|place| above.join(place).join(format!("{name}.wasm"))))
+        .find(|path| path.is_file())
+}
+
+const CONTRACT_ID: ContractId = ContractId([0xc0; 32]);
+
+impl World {
+    fn new(runner: Runner, interface: &[u8]) -> Self {
+        World {
+            runner,
+            interface: Arc::new(Interface::from_bytes(interface).expect("the macro writes a valid description")),
+            store: Arc::new(MemoryStore::new()),
+            time: Timestamp(0),
+            height: 0,
+            transcript: Vec::new(),
+            costs: BTreeMap::new(),
+        }
+    }
+
+    /// The actor with this name.
+    pub fn actor(&self, name: &str) -> Actor {
+        Actor { key: SigningKey::from_bytes(blake3::hash(name.as_bytes()).as_bytes()) }
+    }
+
+    /// Sets the day (`2024-01-05`) of the calls to come.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn at(&mut self, day: &str) -> &mut Self {
+        let day = Date::parse(day).unwrap_or_else(|| panic!("`{day}` is no day: expected YYYY-MM-DD"));
+        self.time = Timestamp::from_date(day).expect("the day is after 1970");
+        self
+    }
+
+    /// The id that the contract has here.
+    pub fn contract_id(&self) -> ContractId {
+        CONTRACT_ID
+    }
+
+    /// Deploys the contract: runs `init` with these arguments, if it has one.
+    pub fn deploy(&mut self, actor: &Actor, arguments: impl Encode) -> Answer {
+        match self.interface.init() {
+            Some((selector, method)) => {
+                let name = method.name.clone();
+                self.execute(Kind::Init, selector, &name, actor, arguments.to_bytes())
+            }
+            None => Answer {
+                outcome: Outcome::Done { result: Vec::new() },
+                events: Vec::new(),
+                trace: Vec::new(),
+                writes: WriteSet::new(),
+                gas: Gas(0),
+                interface: self.interface.clone(),
+            },
+        }
+    }
+
+    /// Calls a method with its arguments in order: `(case, 5u32)`.
+    ///
+    /// # Panics
+    /// When there is no such method.
+    #[track_caller]
+    pub fn call(&mut self, actor: &Actor, method: &str, arguments: impl Encode) -> Answer {
+        let selector = self.selector(method, MethodKind::Call);
+        self.execute(Kind::Call, selector, method, actor, arguments.to_bytes())
+    }
+
+    /// Asks a query.
+    ///
+    /// # Panics
+    /// As [`World::call`].
+    #[track_caller]
+    pub fn query(&mut self, method: &str, arguments: impl Encode) -> Answer {
+        let selector = self.selector(method, MethodKind::Query);
+        let reader = self.actor("reader");
+        self.execute(Kind::Query, selector, method, &reader, arguments.to_bytes())
+    }
+
+    #[track_caller]
+    fn selector(&self, method: &str, kind: MethodKind) -> u32 {
+        let found = self.interface.method(method).filter(|(_, method)| method.kind == kind);
+        found.unwrap_or_else(|| panic!("the contract has no {kind:?} method `{method}`")).0
+    }
+
+    fn execute(&mut self, kind: Kind, selector: u32, method: &str, actor: &Actor, arguments: Vec<u8>) -> Answer {
+        self.height += 1;
+        let context = Context {
+            actor: actor.key(),
+            contract: CONTRACT_ID,
+            ledger: LedgerId([0x1e; 32]),
+            time: self.time,
+            height: Height(self.height),
+            request: RequestId(self.height.into()),
+        };
+        let invocation = Invocation { kind, selector, arguments, context, gas: prices::CALL_GAS_MAX };
+        let store: Arc<dyn Store> = self.store.clone();
+        let execution = match &self.runner {
+            Runner::Native(contract) => native::execute(contract, invocation, store),
+            Runner::Wasm(module) => ENGINE.execute(module, invocation, store),
+        };
+        let Execution { outcome, gas, events, trace, writes, diagnostics, costs } = execution.expect("the host works");
+        diagnostics.iter().for_each(|line| println!("{method}: {line}"));
+        self.store.apply(&writes);
+        self.transcript.push((method.into(), outcome.clone(), events.clone(), writes.clone(), trace.clone()));
+        let mut add = |part, calls, gas: Gas| {
+            let cost = self.costs.entry((method.to_string(), part)).or_default();
+            *cost = (cost.0 + calls, cost.1 + gas.0);
+        };
+        add("", 1, gas);
+        costs.iter().for_each(|cost| add(cost.function, cost.calls, cost.gas));
+        Answer { outcome, events, trace, writes, gas, interface: self.interface.clone() }
+    }
+
+    /// Gas by method and host function; the line without a host function is the whole method.
+    fn print_costs(&self, name: &str) {
+        println!("{name:<28} {:<16} {:>8} {:>14} {:>12}", "host function", "calls", "gas", "per call");
+        for ((method, part), (calls, gas)) in &self.costs {
+            let method = if part.is_empty() { method.as_str() } else { "" };
+            println!("{method:<28} {part:<16} {calls:>8} {gas:>14} {:>12}", gas / calls);
+        }
+    }
+}
