@@ -1,1 +1,100 @@
-fn main() {}
+//! `chancery`: ledgers, contracts, calls and proofs from the command line.
+//!
+//! One file per command in `commands`; what they share is beside this file. Results go to standard output, as text or as
+//! one JSON value; errors and progress go to standard error; [`failure`] lists the exit codes.
+
+mod commands;
+mod failure;
+mod fields;
+mod keys;
+mod output;
+mod stored;
+mod town;
+
+use clap::{Parser, ValueEnum};
+use commands::Command;
+use failure::{Code, Outcome};
+use output::Session;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A smart-contract runtime for public administration: decisions that anyone can verify.
+#[derive(Parser)]
+#[command(name = "chancery", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Directory of the ledger.
+    #[arg(long, global = true, env = "CHANCERY_DATA", default_value = "./chancery-data", value_name = "DIR")]
+    data: PathBuf,
+    /// Directory of keys [default: chancery/keys in the user's configuration directory].
+    #[arg(long, global = true, env = "CHANCERY_KEYS", value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON value.
+    Json,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal fault, 2 wrong usage or input, 3 refused, 4 not found, \
+5 does not verify, 6 unavailable (in use, disk full, other version).";
+
+fn keys_dir() -> PathBuf {
+    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| ".".into())).join(".config");
+    config.filter(|path| path.is_absolute()).unwrap_or_else(home).join("chancery/keys")
+}
+
+fn main() -> ExitCode {
+    let arguments: Result<Vec<String>, _> = std::env::args_os().map(std::ffi::OsString::into_string).collect();
+    let Ok(arguments) = arguments else {
+        eprintln!("error: the command line is not UTF-8");
+        return ExitCode::from(Code::Usage as u8);
+    };
+    let (own, fields) = fields::split(arguments);
+    let cli = match Cli::try_parse_from(own) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors.
+            drop(error.print());
+            return if error.use_stderr() { ExitCode::from(Code::Usage as u8) } else { ExitCode::SUCCESS };
+        }
+    };
+    let session = Session { data: cli.data, keys: cli.keys.unwrap_or_else(keys_dir), json: cli.output == Format::Json };
+    match run(cli.command, &session, &fields) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.message.trim_end());
+            ExitCode::from(failure.code as u8)
+        }
+    }
+}
+
+fn run(command: Command, session: &Session, fields: &[fields::Flag]) -> Outcome {
+    use commands::*;
+    match command {
+        Command::Init(arguments) => init::run(session, &arguments),
+        Command::Key(arguments) => key::run(session, &arguments),
+        Command::New(arguments) => new::run(session, &arguments),
+        Command::Build(arguments) => build::run(session, &arguments),
+        Command::Check(arguments) => check::run(session, &arguments),
+        Command::Inspect(arguments) => inspect::run(session, &arguments),
+        Command::Deploy(arguments) => deploy::run(session, &arguments, fields),
+        Command::Call(arguments) => call::run(session, &arguments, fields),
+        Command::Query(arguments) => query::run(session, &arguments, fields),
+        Command::Batch(arguments) => batch::run(session, &arguments),
+        Command::State(arguments) => state::run(session, &arguments),
+        Command::Log(arguments) => log::run(session, &arguments),
+        Command::Demo(arguments) => demo::run(session, &arguments),
+        Command::Completion(arguments) => completion::run(&arguments),
+        Command::Compile => compile::run(),
+    }
+}

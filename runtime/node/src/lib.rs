@@ -17,6 +17,7 @@ pub mod sequencer;
 pub mod verify;
 
 pub use chancery_engine::{Compiler, Execution};
+pub use chancery_state::{Pair, Scan};
 pub use error::{NodeError, Refusal};
 pub use ledger::{Clock, Head, Ledger, Options, Progress, SystemClock};
 pub use registry::ContractRecord;

@@ -20,6 +20,8 @@ pub mod entry;
 pub mod fault;
 pub mod id;
 pub mod interface;
+#[cfg(feature = "edge")]
+pub mod json;
 pub mod money;
 pub mod receipt;
 

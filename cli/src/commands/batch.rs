@@ -1,0 +1,343 @@
+//! `batch`: one call per row of a CSV or JSON Lines file.
+//!
+//! A row's request id is the first half of BLAKE3-derive-key("chancery 2026 batch v1", ledger ‖ actor ‖ contract, method and file digest as encoded
+//! text and bytes ‖ row, u64 LE), so that the same row of the same file is never done twice, however often the batch is started. A changed file is
+//! another file. Rows that do not fit the method are collected and the rest is carried on.
+
+use crate::failure::{Failure, Outcome};
+use crate::output::{Session, plain, table};
+use crate::town::{VALID_FOR_SECONDS, actor, answered, call, contract, explain, method, open};
+use chancery_node::{Answer, Ledger, Ticket};
+use chancery_types::codec::Encode;
+use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
+use chancery_types::{Action, PublicKey, RequestId, SignedCall, json};
+use ed25519_dalek::SigningKey;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The contract's name.
+    contract: String,
+    /// The method's name.
+    method: String,
+    /// The rows: .csv with headings, or .jsonl.
+    file: PathBuf,
+    /// Who calls: the name of a key.
+    #[arg(long = "as", value_name = "KEY", env = "CHANCERY_AS")]
+    actor: Option<String>,
+    /// Write a line per row: row, request id, outcome, entry, reason, and the result's fields.
+    #[arg(long, value_name = "OUT.csv")]
+    report: Option<PathBuf>,
+}
+
+/// Calls that wait for their block at once.
+const IN_FLIGHT_MAX: usize = 1_024;
+/// Rows that cannot be read that are shown; the report has all.
+const SHOWN_MAX: usize = 20;
+
+/// A row as read: its arguments, or which field is wrong and why.
+struct Row {
+    number: u64,
+    arguments: Result<Vec<u8>, (String, String)>,
+}
+
+/// A line of the report.
+struct Line {
+    row: u64,
+    request: String,
+    outcome: String,
+    entry: Option<u64>,
+    reason: String,
+    result: Value,
+}
+
+/// The rows of a file, and the columns that the method does not take.
+struct File {
+    rows: Vec<Row>,
+    ignored: Vec<String>,
+    digest: blake3::Hash,
+}
+
+pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
+    let Arguments { contract: name, method: method_name, file: path, actor: actor_name, report } = arguments;
+    let ledger = open(session)?;
+    let (_, interface) = contract(&ledger, name)?;
+    let method = method(&interface, name, method_name, MethodKind::Call)?;
+    let key = actor(session, actor_name.as_deref())?;
+    let file = read(path, method.arguments())?;
+    if !file.ignored.is_empty() {
+        eprintln!("columns that `{}` does not take are ignored: {}", method.name, file.ignored.join(", "));
+    }
+    // A report that cannot be written is known before anything is done.
+    let mut writer = match report {
+        Some(path) => Some(
+            csv::Writer::from_path(path)
+                .map_err(|error| Failure::usage(format!("cannot write the report {}: {error}", path.display())))?,
+        ),
+        None => None,
+    };
+    let bar = session.bar(file.rows.len() as u64, "rows");
+    let batch =
+        Batch { ledger: &ledger, interface: &interface, method, key: &key, contract: name, digest: file.digest };
+    let mut lines = Vec::with_capacity(file.rows.len());
+    batch.run(file.rows, |line| {
+        bar.inc(1);
+        lines.push(line);
+    })?;
+    bar.finish_and_clear();
+    ledger.close()?;
+    if let (Some(writer), Some(path)) = (&mut writer, report) {
+        write_report(writer, method, &lines)
+            .map_err(|error| Failure::usage(format!("cannot write the report {}: {error}", path.display())))?;
+    }
+    summarise(session, &lines)
+}
+
+/// What all rows of a batch share.
+struct Batch<'a> {
+    ledger: &'a Ledger,
+    interface: &'a Interface,
+    method: &'a Method,
+    key: &'a SigningKey,
+    contract: &'a str,
+    digest: blake3::Hash,
+}
+
+/// A row under way.
+enum Pending {
+    Invalid(Line),
+    Answered(u64, RequestId, Box<Answer>),
+    Waiting(u64, RequestId, Ticket),
+}
+
+impl Batch<'_> {
+    fn request(&self, row: u64) -> RequestId {
+        let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 batch v1");
+        hasher.update(&self.ledger.id().0).update(&PublicKey(self.key.verifying_key().to_bytes()).0);
+        let mut rest = self.contract.to_bytes();
+        self.method.name.encode(&mut rest);
+        hasher.update(&rest).update(self.digest.as_bytes()).update(&row.to_le_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        RequestId(u128::from_le_bytes(id))
+    }
+
+    fn run(&self, rows: Vec<Row>, mut done: impl FnMut(Line)) -> Outcome {
+        let mut pending = VecDeque::new();
+        for row in rows {
+            pending.push_back(self.start(row)?);
+            if pending.len() >= IN_FLIGHT_MAX
+                && let Some(first) = pending.pop_front()
+            {
+                done(self.finish(first)?);
+            }
+        }
+        pending.into_iter().try_for_each(|pending| {
+            done(self.finish(pending)?);
+            Ok(())
+        })
+    }
+
+    fn start(&self, row: Row) -> Outcome<Pending> {
+        let request = self.request(row.number);
+        let arguments = match row.arguments {
+            Ok(arguments) => arguments,
+            Err((field, reason)) => {
+                let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
+                let (row, request, outcome) = (row.number, String::new(), "invalid".into());
+                return Ok(Pending::Invalid(Line { row, request, outcome, entry: None, reason, result: Value::Null }));
+            }
+        };
+        let action = Action::Invoke { contract: self.contract.into(), method: self.method.name.clone(), arguments };
+        let call = call(self.ledger, self.key, request, VALID_FOR_SECONDS, action);
+        if let Some(answer) = answered(self.ledger, &call)? {
+            return Ok(Pending::Answered(row.number, request, Box::new(answer)));
+        }
+        let ticket = self.ledger.submit(SignedCall::sign(call, self.key))?;
+        Ok(Pending::Waiting(row.number, request, ticket))
+    }
+
+    fn finish(&self, pending: Pending) -> Outcome<Line> {
+        let (row, request, answer) = match pending {
+            Pending::Invalid(line) => return Ok(line),
+            Pending::Answered(row, request, answer) => (row, request, *answer),
+            Pending::Waiting(row, request, ticket) => (row, request, ticket.wait()?),
+        };
+        let outcome = answer.outcome().ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
+        let shown = explain(self.interface, &self.method.returns, outcome);
+        let reason =
+            [&shown["not met"], &shown["meaning"], &shown["reason"]].into_iter().find(|value| !value.is_null());
+        Ok(Line {
+            row,
+            request: request.to_string(),
+            outcome: outcome.word().into(),
+            entry: Some(answer.index),
+            reason: reason.map(plain).unwrap_or_default(),
+            result: shown["result"].clone(),
+        })
+    }
+}
+
+/// Reads a file's rows as the fields.
+fn read(path: &Path, fields: &[Field]) -> Outcome<File> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?;
+    let digest = blake3::hash(&bytes);
+    let wrong = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        wrong(format!("line {line} is not UTF-8: save the file as UTF-8"))
+    })?;
+    // A byte order mark is no part of the first heading.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (rows, ignored) = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => read_csv(text, fields).map_err(wrong)?,
+        Some("jsonl" | "ndjson") => read_json_lines(text, fields),
+        _ => return Err(wrong("expected a file named .csv or .jsonl".into())),
+    };
+    Ok(File { rows, ignored, digest })
+}
+
+fn read_csv(text: &str, fields: &[Field]) -> Result<(Vec<Row>, Vec<String>), String> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    let headings: Vec<String> =
+        reader.headers().map_err(|error| error.to_string())?.iter().map(|heading| heading.trim().to_string()).collect();
+    let position = |name: &str| headings.iter().position(|heading| heading == name);
+    if let Some((second, heading)) = headings.iter().enumerate().find(|(at, heading)| position(heading) != Some(*at)) {
+        return Err(format!(
+            "the heading `{heading}` stands twice (again in column {}): rename or remove one",
+            second + 1
+        ));
+    }
+    let missing: Vec<&str> = fields
+        .iter()
+        .filter(|field| !matches!(field.ty, Type::Option { .. }) && position(&field.name).is_none())
+        .map(|field| field.name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        return Err(format!("these columns are missing: {} (found: {})", missing.join(", "), headings.join(", ")));
+    }
+    let taken = |heading: &String| fields.iter().any(|field| field.name == *heading);
+    let ignored = headings.iter().filter(|heading| !taken(heading)).cloned().collect();
+    let columns: Vec<(&Field, usize)> =
+        fields.iter().filter_map(|field| Some((field, position(&field.name)?))).collect();
+    let rows = (1..).zip(reader.records()).map(|(number, record)| {
+        let arguments = match record {
+            Err(error) => Err((String::new(), error.to_string())),
+            Ok(record) if record.len() != headings.len() => {
+                Err((String::new(), format!("expected {} cells, found {}", headings.len(), record.len())))
+            }
+            Ok(record) => cells(&columns, fields, &record),
+        };
+        Row { number, arguments }
+    });
+    Ok((rows.collect(), ignored))
+}
+
+fn cells(
+    columns: &[(&Field, usize)],
+    fields: &[Field],
+    record: &csv::StringRecord,
+) -> Result<Vec<u8>, (String, String)> {
+    let mut object = Map::new();
+    for (field, column) in columns {
+        let cell = record.get(*column).unwrap_or_default().trim();
+        let value = json::from_text(&field.ty, cell).map_err(|error| (field.name.clone(), error.to_string()))?;
+        object.insert(field.name.clone(), value);
+    }
+    encoded(fields, &object)
+}
+
+fn encoded(fields: &[Field], object: &Map<String, Value>) -> Result<Vec<u8>, (String, String)> {
+    let mut out = Vec::new();
+    json::encode_fields(fields, object, &mut out).map_err(|error| {
+        let reason = json::TypeError { field: String::new(), ..error.clone() }.to_string();
+        (error.field, reason)
+    })?;
+    Ok(out)
+}
+
+/// Fields that the method does not take are ignored here as columns are in a table.
+fn read_json_lines(text: &str, fields: &[Field]) -> (Vec<Row>, Vec<String>) {
+    let mut ignored = BTreeMap::new();
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let rows = lines
+        .map(|(number, line)| {
+            let arguments = match serde_json::from_str::<Value>(line) {
+                Ok(Value::Object(mut object)) => {
+                    object.retain(|name, _| {
+                        let taken = fields.iter().any(|field| field.name == *name);
+                        if !taken {
+                            ignored.insert(name.clone(), ());
+                        }
+                        taken
+                    });
+                    encoded(fields, &object)
+                }
+                Ok(_) => Err((String::new(), "expected a JSON object".into())),
+                Err(error) => Err((String::new(), format!("not JSON: {error}"))),
+            };
+            Row { number, arguments }
+        })
+        .collect();
+    (rows, ignored.into_keys().collect())
+}
+
+fn write_report(writer: &mut csv::Writer<std::fs::File>, method: &Method, lines: &[Line]) -> csv::Result<()> {
+    let names: Vec<&str> = match &method.returns {
+        Type::Struct { fields, .. } => fields.iter().map(|field| field.name.as_str()).collect(),
+        Type::Unit => Vec::new(),
+        _ => vec!["result"],
+    };
+    writer.write_record(["row", "request", "outcome", "entry", "reason"].iter().chain(&names))?;
+    let cell = |value: &Value| if value.is_null() { String::new() } else { plain(value) };
+    for line in lines {
+        let entry = line.entry.map(|entry| entry.to_string()).unwrap_or_default();
+        let mut record =
+            vec![line.row.to_string(), line.request.clone(), line.outcome.clone(), entry, line.reason.clone()];
+        match &method.returns {
+            Type::Struct { .. } => record.extend(names.iter().map(|name| cell(&line.result[*name]))),
+            Type::Unit => {}
+            _ => record.push(cell(&line.result)),
+        }
+        writer.write_record(record)?;
+    }
+    Ok(writer.flush()?)
+}
+
+/// Counts by outcome, and the rows that were not done.
+fn summarise(session: &Session, lines: &[Line]) -> Outcome {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    lines.iter().for_each(|line| *counts.entry(&line.outcome).or_default() += 1);
+    let failed: Vec<&Line> = lines.iter().filter(|line| line.outcome != "done").collect();
+    let total = lines.len();
+    session.print(
+        || {
+            let counts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+            let mut text = format!("{total} rows: {}\n", if counts.is_empty() { "none".into() } else { counts.join(", ") });
+            if !failed.is_empty() {
+                let mut table = table(&["row", "outcome", "reason"]);
+                for line in failed.iter().take(SHOWN_MAX) {
+                    table.add_row([line.row.to_string(), line.outcome.clone(), line.reason.clone()]);
+                }
+                text.push_str(&format!("{table}\n"));
+                if failed.len() > SHOWN_MAX {
+                    text.push_str(&format!("and {} more; --report has all\n", failed.len() - SHOWN_MAX));
+                }
+            }
+            text
+        },
+        || {
+            let failed: Vec<Value> = failed
+                .iter()
+                .map(|line| json!({"row": line.row, "outcome": line.outcome, "reason": line.reason, "entry": line.entry}))
+                .collect();
+            json!({"rows": total, "counts": counts, "not_done": failed})
+        },
+    );
+    match failed.len() {
+        0 => Ok(()),
+        failed => Err(Failure::refused(format!("{failed} of {total} rows were not done; the others were carried out"))),
+    }
+}

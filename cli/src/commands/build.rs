@@ -1,0 +1,272 @@
+//! `build`: a contract to wasm by whichever toolchain is present, stripped, checked, and laid into `dist/`.
+//!
+//! Two toolchains can do it: rustup's with the target `wasm32-unknown-unknown`, or a distribution's `rustc` with the sources of the standard
+//! library and a `wasm-ld`, which builds `core` and `alloc` itself. Profile, stack size and flags are set here, so that a contract's own manifest says
+//! nothing about them. The stack is at the bottom of the memory: when it overflows, the call traps.
+
+use crate::failure::{Failure, Outcome};
+use crate::output::Session;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The contract's package.
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Where the module goes [default: dist in the package].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Build every contract of the checkout in the current directory into contracts/dist, and write its manifest.
+    #[arg(long)]
+    dist: bool,
+    /// Compare with what is there instead of writing; by the same toolchain, modules are equal to the byte.
+    #[arg(long)]
+    check: bool,
+}
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Bytes of a contract's stack: with data and a little heap, a small contract stays within one page of memory.
+const STACK_BYTES: u32 = 32 * 1024;
+const PROFILE: [&str; 7] = [
+    "inherits=\"release\"",
+    "opt-level=\"s\"",
+    "lto=true",
+    "codegen-units=1",
+    "panic=\"abort\"",
+    "strip=\"debuginfo\"",
+    "overflow-checks=true",
+];
+
+/// A built module.
+struct Built {
+    name: String,
+    wasm: Vec<u8>,
+    id: String,
+    admission: Result<(), String>,
+}
+
+/// What compiles to wasm here.
+struct Toolchain {
+    cargo: PathBuf,
+    rustc: PathBuf,
+    /// The linker, where `core` and `alloc` are built from source.
+    from_source: Option<PathBuf>,
+    version: String,
+}
+
+pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
+    let toolchain = Toolchain::find()?;
+    if arguments.dist {
+        return dist(session, &toolchain, arguments.check);
+    }
+    let built = build(&toolchain, &arguments.path)?;
+    let out = arguments.out.clone().unwrap_or_else(|| arguments.path.join("dist"));
+    let file = out.join(format!("{}.wasm", built.name));
+    if arguments.check {
+        compare(&file, &built)?;
+    } else {
+        write(&file, &built.wasm)?;
+    }
+    let value = json!({
+        "file": file, "module": built.id, "bytes": built.wasm.len(), "admitted": built.admission.is_ok(),
+        "problem": built.admission.as_ref().err(), "toolchain": toolchain.version,
+    });
+    session.print(
+        || {
+            let admission = match &built.admission {
+                Ok(()) => "admitted".to_string(),
+                Err(problem) => format!("NOT admitted: {problem}"),
+            };
+            format!(
+                "{}\nBLAKE3 {}\n{} bytes\n{admission}\nby {}",
+                file.display(),
+                built.id,
+                built.wasm.len(),
+                toolchain.version
+            )
+        },
+        || value.clone(),
+    );
+    built.admission.map_err(Failure::usage)
+}
+
+fn first_line(program: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_string())
+}
+
+impl Toolchain {
+    fn find() -> Outcome<Toolchain> {
+        let path = |name: &str| PathBuf::from(std::env::var_os(name.to_uppercase()).unwrap_or_else(|| name.into()));
+        let (cargo, rustc) = (path("cargo"), path("rustc"));
+        let library = first_line(&rustc, &["--print", "target-libdir", "--target", TARGET]);
+        if library.is_some_and(|library| Path::new(&library).is_dir()) {
+            let version = first_line(&rustc, &["--version"]).unwrap_or_default();
+            return Ok(Toolchain { cargo, rustc, from_source: None, version });
+        }
+        for rustc in [rustc, "/usr/bin/rustc".into()] {
+            let Some(sysroot) = first_line(&rustc, &["--print", "sysroot"]) else { continue };
+            let sources = Path::new(&sysroot).join("lib/rustlib/src/rust/library/core");
+            if let (true, Some(linker)) = (sources.is_dir(), find_linker()) {
+                let cargo = rustc.with_file_name("cargo");
+                let version = first_line(&rustc, &["--version"]).unwrap_or_default();
+                return Ok(Toolchain { cargo, rustc, from_source: Some(linker), version });
+            }
+        }
+        Err(Failure {
+            code: crate::failure::Code::Unavailable,
+            message: format!(
+                "no toolchain for {TARGET} was found: `rustup target add {TARGET}`, or on Debian `apt-get install rustc-web cargo-web rust-web-src lld-22`"
+            ),
+        })
+    }
+}
+
+/// The newest `wasm-ld` on the path.
+fn find_linker() -> Option<PathBuf> {
+    let directories = std::env::var_os("PATH")?;
+    let mut found: Vec<PathBuf> = std::env::split_paths(&directories)
+        .filter_map(|directory| directory.read_dir().ok())
+        .flatten()
+        .filter_map(|file| Some(file.ok()?.path()))
+        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("wasm-ld")))
+        .collect();
+    found.sort();
+    found.pop()
+}
+
+/// What cargo knows of the package in a directory: its name, the name of its library, the workspace and the target directory.
+struct Package {
+    name: String,
+    library: String,
+    workspace: PathBuf,
+    target: PathBuf,
+}
+
+impl Package {
+    fn read(toolchain: &Toolchain, directory: &Path) -> Outcome<Package> {
+        let manifest = directory.join("Cargo.toml");
+        let manifest = manifest.canonicalize().map_err(|error| Failure::file("cannot read", &manifest, &error))?;
+        let output = Command::new(&toolchain.cargo)
+            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
+            .arg(&manifest)
+            .env("RUSTC", &toolchain.rustc)
+            .output()
+            .map_err(|error| Failure::file("cannot run", &toolchain.cargo, &error))?;
+        if !output.status.success() {
+            return Err(Failure::usage(String::from_utf8_lossy(&output.stderr)));
+        }
+        let metadata: Value = serde_json::from_slice(&output.stdout).map_err(Failure::internal)?;
+        let here = |package: &&Value| package["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest);
+        let package = metadata["packages"].as_array().into_iter().flatten().find(here);
+        let package = package.ok_or_else(|| Failure::usage(format!("{} is not a package", directory.display())))?;
+        let is_cdylib =
+            |target: &&Value| target["crate_types"].as_array().is_some_and(|types| types.contains(&json!("cdylib")));
+        let library = package["targets"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(is_cdylib)
+            .and_then(|target| target["name"].as_str());
+        let library = library.ok_or_else(|| {
+            Failure::usage(format!("{}: expected `[lib] crate-type = [\"cdylib\", \"rlib\"]`", manifest.display()))
+        })?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+        Ok(Package {
+            name: text(&package["name"]),
+            library: library.replace('-', "_"),
+            workspace: text(&metadata["workspace_root"]).into(),
+            target: Path::new(&text(&metadata["target_directory"])).join("contracts"),
+        })
+    }
+}
+
+fn build(toolchain: &Toolchain, directory: &Path) -> Outcome<Built> {
+    let package = Package::read(toolchain, directory)?;
+    let remap = format!("--remap-path-prefix={}=/contract", package.workspace.display());
+    // Unit separators: paths may have spaces.
+    let flags = ["-Zlocation-detail=none", &format!("-Clink-arg=-zstack-size={STACK_BYTES}"), &remap].join("\u{1f}");
+    let mut command = Command::new(&toolchain.cargo);
+    command
+        .args(["build", "--quiet", "--lib", "--profile", "contract", "--target", TARGET, "--package", &package.name])
+        .arg("--target-dir")
+        .arg(&package.target)
+        .current_dir(directory)
+        .env("RUSTC", &toolchain.rustc)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags);
+    for setting in PROFILE {
+        command.arg("--config").arg(format!("profile.contract.{setting}"));
+    }
+    if let Some(linker) = &toolchain.from_source {
+        command.arg("-Zbuild-std=core,alloc").env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+    }
+    let status = command.status().map_err(|error| Failure::file("cannot run", &toolchain.cargo, &error))?;
+    if !status.success() {
+        return Err(Failure::usage(format!("`{}` does not compile (see above)", package.name)));
+    }
+    let raw = package.target.join(TARGET).join("contract").join(format!("{}.wasm", package.library));
+    let raw = std::fs::read(&raw).map_err(|error| Failure::file("cannot read", &raw, &error))?;
+    let wasm = chancery_engine::strip(&raw).map_err(Failure::internal)?;
+    let id = blake3::hash(&wasm).to_string();
+    let admission = chancery_engine::admit(&wasm).map(drop).map_err(|error| error.to_string());
+    let name = package.name.strip_prefix("chancery-contract-").unwrap_or(&package.name).to_string();
+    Ok(Built { name, wasm, id, admission })
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Outcome {
+    let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(file, bytes));
+    written.map_err(|error| Failure::file("cannot write", file, &error))
+}
+
+fn compare(file: &Path, built: &Built) -> Outcome {
+    let there = std::fs::read(file).map_err(|error| Failure::file("cannot read", file, &error))?;
+    if there == built.wasm {
+        return Ok(());
+    }
+    let message = format!(
+        "{} differs from what its source builds ({}): run `chancery build` and commit it",
+        file.display(),
+        built.id
+    );
+    Err(Failure { code: crate::failure::Code::NotVerified, message })
+}
+
+/// All contracts of the checkout.
+fn dist(session: &Session, toolchain: &Toolchain, check: bool) -> Outcome {
+    let contracts = Path::new("contracts");
+    let read = contracts.read_dir().map_err(|error| Failure::file("cannot read", contracts, &error))?;
+    let mut packages: Vec<PathBuf> =
+        read.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("Cargo.toml").is_file()).collect();
+    packages.sort();
+    let manifest_path = contracts.join("dist/MANIFEST");
+    let same_toolchain = std::fs::read_to_string(&manifest_path)
+        .is_ok_and(|manifest| manifest.lines().next() == Some(&format!("built by {}", toolchain.version)));
+    if check && !same_toolchain {
+        // Another compiler writes other bytes: that it builds and is admitted is all that can be said.
+        eprintln!(
+            "contracts/dist was built by another toolchain than {}: modules are built and checked, not compared",
+            toolchain.version
+        );
+    }
+    let mut manifest = format!("built by {}\n", toolchain.version);
+    for path in packages {
+        let built = build(toolchain, &path)?;
+        built.admission.as_ref().map_err(|problem| Failure::usage(format!("{}: {problem}", built.name)))?;
+        let file = contracts.join("dist").join(format!("{}.wasm", built.name));
+        match (check, same_toolchain) {
+            (true, true) => compare(&file, &built)?,
+            (true, false) => {}
+            (false, _) => write(&file, &built.wasm)?,
+        }
+        manifest.push_str(&format!("{} {} {}.wasm\n", built.id, built.wasm.len(), built.name));
+    }
+    if !check {
+        write(&manifest_path, manifest.as_bytes())?;
+    }
+    session.print(|| manifest.clone(), || json!({"manifest": manifest, "compared": check && same_toolchain}));
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! `call`: one call of a method, recorded, or with `--dry-run` not.
+
+use super::deploy::request;
+use crate::failure::{Failure, Outcome};
+use crate::fields::{Flag, encode, usage};
+use crate::output::Session;
+use crate::town::{VALID_FOR_SECONDS, actor, call, contract, method, open, send, show_answer, show_execution};
+use chancery_types::Action;
+use chancery_types::interface::MethodKind;
+use serde_json::json;
+
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct Arguments {
+    /// The contract's name.
+    contract: Option<String>,
+    /// The method's name.
+    method: Option<String>,
+    /// Who calls: the name of a key.
+    #[arg(long = "as", value_name = "KEY", env = "CHANCERY_AS")]
+    actor: Option<String>,
+    /// The fields as JSON, or @FILE.
+    #[arg(long)]
+    json: Option<String>,
+    /// Execute and show outcome, events, writes, reasoning and gas without recording anything.
+    #[arg(long)]
+    dry_run: bool,
+    /// Id of the request, hexadecimal; the same again is not done twice [default: a new one].
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+    /// Seconds for which the call is valid.
+    #[arg(long, value_name = "SECONDS", default_value_t = VALID_FOR_SECONDS)]
+    valid_for: u64,
+    /// Show the method's fields.
+    #[arg(long)]
+    help: bool,
+}
+
+pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
+    let (Some(name), Some(method_name)) = (&arguments.contract, &arguments.method) else {
+        let help = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS]\n\
+            `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
+        if arguments.help {
+            session.print(|| help.into(), || json!(help));
+            return Ok(());
+        }
+        return Err(Failure::usage(help));
+    };
+    let ledger = open(session)?;
+    let (_, interface) = contract(&ledger, name)?;
+    let method = method(&interface, name, method_name, MethodKind::Call)?;
+    if arguments.help {
+        session.print(
+            || format!("chancery call {name} {method_name} --as KEY\n{}", usage(method)),
+            || json!(usage(method)),
+        );
+        return Ok(());
+    }
+    let encoded = encode(method, arguments.json.as_deref(), flags)?;
+    let key = actor(session, arguments.actor.as_deref())?;
+    let action = Action::Invoke { contract: name.clone(), method: method.name.clone(), arguments: encoded };
+    let call = call(&ledger, &key, request(arguments.request.as_deref())?, arguments.valid_for, action);
+    if arguments.dry_run {
+        let execution = ledger.dry_run(&call)?;
+        return show_execution(session, &interface, &method.returns, &execution, &format!("{name} {}", method.name));
+    }
+    let answer = send(&ledger, &key, call)?;
+    ledger.close()?;
+    show_answer(session, &interface, &method.returns, &answer)
+}

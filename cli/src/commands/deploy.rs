@@ -1,0 +1,107 @@
+//! `deploy`: a module under a name, with its `init`.
+
+use crate::failure::{Failure, Outcome};
+use crate::fields::{Flag, encode, usage};
+use crate::keys::request_id;
+use crate::output::Session;
+use crate::town::{VALID_FOR_SECONDS, actor, call, explain, open, read_module, refusal, send};
+use chancery_types::codec::Encode;
+use chancery_types::interface::Type;
+use chancery_types::{Action, RequestId};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct Arguments {
+    /// The module's file.
+    file: Option<PathBuf>,
+    /// The contract's name: lower-case letters, digits and `-`.
+    #[arg(long)]
+    name: Option<String>,
+    /// Who deploys: the name of a key.
+    #[arg(long = "as", value_name = "KEY", env = "CHANCERY_AS")]
+    actor: Option<String>,
+    /// The fields of `init` as JSON, or @FILE.
+    #[arg(long, value_name = "JSON")]
+    init: Option<String>,
+    /// Id of the request, hexadecimal; the same again is not done twice [default: a new one].
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+    /// Show the fields of `init`.
+    #[arg(long)]
+    help: bool,
+}
+
+/// The request's id: the given one, or a new one.
+pub fn request(given: Option<&str>) -> Outcome<RequestId> {
+    match given {
+        None => Ok(RequestId(request_id()?)),
+        Some(text) => RequestId::parse(text)
+            .ok_or_else(|| Failure::usage(format!("--request: expected 1 to 32 hexadecimal digits, found `{text}`"))),
+    }
+}
+
+pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
+    let Some(file) = &arguments.file else {
+        let help = "chancery deploy FILE.wasm --name NAME --as KEY --field value… [--init JSON|@FILE] [--request ID]\n\
+            `--help` after the file lists the fields of its init";
+        if arguments.help {
+            session.print(|| help.into(), || json!(help));
+            return Ok(());
+        }
+        return Err(Failure::usage(help));
+    };
+    let wasm = read_module(file)?;
+    let interface = chancery_engine::admit(&wasm).map_err(|error| Failure::usage(error.to_string()))?.interface;
+    if arguments.help {
+        let init = interface.init().map_or_else(|| "init has no fields".into(), |(_, init)| usage(init));
+        session.print(|| format!("chancery deploy FILE --name NAME --as KEY\n{init}"), || json!(init));
+        return Ok(());
+    }
+    let name = arguments.name.clone().ok_or_else(|| Failure::usage("say under which name with --name NAME"))?;
+    let encoded = match interface.init() {
+        Some((_, init)) => encode(init, arguments.init.as_deref(), flags)?,
+        None if flags.is_empty() && arguments.init.is_none() => Vec::new(),
+        None => return Err(Failure::usage(format!("`{}` has no init method and takes no fields", interface.name))),
+    };
+    let key = actor(session, arguments.actor.as_deref())?;
+    let ledger = open(session)?;
+    let (module, _) = ledger.put_module(&wasm)?;
+    let action = Action::Deploy { name: name.clone(), module, arguments: encoded };
+    let call = call(&ledger, &key, request(arguments.request.as_deref())?, VALID_FOR_SECONDS, action);
+    let answer = send(&ledger, &key, call)?;
+    let outcome = answer.outcome().cloned();
+    let outcome = outcome.ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
+    let shown = explain(&interface, &Type::Unit, &outcome);
+    let record = ledger.contract(&name)?;
+    let receipt = ledger.receipt(answer.index).ok();
+    ledger.close()?;
+    let contract = record.filter(|_| outcome.is_done()).map(|record| record.id.to_string());
+    session.print(
+        || {
+            let mut text = crate::output::lines(&shown, 0);
+            if let Some(contract) = &contract {
+                text.push_str(&format!("contract {name} {contract}\n"));
+            }
+            text.push_str(&format!("module {module}\nentry {}\n", answer.index));
+            if let Some(receipt) = &receipt {
+                text.push_str(&format!(
+                    "receipt: {} hashes up to the checkpoint\n{}",
+                    receipt.inclusion.len(),
+                    receipt.checkpoint
+                ));
+            }
+            text
+        },
+        || {
+            let mut value = shown.clone();
+            value["contract"] = json!(contract);
+            value["module"] = json!(module.to_string());
+            value["entry"] = json!(answer.index);
+            value["receipt"] = json!(receipt.as_ref().map(|receipt| receipt.to_bytes()).map(hex::encode));
+            value
+        },
+    );
+    refusal(&outcome)
+}

@@ -1,0 +1,63 @@
+//! `init`: a new ledger with its log key.
+
+use crate::failure::{Failure, Outcome};
+use crate::keys::{Keys, passphrase};
+use crate::output::Session;
+use crate::town::{log_key_name, options};
+use chancery_node::Ledger;
+use serde_json::json;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Name of the log: a URL without scheme, for instance ledger.example/town.
+    #[arg(long)]
+    origin: String,
+    /// Use this key for the log instead of making one.
+    #[arg(long, value_name = "KEY")]
+    log_key: Option<String>,
+    /// Protect the new log key by a passphrase.
+    #[arg(long)]
+    passphrase: bool,
+}
+
+pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
+    let keys = Keys::new(&session.keys);
+    let name = arguments.log_key.clone().unwrap_or_else(|| log_key_name(&arguments.origin));
+    if session.data.join("format").exists() {
+        return Err(Failure::usage(format!(
+            "{} holds a ledger already: name another directory with --data",
+            session.data.display()
+        )));
+    }
+    let fresh = arguments.log_key.is_none() && keys.public(&name).is_err();
+    let key = if fresh {
+        let secret = arguments.passphrase.then(|| passphrase(&name)).transpose()?;
+        keys.create(&name, secret.as_ref().map(|secret| secret.as_str()))?
+    } else {
+        keys.open(&name)?
+    };
+    let made = Ledger::create(&session.data, &arguments.origin, &key, options(session, None));
+    let ledger = made.inspect_err(|_| {
+        if fresh {
+            // A key without a ledger is of no use; that it may stay is harmless.
+            drop(keys.path(&name).map(std::fs::remove_file));
+        }
+    })?;
+    let (id, path) = (ledger.id(), keys.path(&name)?);
+    let vkey = std::fs::read_to_string(session.data.join("log.vkey")).unwrap_or_default();
+    ledger.close()?;
+    let value = json!({"ledger": id.to_string(), "origin": arguments.origin, "data": session.data, "log_key": path, "vkey": vkey.trim()});
+    session.print(
+        || {
+            format!(
+                "ledger {id}\norigin {}\ndata {}\nlog key {} (keep a copy apart from the data)\nvkey {}",
+                arguments.origin,
+                session.data.display(),
+                path.display(),
+                vkey.trim()
+            )
+        },
+        || value.clone(),
+    );
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! `inspect`: the interface description of a module's file or of a deployed contract.
+
+use crate::failure::{Failure, Outcome};
+use crate::output::Session;
+use crate::town::{contract, open, read_module};
+use chancery_types::interface::{Field, Interface, MethodKind, Type, Variant};
+use chancery_types::{ModuleId, json};
+use serde_json::{Value, json};
+use std::path::Path;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A module's file, or the name of a deployed contract.
+    what: String,
+}
+
+pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
+    let path = Path::new(&arguments.what);
+    let (interface, module) = if path.is_file() || arguments.what.ends_with(".wasm") {
+        let admitted =
+            chancery_engine::admit(&read_module(path)?).map_err(|error| Failure::usage(error.to_string()))?;
+        (admitted.interface, admitted.id)
+    } else {
+        let ledger = open(session)?;
+        let (record, interface) = contract(&ledger, &arguments.what)?;
+        (interface, record.module)
+    };
+    session.print(|| text(&interface, module), || value(&interface, module));
+    Ok(())
+}
+
+fn fields_value(fields: &[Field]) -> Value {
+    let field = |field: &Field| {
+        let optional = matches!(field.ty, Type::Option { .. });
+        let mut shown = json!({"name": field.name, "doc": field.doc, "type": field.ty.describe(), "optional": optional, "form": json::form(&field.ty)});
+        if let Type::Struct { fields, .. } = &field.ty {
+            shown["fields"] = fields_value(fields);
+        }
+        shown
+    };
+    fields.iter().map(field).collect()
+}
+
+fn variants_value(variants: &[Variant]) -> Value {
+    let variant = |variant: &Variant| json!({"name": variant.name, "doc": variant.doc, "citation": variant.citation, "fields": fields_value(&variant.fields)});
+    variants.iter().map(variant).collect()
+}
+
+fn kind(kind: MethodKind) -> &'static str {
+    match kind {
+        MethodKind::Init => "init",
+        MethodKind::Call => "call",
+        MethodKind::Query => "query",
+    }
+}
+
+fn value(interface: &Interface, module: ModuleId) -> Value {
+    let methods = interface.methods.iter().map(|method| {
+        json!({
+            "name": method.name, "kind": kind(method.kind), "doc": method.doc, "citation": method.citation,
+            "fields": fields_value(method.arguments()), "returns": method.returns.describe(),
+        })
+    });
+    let storage = interface.storage.iter().map(|storage| {
+        let keys: Vec<String> = storage.keys.iter().map(Type::describe).collect();
+        json!({"name": storage.name, "doc": storage.doc, "keys": keys, "value": storage.value.describe()})
+    });
+    json!({
+        "name": interface.name, "doc": interface.doc, "legal_basis": interface.legal_basis, "module": module.to_string(),
+        "methods": methods.collect::<Value>(), "events": variants_value(&interface.events),
+        "errors": variants_value(&interface.errors), "storage": storage.collect::<Value>(),
+    })
+}
+
+fn cited(citation: &str) -> String {
+    if citation.is_empty() { String::new() } else { format!(" ({citation})") }
+}
+
+fn text(interface: &Interface, module: ModuleId) -> String {
+    let mut out =
+        format!("{}: {}\nlegal basis: {}\nmodule: {module}\n", interface.name, interface.doc, interface.legal_basis);
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    line("\nmethods".into());
+    for method in &interface.methods {
+        line(format!("  {} {}{}\n      {}", kind(method.kind), method.name, cited(&method.citation), method.doc));
+        for field in method.arguments() {
+            line(format!("      {}: {}  {}", field.name, field.ty.describe(), field.doc));
+        }
+        if method.returns != Type::Unit {
+            let parts = match &method.returns {
+                Type::Struct { fields, .. } => {
+                    let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+                    format!(" ({})", names.join(", "))
+                }
+                _ => String::new(),
+            };
+            line(format!("      -> {}{parts}", method.returns.describe()));
+        }
+    }
+    for (heading, variants) in [("events", &interface.events), ("errors", &interface.errors)] {
+        line(format!("\n{heading}"));
+        for (position, variant) in variants.iter().enumerate() {
+            line(format!("  {position} {}{}: {}", variant.name, cited(&variant.citation), variant.doc));
+        }
+    }
+    line("\nstored".into());
+    for storage in &interface.storage {
+        let keys: Vec<String> = storage.keys.iter().map(Type::describe).collect();
+        let keys = if keys.is_empty() { String::new() } else { format!(" by {}", keys.join(", ")) };
+        line(format!("  {}{keys}: {}  {}", storage.name, storage.value.describe(), storage.doc));
+    }
+    out
+}

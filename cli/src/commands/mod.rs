@@ -1,0 +1,53 @@
+//! The commands, one file each.
+
+pub mod batch;
+pub mod build;
+pub mod call;
+pub mod check;
+pub mod compile;
+pub mod completion;
+pub mod demo;
+pub mod deploy;
+pub mod init;
+pub mod inspect;
+pub mod key;
+pub mod log;
+pub mod new;
+pub mod query;
+pub mod state;
+
+/// What the program does.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Make a new ledger.
+    Init(init::Arguments),
+    /// Make and show keys.
+    Key(key::Arguments),
+    /// Start a contract project from a template.
+    New(new::Arguments),
+    /// Compile a contract to wasm, strip it, and check it.
+    Build(build::Arguments),
+    /// Show every limit of admission with what a module has.
+    Check(check::Arguments),
+    /// Show what a module or deployed contract takes, gives, stores and refuses, and the law it stands on.
+    Inspect(inspect::Arguments),
+    /// Deploy a module under a name. Fields of its `init` are given as --field value, or --init JSON.
+    Deploy(deploy::Arguments),
+    /// Call a method. Its fields are given as --field value, or --json; --help after the method lists them.
+    Call(call::Arguments),
+    /// Ask a query. Its fields are given as for `call`.
+    Query(query::Arguments),
+    /// Call a method once per row of a file.
+    Batch(batch::Arguments),
+    /// Show stored values.
+    State(state::Arguments),
+    /// Show and verify the log.
+    Log(log::Arguments),
+    /// Run the demonstration: a town, its officers, and real decisions.
+    Demo(demo::Arguments),
+    /// Print a completion script for a shell.
+    Completion(completion::Arguments),
+    /// Compile an instrumented module from standard input (used by the program itself).
+    #[command(hide = true)]
+    Compile,
+}

@@ -1,0 +1,131 @@
+//! `state get` and `state list`: stored values, by the interface description.
+
+use crate::failure::{Failure, Outcome};
+use crate::output::{Session, lines, plain, table};
+use crate::stored;
+use crate::town::{contract, open};
+use chancery_node::Scan;
+use chancery_types::interface::{Interface, Storage, Type};
+use chancery_types::json;
+use serde_json::{Value, json};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Show one stored value.
+    Get {
+        /// The contract's name.
+        contract: String,
+        /// The item's or map's name.
+        stored: String,
+        /// The parts of the map's key.
+        key: Vec<String>,
+    },
+    /// List what is stored.
+    List {
+        /// The contract's name.
+        contract: String,
+        /// The item's or map's name [default: all].
+        stored: Option<String>,
+        /// The first parts of the map's key.
+        key: Vec<String>,
+        /// Most values to list.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+}
+
+pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
+    let ledger = open(session)?;
+    match &arguments.command {
+        Command::Get { contract: name, stored: item, key } => {
+            let (record, interface) = contract(&ledger, name)?;
+            let storage = find(&interface, item)?;
+            let bytes = key_of(storage, key, true)?;
+            let value = ledger.state_get(&record.id, &bytes)?;
+            let value =
+                value.ok_or_else(|| Failure::not_found(format!("`{item}` has no value at {}", key.join(", "))))?;
+            let value = stored::value(storage, &value);
+            session.print(|| lines(&value, 0), || value.clone());
+        }
+        Command::List { contract: name, stored: item, key, limit } => {
+            let (record, interface) = contract(&ledger, name)?;
+            let from = match item {
+                Some(item) => key_of(find(&interface, item)?, key, false)?,
+                None => Vec::new(),
+            };
+            let to = after(&from);
+            let pairs = ledger.state_scan(&record.id, &Scan { from, to, descending: false, limit: *limit })?;
+            let rows: Vec<Value> = pairs
+                .iter()
+                .map(|(key, value)| match stored::key(&interface, key) {
+                    Some((storage, parts)) => {
+                        json!({"stored": storage.name, "key": parts, "value": stored::value(storage, value)})
+                    }
+                    None => json!({"stored": null, "key": hex::encode(key), "value": hex::encode(value)}),
+                })
+                .collect();
+            let text = || {
+                let mut table = table(&["stored", "key", "value"]);
+                for row in &rows {
+                    let key: Vec<String> = row["key"].as_array().into_iter().flatten().map(plain).collect();
+                    table.add_row([plain(&row["stored"]), key.join(", "), plain(&row["value"])]);
+                }
+                let more = if rows.len() == *limit {
+                    format!("\nthe first {limit}; --limit shows more")
+                } else {
+                    String::new()
+                };
+                format!("{table}{more}")
+            };
+            session.print(text, || Value::Array(rows.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn find<'a>(interface: &'a Interface, name: &str) -> Outcome<&'a Storage> {
+    interface.storage.iter().find(|storage| storage.name == name).ok_or_else(|| {
+        let known: Vec<&str> = interface.storage.iter().map(|storage| storage.name.as_str()).collect();
+        Failure::not_found(format!(
+            "`{}` stores nothing named `{name}`: it stores {}",
+            interface.name,
+            known.join(", ")
+        ))
+    })
+}
+
+/// The storage key of these parts; all of them, or the first ones.
+fn key_of(storage: &Storage, parts: &[String], all: bool) -> Outcome<Vec<u8>> {
+    if parts.len() > storage.keys.len() || (all && parts.len() < storage.keys.len()) {
+        let expected: Vec<String> = storage.keys.iter().map(Type::describe).collect();
+        let expected = if expected.is_empty() { "none".into() } else { expected.join(", ") };
+        return Err(Failure::usage(format!(
+            "the key of `{}` has these parts: {expected}; found {}",
+            storage.name,
+            parts.len()
+        )));
+    }
+    let mut bytes = stored::prefix(storage);
+    for (ty, part) in storage.keys.iter().zip(parts) {
+        let value = json::from_text(ty, part);
+        let encoded = value.and_then(|value| json::encode_key(ty, &value, &mut bytes));
+        encoded.map_err(|error| Failure::usage(format!("key `{part}`: {error}")))?;
+    }
+    Ok(bytes)
+}
+
+/// The first key behind all that begin with these bytes.
+fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut to = prefix.to_vec();
+    while to.last() == Some(&0xff) {
+        to.pop();
+    }
+    *to.last_mut()? += 1;
+    Some(to)
+}

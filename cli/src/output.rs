@@ -1,0 +1,75 @@
+//! What a command prints: text for people, or one JSON value for programs.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+use std::io::{IsTerminal, Write};
+
+/// Where and how a command works.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The ledger's directory.
+    pub data: std::path::PathBuf,
+    /// The directory of keys.
+    pub keys: std::path::PathBuf,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+impl Session {
+    /// Prints the text, or the value.
+    pub fn print(&self, text: impl FnOnce() -> String, value: impl FnOnce() -> Value) {
+        let mut out = if self.json { format!("{:#}", value()) } else { text() };
+        if !out.ends_with('\n') {
+            out.push('\n');
+        }
+        // A reader that hangs up, such as `head`, has seen enough.
+        drop(std::io::stdout().write_all(out.as_bytes()));
+    }
+
+    /// A bar on standard error for a long work, where a person is looking.
+    pub fn bar(&self, length: u64, what: &'static str) -> indicatif::ProgressBar {
+        if self.json || !std::io::stderr().is_terminal() {
+            return indicatif::ProgressBar::hidden();
+        }
+        let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}");
+        let bar = indicatif::ProgressBar::new(length).with_message(what);
+        style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+    }
+}
+
+/// A table with these headings.
+pub fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    if !std::io::stdout().is_terminal() {
+        table.load_style(presets::NOTHING).set_width(200);
+    }
+    table.set_header(headings);
+    table
+}
+
+/// A value in one line for people: texts bare, lists and objects as JSON.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".into(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        other => other.to_string(),
+    }
+}
+
+/// Lines `name: value`, objects indented.
+pub fn lines(value: &Value, indent: usize) -> String {
+    let pad = " ".repeat(indent);
+    match value {
+        Value::Object(fields) => {
+            let line = |(name, value): (&String, &Value)| match value {
+                Value::Object(inner) if !inner.is_empty() => format!("{pad}{name}:\n{}", lines(value, indent + 2)),
+                other => format!("{pad}{name}: {}\n", plain(other)),
+            };
+            fields.iter().map(line).collect()
+        }
+        other => format!("{pad}{}\n", plain(other)),
+    }
+}

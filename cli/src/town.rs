@@ -1,0 +1,269 @@
+//! The ledger of a command: opened with its log key, calls signed and sent, answers shown.
+
+use crate::failure::{Failure, Outcome};
+use crate::keys::Keys;
+use crate::output::{Session, lines};
+use chancery_node::{Answer, Compiler, ContractRecord, Execution, Ledger, NodeError, Options};
+use chancery_types::interface::{Interface, Method, MethodKind, Type};
+use chancery_types::{Action, Call, Outcome as CallOutcome, PublicKey, RequestId, SignedCall, Step, Timestamp, json};
+use ed25519_dalek::SigningKey;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// How long a call is valid unless told otherwise.
+pub const VALID_FOR_SECONDS: u64 = 300;
+
+/// The name of the file of a log's key.
+pub fn log_key_name(origin: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    format!("log-{}", origin.chars().map(plain).collect::<String>())
+}
+
+/// How this program opens ledgers: modules are compiled in a child, checkpoints signed where the key is at hand.
+pub fn options(session: &Session, log_key: Option<SigningKey>) -> Options {
+    let compiler = match std::env::current_exe() {
+        Ok(program) => Compiler::Child(program, vec!["compile".into()]),
+        Err(_) => Compiler::InProcess,
+    };
+    let bar = session.bar(0, "opening");
+    let progress = std::sync::Arc::new(move |what: &str, done, _| {
+        bar.set_message(what.to_string());
+        bar.set_position(done);
+    });
+    Options { log_key, compiler, progress, ..Options::default() }
+}
+
+/// Opens the session's ledger.
+pub fn open(session: &Session) -> Outcome<Ledger> {
+    let vkey = std::fs::read_to_string(session.data.join("log.vkey")).unwrap_or_default();
+    let origin = vkey.split('+').next().unwrap_or_default();
+    let keys = Keys::new(&session.keys);
+    let log_key = match keys.public(&log_key_name(origin)) {
+        Ok(_) => Some(keys.open(&log_key_name(origin))?),
+        Err(_) => None,
+    };
+    // Another ledger of the same origin has a key of its own; signing with it would not verify.
+    let log_key = log_key.filter(|key| {
+        let key = PublicKey(key.verifying_key().to_bytes());
+        vkey.trim() == chancery_tlog::note::VerifierKey { name: origin.into(), key }.to_vkey()
+    });
+    Ok(Ledger::open(&session.data, options(session, log_key))?)
+}
+
+/// A deployed contract and its interface.
+pub fn contract(ledger: &Ledger, name: &str) -> Outcome<(ContractRecord, Interface)> {
+    let Some(record) = ledger.contract(name)? else {
+        let known: Vec<String> = ledger.contracts()?.into_iter().map(|contract| contract.name).collect();
+        let known =
+            if known.is_empty() { "none is deployed".into() } else { format!("there are: {}", known.join(", ")) };
+        return Err(Failure::not_found(format!(
+            "no contract is named `{name}` ({known}): deploy it with `chancery deploy`"
+        )));
+    };
+    let interface = ledger.interface(&record.module)?;
+    Ok((record, interface))
+}
+
+/// A method of a kind.
+pub fn method<'a>(interface: &'a Interface, contract: &str, name: &str, kind: MethodKind) -> Outcome<&'a Method> {
+    let wanted = name.replace('-', "_");
+    if let Some((_, method)) = interface.method(&wanted).filter(|(_, method)| method.kind == kind) {
+        return Ok(method);
+    }
+    let known: Vec<&str> =
+        interface.methods.iter().filter(|method| method.kind == kind).map(|method| method.name.as_str()).collect();
+    let word = if kind == MethodKind::Query { "queries" } else { "methods" };
+    Err(Failure::usage(format!("`{contract}` has no such method `{name}`: its {word} are {}", known.join(", "))))
+}
+
+/// Who acts, with what key.
+pub fn actor(session: &Session, name: Option<&str>) -> Outcome<SigningKey> {
+    let keys = Keys::new(&session.keys);
+    let name = name.ok_or_else(|| {
+        let known: Vec<String> = keys.list().unwrap_or_default().into_iter().map(|key| key.name).collect();
+        Failure::usage(format!(
+            "say who acts with --as KEY (keys: {}): make one with `chancery key new NAME`",
+            known.join(", ")
+        ))
+    })?;
+    keys.open(name)
+}
+
+/// A call by this key, valid for so many seconds.
+pub fn call(ledger: &Ledger, key: &SigningKey, request: RequestId, valid_for: u64, action: Action) -> Call {
+    let actor = PublicKey(key.verifying_key().to_bytes());
+    let valid_until = Timestamp(ledger.now().0.saturating_add(valid_for.saturating_mul(1_000)));
+    Call { ledger: ledger.id(), actor, request, valid_until, action }
+}
+
+/// Signs and sends a call and waits until it is durable. The same request with the same action again gives its first answer.
+pub fn send(ledger: &Ledger, key: &SigningKey, call: Call) -> Outcome<Answer> {
+    if let Some(answer) = answered(ledger, &call)? {
+        return Ok(answer);
+    }
+    Ok(ledger.submit(SignedCall::sign(call, key))?.wait()?)
+}
+
+/// The answer that a request has already, where it was for the same action of the same actor; only the time of validity may differ.
+pub fn answered(ledger: &Ledger, call: &Call) -> Outcome<Option<Answer>> {
+    let Some(index) = ledger.find(call.request)? else { return Ok(None) };
+    let answer = ledger.answer(index)?;
+    let same = matches!(&answer.entry.record, chancery_types::Record::Call { signed, .. }
+        if (signed.call.actor, &signed.call.action) == (call.actor, &call.action));
+    if same {
+        return Ok(Some(answer));
+    }
+    Err(chancery_node::Refusal::RequestReused { request: call.request, index }.into())
+}
+
+/// What an outcome means by the interface: word, result or error, reasons.
+pub fn explain(interface: &Interface, returns: &Type, outcome: &CallOutcome) -> Value {
+    let mut shown = Map::new();
+    shown.insert("outcome".into(), outcome.word().into());
+    match outcome {
+        CallOutcome::Done { result } => {
+            let result = json::from_bytes(returns, result).unwrap_or_else(|_| hex::encode(result).into());
+            if !result.is_null() {
+                shown.insert("result".into(), result);
+            }
+        }
+        CallOutcome::Refused { code, detail, reasons } => {
+            let error = json::variant(&interface.errors, *code, detail);
+            shown.insert("error".into(), error.unwrap_or_else(|_| format!("code {code}").into()));
+            if let Some(variant) = interface.errors.get(usize::from(*code)) {
+                shown.insert("meaning".into(), variant.doc.clone().into());
+                if reasons.is_empty() && !variant.citation.is_empty() {
+                    shown.insert("provision".into(), variant.citation.clone().into());
+                }
+            }
+            if !reasons.is_empty() {
+                shown.insert("not met".into(), reasons.join("; ").into());
+            }
+        }
+        CallOutcome::Trapped { kind } => {
+            shown.insert("reason".into(), kind.as_str().into());
+        }
+        CallOutcome::OutOfGas => {
+            shown.insert("reason".into(), "the gas set aside for the call did not suffice".into());
+        }
+        CallOutcome::Rejected { rejection } => {
+            shown.insert("reason".into(), rejection.as_str().into());
+        }
+    }
+    Value::Object(shown)
+}
+
+/// The decision trace, step by step.
+pub fn trace(steps: &[Step]) -> Value {
+    let step = |step: &Step| {
+        let inputs: Map<String, Value> =
+            step.inputs.iter().map(|input| (input.name.clone(), input.value.to_string().into())).collect();
+        let mut shown = json!({"rule": step.rule, "citation": step.citation, "finding": finding(step)});
+        if !inputs.is_empty() {
+            shown["inputs"] = Value::Object(inputs);
+        }
+        shown
+    };
+    Value::Array(steps.iter().map(step).collect())
+}
+
+fn finding(step: &Step) -> String {
+    match &step.finding {
+        chancery_types::Finding::Met => "met".into(),
+        chancery_types::Finding::NotMet => "not met".into(),
+        chancery_types::Finding::Computed { value } => format!("= {value}"),
+        chancery_types::Finding::NeedsPerson => "for a person to look at".into(),
+    }
+}
+
+/// The trace in lines for people.
+pub fn trace_lines(steps: &[Step]) -> String {
+    let line = |step: &Step| {
+        let citation = if step.citation.is_empty() { String::new() } else { format!(" ({})", step.citation) };
+        let inputs: Vec<String> = step.inputs.iter().map(|input| format!("{} {}", input.name, input.value)).collect();
+        let inputs = if inputs.is_empty() { String::new() } else { format!("\n      from {}", inputs.join(", ")) };
+        format!("    {}{citation}: {}{inputs}\n", step.rule, finding(step))
+    };
+    steps.iter().map(line).collect()
+}
+
+/// An execution that was not recorded, for people and programs.
+pub fn show_execution(
+    session: &Session,
+    interface: &Interface,
+    returns: &Type,
+    execution: &Execution,
+    name: &str,
+) -> Outcome {
+    let mut shown = explain(interface, returns, &execution.outcome);
+    let events = execution.events.iter().map(|event| {
+        json::variant(&interface.events, event.kind, &event.data).unwrap_or_else(|_| hex::encode(&event.data).into())
+    });
+    let writes = execution.writes.iter().map(|write| crate::stored::write(interface, write));
+    shown["events"] = events.collect();
+    shown["writes"] = writes.collect();
+    shown["gas"] = execution.gas.0.into();
+    shown["trace"] = trace(&execution.trace);
+    session.print(
+        || {
+            let mut text = format!("dry run of {name}: nothing was recorded\n");
+            let list = |name: &str, shown: &Value| {
+                let items: Vec<String> =
+                    shown.as_array().into_iter().flatten().map(|item| format!("    {item}\n")).collect();
+                if items.is_empty() { String::new() } else { format!("  {name}:\n{}", items.concat()) }
+            };
+            text.push_str(&lines(&explain(interface, returns, &execution.outcome), 2));
+            text.push_str(&list("events", &shown["events"]));
+            text.push_str(&list("writes", &shown["writes"]));
+            if !execution.trace.is_empty() {
+                text.push_str("  reasoning:\n");
+                text.push_str(&trace_lines(&execution.trace));
+            }
+            text.push_str(&format!("  gas: {}\n", execution.gas));
+            execution.diagnostics.iter().for_each(|line| text.push_str(&format!("  log: {line}\n")));
+            text
+        },
+        || shown.clone(),
+    );
+    refusal(&execution.outcome)
+}
+
+/// The end of a command by what came of its call.
+pub fn refusal(outcome: &CallOutcome) -> Outcome {
+    match outcome {
+        CallOutcome::Done { .. } => Ok(()),
+        other => Err(Failure::refused(format!("the call was not done: {}", other.word()))),
+    }
+}
+
+/// An answer for people and programs.
+pub fn show_answer(session: &Session, interface: &Interface, returns: &Type, answer: &Answer) -> Outcome {
+    let Some(outcome) = answer.outcome() else { return Err(Failure::internal("the entry is not that of a call")) };
+    let mut shown = explain(interface, returns, outcome);
+    let gas = if let chancery_types::Record::Call { gas, .. } = &answer.entry.record { gas.0 } else { 0 };
+    shown["entry"] = answer.index.into();
+    shown["height"] = answer.height.0.into();
+    shown["gas"] = gas.into();
+    if answer.repeated {
+        shown["repeated"] = true.into();
+    }
+    session.print(
+        || lines(&shown, 0),
+        || {
+            let mut shown = shown.clone();
+            shown["trace"] = trace(&answer.trace);
+            shown
+        },
+    );
+    refusal(outcome)
+}
+
+/// Reads a module's file.
+pub fn read_module(path: &Path) -> Outcome<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))
+}
+
+/// Ends the use of a ledger; a fault that stopped it is told.
+pub fn close(ledger: Ledger) -> Result<(), NodeError> {
+    ledger.close()
+}

@@ -1,0 +1,2 @@
+//! In progress.
+#![no_std]
