@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::keys::Keys;
 use crate::output::{Session, lines};
-use chancery_node::{Answer, Compiler, ContractRecord, Execution, Ledger, NodeError, Options};
+use chancery_node::{Answer, Compiler, ContractRecord, Execution, Ledger, Options};
 use chancery_types::interface::{Interface, Method, MethodKind, Type};
 use chancery_types::{Action, Call, Outcome as CallOutcome, PublicKey, RequestId, SignedCall, Step, Timestamp, json};
 use ed25519_dalek::SigningKey;
@@ -261,9 +261,4 @@ pub fn show_answer(session: &Session, interface: &Interface, returns: &Type, ans
 /// Reads a module's file.
 pub fn read_module(path: &Path) -> Outcome<Vec<u8>> {
     std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))
-}
-
-/// Ends the use of a ledger; a fault that stopped it is told.
-pub fn close(ledger: Ledger) -> Result<(), NodeError> {
-    ledger.close()
 }

@@ -1,0 +1,172 @@
+//! Every branch of the contract.
+
+use chancery_contract_building_permit::{CONTRACT, Condition, Document, Stage, Status, Works, statement};
+use chancery_sdk::types::money::{Amount, Usd};
+use chancery_sdk::types::{Date, Hash};
+use chancery_testing::{Actor, Answer, World, run};
+
+fn text(text: &str) -> String {
+    text.into()
+}
+
+fn usd(dollars: i64) -> Amount<Usd> {
+    Amount::whole(dollars)
+}
+
+fn day(text: &str) -> Date {
+    Date::parse(text).unwrap()
+}
+
+const DOCUMENTS: [Document; 4] = [Document::Title, Document::Structural, Document::Fire, Document::Zoning];
+
+/// The official and a checker, accredited for every kind of document.
+fn town(world: &mut World) -> (Actor, Actor, Actor) {
+    let (official, checker) = (world.actor("official"), world.actor("checker"));
+    world.at("2024-01-01").deploy(&official, ()).done::<()>();
+    for document in DOCUMENTS {
+        world.call(&official, "accredit", (document, checker.key(), true)).done::<()>();
+    }
+    (official, checker, world.actor("applicant"))
+}
+
+fn apply(world: &mut World, number: &str, works: Works, area: u32, value: Amount<Usd>) -> Answer {
+    let applicant = world.actor("applicant");
+    world.call(&applicant, "apply", (text(number), works, area, value))
+}
+
+fn submit(world: &mut World, checker: &Actor, number: &str, document: Document, in_order: bool) -> Answer {
+    let digest = Hash([document as u8; 32]);
+    let message = statement(&world.contract_id(), &text(number), document, &digest, in_order);
+    let anyone = world.actor("messenger");
+    let signature = checker.sign(&message);
+    world.call(&anyone, "submit", ((text(number), document, digest, in_order), (checker.key(), signature)))
+}
+
+fn pay(world: &mut World, number: &str, amount: Amount<Usd>) -> Answer {
+    let official = world.actor("official");
+    world.call(&official, "record_payment", (text(number), amount))
+}
+
+#[test]
+fn each_kind_of_works_has_its_fee() {
+    run(CONTRACT, "building-permit", |world| {
+        town(world);
+        let mut fee =
+            |works, area, value| apply(world, &format!("{area}-{}", value), works, area, value).done::<Amount<Usd>>();
+        assert_eq!(fee(Works::Solar, 0, usd(0)), usd(40));
+        assert_eq!(fee(Works::Demolition, 1, usd(0)), usd(150));
+        assert_eq!(fee(Works::NewBuilding, 100, usd(1)), usd(400));
+        assert_eq!(fee(Works::NewBuilding, 350, usd(1)), usd(400 + 600 + 100));
+        assert_eq!(fee(Works::Addition, 0, usd(15_001)), Amount::from_minor(7_501));
+        assert_eq!(fee(Works::Addition, 0, usd(1_000)), usd(75));
+        assert_eq!(apply(world, "a", Works::NewBuilding, 0, usd(1)).refused(), "BadMeasure");
+        assert_eq!(apply(world, "a", Works::NewBuilding, 100_001, usd(1)).refused(), "BadMeasure");
+        assert_eq!(apply(world, "a", Works::Addition, 1, usd(0)).refused(), "BadMeasure");
+        assert_eq!(apply(world, "", Works::Solar, 1, usd(0)).refused(), "BadNumber");
+        apply(world, "a", Works::Solar, 1, usd(0)).done::<Amount<Usd>>();
+        assert_eq!(apply(world, "a", Works::Solar, 1, usd(0)).refused(), "AlreadyFiled");
+    });
+}
+
+#[test]
+fn the_call_that_completes_the_last_requirement_issues_the_permit() {
+    run(CONTRACT, "building-permit", |world| {
+        let (official, checker, applicant) = town(world);
+        apply(world, "P1", Works::NewBuilding, 120, usd(1)).done::<Amount<Usd>>();
+        let condition = (text("P1"), text("quiet before 8"), text("Noise ordinance, § 4"));
+        world.call(&official, "attach_condition", condition).done::<()>();
+        assert_eq!(pay(world, "P1", usd(460)).done::<Stage>(), Stage::Open);
+        for document in &DOCUMENTS[..3] {
+            assert_eq!(submit(world, &checker, "P1", *document, true).done::<Stage>(), Stage::Open);
+        }
+        assert_eq!(world.call(&applicant, "begin", (text("P1"),)).refused(), "NotIssued");
+        assert_eq!(world.query("status", (text("P1"),)).done::<Status>().missing, [Document::Zoning]);
+        let last = submit(world, &checker, "P1", Document::Zoning, true);
+        assert_eq!(last.event_names(), ["Issued"]);
+        let issued = Stage::Issued { on: day("2024-01-01"), begin_by: day("2024-06-29") };
+        assert_eq!(last.done::<Stage>(), issued);
+        let status = world.query("status", (text("P1"),)).done::<Status>();
+        let conditions = [Condition { text: text("quiet before 8"), provision: text("Noise ordinance, § 4") }];
+        assert_eq!(
+            (status.application.conditions.as_slice(), status.due, status.expired),
+            (&conditions[..], usd(0), false)
+        );
+        assert_eq!(submit(world, &checker, "P1", Document::Zoning, true).refused(), "NotOpen");
+        let other = world.actor("other");
+        assert_eq!(world.call(&other, "begin", (text("P1"),)).refused(), "NotApplicant");
+        assert_eq!(world.at("2024-06-29").call(&applicant, "begin", (text("P1"),)).event_names(), ["Begun"]);
+        assert_eq!(world.call(&applicant, "begin", (text("P1"),)).refused(), "NotIssued");
+    });
+}
+
+#[test]
+fn an_unused_permit_expires() {
+    run(CONTRACT, "building-permit", |world| {
+        let (_, checker, applicant) = town(world);
+        apply(world, "S1", Works::Solar, 0, usd(0)).done::<Amount<Usd>>();
+        submit(world, &checker, "S1", Document::Structural, true).done::<Stage>();
+        // The payment may be what is missing last.
+        assert_eq!(pay(world, "S1", usd(40)).event_names(), ["Issued"]);
+        world.at("2024-06-30");
+        assert!(world.query("status", (text("S1"),)).done::<Status>().expired);
+        assert_eq!(world.call(&applicant, "begin", (text("S1"),)).refused(), "Expired");
+    });
+}
+
+#[test]
+fn a_late_payment_bears_a_penalty_after_the_grace_period() {
+    run(CONTRACT, "building-permit", |world| {
+        town(world);
+        apply(world, "D1", Works::Demolition, 0, usd(0)).done::<Amount<Usd>>();
+        let due = |world: &mut World, at: &str| {
+            world.at(at);
+            world.query("status", (text("D1"),)).done::<Status>().due
+        };
+        assert_eq!(due(world, "2024-01-31"), usd(150));
+        assert_eq!(due(world, "2024-02-01"), usd(165));
+        assert_eq!(due(world, "2024-03-01"), usd(165));
+        assert_eq!(due(world, "2024-03-02"), usd(180));
+        assert_eq!(due(world, "2024-12-01"), usd(225));
+        world.at("2024-02-01");
+        assert_eq!(pay(world, "D1", usd(150)).refused(), "WrongAmount");
+        pay(world, "D1", usd(165)).done::<Stage>();
+        assert_eq!(pay(world, "D1", usd(165)).refused(), "AlreadyPaid");
+    });
+}
+
+#[test]
+fn statements_are_checked_and_a_bad_document_refuses_the_application() {
+    run(CONTRACT, "building-permit", |world| {
+        let (official, checker, applicant) = town(world);
+        let stranger = world.actor("stranger");
+        apply(world, "P1", Works::Addition, 0, usd(1_000)).done::<Amount<Usd>>();
+        assert_eq!(submit(world, &checker, "P9", Document::Title, true).refused(), "UnknownApplication");
+        assert_eq!(submit(world, &checker, "P1", Document::Fire, true).refused(), "NotNeeded");
+        assert_eq!(submit(world, &stranger, "P1", Document::Title, true).refused(), "NotAccredited");
+        let forged = ((text("P1"), Document::Title, Hash([0; 32]), true), (checker.key(), checker.sign(b"something")));
+        assert_eq!(world.call(&applicant, "submit", forged).refused(), "BadSignature");
+        submit(world, &checker, "P1", Document::Title, true).done::<Stage>();
+        assert_eq!(submit(world, &checker, "P1", Document::Title, true).refused(), "AlreadyVerified");
+        let refused = submit(world, &checker, "P1", Document::Zoning, false);
+        assert_eq!(refused.event_names(), ["Refused"]);
+        assert_eq!(refused.done::<Stage>(), Stage::Refused { provision: text("IBC 2021, 105.3.1") });
+        assert_eq!(submit(world, &checker, "P1", Document::Structural, true).refused(), "NotOpen");
+        world.call(&official, "accredit", (Document::Title, checker.key(), false)).done::<()>();
+        apply(world, "P2", Works::Demolition, 0, usd(0)).done::<Amount<Usd>>();
+        assert_eq!(submit(world, &checker, "P2", Document::Title, true).refused(), "NotAccredited");
+        world.at("2024-06-30");
+        assert_eq!(submit(world, &checker, "P2", Document::Structural, true).refused(), "Abandoned");
+        assert_eq!(world.query("status", (text("P9"),)).refused(), "UnknownApplication");
+    });
+}
+
+#[test]
+fn the_official_alone_accredits_cashes_and_attaches() {
+    run(CONTRACT, "building-permit", |world| {
+        let (_, checker, applicant) = town(world);
+        assert_eq!(world.call(&applicant, "accredit", (Document::Fire, checker.key(), true)).refused(), "NotOfficial");
+        assert_eq!(world.call(&applicant, "record_payment", (text("P1"), usd(1))).refused(), "NotOfficial");
+        let condition = (text("P1"), text("x"), text("y"));
+        assert_eq!(world.call(&applicant, "attach_condition", condition).refused(), "NotOfficial");
+    });
+}

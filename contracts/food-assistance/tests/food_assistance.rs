@@ -1,0 +1,185 @@
+//! Every branch of the contract, and each stage of the rule at its edges.
+
+use chancery_contract_food_assistance::{CONTRACT, Case, Determination, Household, Status};
+use chancery_sdk::types::money::{Amount, Usd};
+use chancery_sdk::types::{Finding, Month};
+use chancery_testing::{Actor, Answer, World, run};
+
+fn usd(text: &str) -> Amount<Usd> {
+    Amount::parse(text).unwrap()
+}
+
+/// The first case of the quality-control file: 838 earned, 826 unearned, three persons.
+fn household(case_id: &str) -> Household {
+    Household {
+        case_id: case_id.into(),
+        month: Month::parse("2023-10").unwrap(),
+        state: "New York".into(),
+        household_size: 3,
+        earned_income: usd("838"),
+        unearned_income: usd("826"),
+        rent_or_mortgage: usd("400"),
+        utilities: usd("819"),
+        medical_deduction: usd("0"),
+        dependent_care_deduction: usd("0"),
+        child_support_deduction: usd("0"),
+        homeless_deduction: usd("0"),
+        shelter_cap_applies: true,
+        standard_deduction: None,
+        maximum_allotment: None,
+        minimum_benefit: None,
+    }
+}
+
+fn programme(world: &mut World) -> Actor {
+    let officer = world.actor("officer");
+    world.at("2023-10-05").deploy(&officer, ()).done::<()>();
+    officer
+}
+
+fn determine(world: &mut World, household: Household) -> Answer {
+    let officer = world.actor("officer");
+    world.call(&officer, "determine", household)
+}
+
+fn amounts(answer: &Answer) -> [String; 4] {
+    let found = answer.done::<Determination>();
+    let Determination { earned_income_deduction, shelter_deduction, net_income, benefit } = found;
+    [earned_income_deduction, shelter_deduction, net_income, benefit]
+        .map(|amount| amount.to_string().replace(" USD", ""))
+}
+
+#[test]
+fn the_stages_of_a_case_are_exact() {
+    run(CONTRACT, "food-assistance", |world| {
+        programme(world);
+        let plain = determine(world, household("a"));
+        assert_eq!(amounts(&plain), ["167.60", "569.00", "729.00", "547.00"]);
+        assert_eq!(plain.event_names(), ["Determined"]);
+        let Status::Determined { case } = world.query("status", (String::from("a"),)).done() else {
+            panic!("not determined")
+        };
+        let Case { income_before_shelter, standard_deduction, maximum_allotment, minimum_benefit, .. } = case;
+        let kept = [income_before_shelter, standard_deduction, maximum_allotment, minimum_benefit];
+        assert_eq!(kept, [usd("1298.40"), usd("198"), usd("766"), usd("0")]);
+        // The cap of 672 holds unless a member is elderly or disabled.
+        let dear = Household { rent_or_mortgage: usd("2000"), ..household("b") };
+        assert_eq!(amounts(&determine(world, dear.clone()))[1], "672.00");
+        let uncapped = Household { case_id: "c".into(), shelter_cap_applies: false, ..dear };
+        assert_eq!(amounts(&determine(world, uncapped))[1], "2169.00");
+        // Twenty percent of a cent is kept inside: 0.99 earned, 0.198 deducted, shown to the cent.
+        let cents = Household { earned_income: usd("0.99"), ..household("d") };
+        assert_eq!(amounts(&determine(world, cents))[0], "0.20");
+        // No income: the maximum; much income: the minimum, or nothing.
+        let nothing = usd("0");
+        let poor = Household { earned_income: nothing, unearned_income: nothing, ..household("e") };
+        assert_eq!(amounts(&determine(world, poor)), ["0.00", "672.00", "0.00", "766.00"]);
+        let rich = Household { earned_income: usd("9000"), ..household("f") };
+        assert_eq!(amounts(&determine(world, rich))[3], "0.00");
+        let one = Household { earned_income: usd("9000"), household_size: 1, ..household("g") };
+        assert_eq!(amounts(&determine(world, one))[3], "23.00");
+        // 30 % of net income is rounded up: 1 dollar of net income costs 1 dollar.
+        let edge = Household {
+            earned_income: nothing,
+            unearned_income: usd("199.99"),
+            rent_or_mortgage: nothing,
+            utilities: nothing,
+            ..household("h")
+        };
+        assert_eq!(amounts(&determine(world, edge)), ["0.00", "0.00", "1.00", "765.00"]);
+        // Half of the income is not rounded before the excess is: 1 - 0.995 is below a dollar, 2 - 0.995 is above one.
+        let half = |id: &str, rent: &str| Household {
+            earned_income: nothing,
+            unearned_income: usd("199.99"),
+            rent_or_mortgage: usd(rent),
+            utilities: nothing,
+            ..household(id)
+        };
+        assert_eq!(amounts(&determine(world, half("i", "1.99")))[1], "0.00");
+        assert_eq!(amounts(&determine(world, half("j", "2.00")))[1], "1.00");
+        let large = Household { household_size: 10, ..household("k") };
+        let Determination { benefit, .. } = determine(world, large).done();
+        assert_eq!(benefit, usd("2006"), "1751 and twice 219, less 30 % of 607, rounded up");
+    });
+}
+
+#[test]
+fn the_homeless_deduction_is_nothing_or_that_of_the_month() {
+    run(CONTRACT, "food-assistance", |world| {
+        programme(world);
+        let homeless = |id: &str, amount: &str| Household { homeless_deduction: usd(amount), ..household(id) };
+        assert_eq!(amounts(&determine(world, homeless("a", "180")))[2], "549.00");
+        assert_eq!(determine(world, homeless("b", "179")).refused(), "HomelessDeduction");
+    });
+}
+
+#[test]
+fn what_the_file_states_is_compared_and_not_believed() {
+    run(CONTRACT, "food-assistance", |world| {
+        programme(world);
+        let stated =
+            Household { maximum_allotment: Some(usd("900")), standard_deduction: Some(usd("198")), ..household("a") };
+        let answer = determine(world, stated);
+        assert_eq!(amounts(&answer)[3], "547.00");
+        let questions: Vec<&str> = answer
+            .trace
+            .iter()
+            .filter(|step| step.finding == Finding::NeedsPerson)
+            .map(|step| step.rule.as_str())
+            .collect();
+        assert_eq!(questions, ["maximum allotment"]);
+    });
+}
+
+#[test]
+fn every_refusal_of_a_determination() {
+    run(CONTRACT, "food-assistance", |world| {
+        programme(world);
+        let other = world.actor("other");
+        assert_eq!(world.call(&other, "determine", household("a")).refused(), "NotOfficer");
+        determine(world, household("a")).done::<Determination>();
+        let month = |month: &str| Household { month: Month::parse(month).unwrap(), ..household("b") };
+        let state = |state: &str| Household { state: state.into(), ..household("b") };
+        for (case, error) in [
+            (household("a"), "AlreadyDetermined"),
+            (household(""), "BadCaseId"),
+            (month("2023-09"), "MonthNotCovered"),
+            (month("2024-10"), "MonthNotCovered"),
+            (state("Alaska"), "OtherSchedule"),
+            (state("Guam"), "OtherSchedule"),
+            (state("Bavaria"), "UnknownState"),
+            (Household { household_size: 0, ..household("b") }, "HouseholdSize"),
+            (Household { household_size: 100, ..household("b") }, "HouseholdSize"),
+            (Household { utilities: usd("-0.01"), ..household("b") }, "AmountOutOfRange"),
+            (Household { earned_income: usd("1000000.01"), ..household("b") }, "AmountOutOfRange"),
+        ] {
+            let answer = determine(world, case);
+            assert_eq!(answer.refused(), error);
+            assert_eq!(answer.reasons().len(), 1, "{error} says which rule was not met");
+        }
+        let last = Household { earned_income: usd("1000000"), ..month("2024-09") };
+        determine(world, last).done::<Determination>();
+    });
+}
+
+#[test]
+fn an_application_is_filed_once_and_waits_for_its_determination() {
+    run(CONTRACT, "food-assistance", |world| {
+        programme(world);
+        let applicant = world.actor("applicant");
+        let month = Month::parse("2023-10").unwrap();
+        let apply =
+            |world: &mut World, id: &str, size: u32| world.call(&applicant, "apply", (String::from(id), month, size));
+        let status = |world: &mut World, id: &str| world.query("status", (String::from(id),));
+        assert_eq!(status(world, "a").refused(), "UnknownCase");
+        assert_eq!(apply(world, "a", 3).event_names(), ["Filed"]);
+        assert!(
+            matches!(status(world, "a").done(), Status::Filed { application } if application.applicant == applicant.key())
+        );
+        assert_eq!(apply(world, "a", 3).refused(), "AlreadyFiled");
+        assert_eq!(apply(world, "", 3).refused(), "BadCaseId");
+        assert_eq!(apply(world, "b", 0).refused(), "HouseholdSize");
+        determine(world, household("a")).done::<Determination>();
+        assert!(matches!(status(world, "a").done(), Status::Determined { .. }));
+    });
+}
