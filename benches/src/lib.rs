@@ -1,1 +1,173 @@
-//! Benches.
+//! What the benches share: the workload `disburse` in memory and on a ledger, and kernels with and without instrumentation.
+//!
+//! ```sh
+//! cargo bench -p chancery-benches            # all; each ratio is measured in one run
+//! cargo bench -p chancery-benches -- --test  # each once, so that they cannot rot
+//! ```
+
+use chancery_engine::{Config, Context, Engine, Invocation, Kind, Module, prices};
+use chancery_node::{Ledger, Options};
+use chancery_state::MemoryStore;
+use chancery_types::codec::Encode;
+use chancery_types::money::{Amount, Usd};
+use chancery_types::{
+    Action, Call, ContractId, Height, Interface, LedgerId, PublicKey, RequestId, SignedCall, Timestamp,
+};
+use ed25519_dalek::SigningKey;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The built module of the workload.
+pub const DISBURSE: &[u8] = include_bytes!("../../contracts/dist/disburse-bench.wasm");
+/// The largest real contract.
+pub const LARGEST: &[u8] = include_bytes!("../../contracts/dist/business-licence.wasm");
+/// Beneficiaries that are enrolled.
+pub const BENEFICIARIES: u64 = 1_000;
+
+fn officer() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+/// The workload in memory: officer, budget and beneficiaries are set up.
+pub struct Disburse {
+    engine: Engine,
+    module: Arc<Module>,
+    store: Arc<MemoryStore>,
+    next: u64,
+}
+
+impl Default for Disburse {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Disburse {
+    /// Sets it up.
+    ///
+    /// # Panics
+    /// When the module is not that of the workload.
+    pub fn new() -> Self {
+        let engine = Engine::new(Config::default()).expect("the machine can run the engine");
+        let module = engine.load(DISBURSE).expect("the workload is admitted");
+        let mut workload = Disburse { engine, module, store: Arc::new(MemoryStore::new()), next: 0 };
+        workload.run(Kind::Init, "init", Amount::<Usd>::whole(1 << 40).to_bytes());
+        (0..BENEFICIARIES).for_each(|number| workload.run(Kind::Call, "enrol", number.to_bytes()));
+        workload
+    }
+
+    fn run(&mut self, kind: Kind, method: &str, arguments: Vec<u8>) {
+        let (selector, _) = self.module.interface.method(method).expect("the workload's own method");
+        let context = Context {
+            actor: PublicKey(officer().verifying_key().to_bytes()),
+            contract: ContractId([1; 32]),
+            ledger: LedgerId([2; 32]),
+            time: Timestamp(1),
+            height: Height(1),
+            request: RequestId(1),
+        };
+        let invocation = Invocation { kind, selector, arguments, context, gas: prices::CALL_GAS_MAX };
+        let execution = self.engine.execute(&self.module, invocation, self.store.clone()).expect("the host works");
+        assert!(execution.outcome.is_done(), "{:?}", execution.outcome);
+        self.store.apply(&execution.writes);
+    }
+
+    /// One payment: a fresh memory, five requirements, three writes, one event; its writes are applied.
+    pub fn pay(&mut self) {
+        let arguments = payment(self.next);
+        self.next += 1;
+        self.run(Kind::Call, "disburse", arguments);
+    }
+}
+
+/// The arguments of payment `number`: beneficiaries in turn, then the next period.
+fn payment(number: u64) -> Vec<u8> {
+    let period = u32::try_from(number / BENEFICIARIES).expect("few periods");
+    (number % BENEFICIARIES, period, Amount::<Usd>::from_minor(100)).to_bytes()
+}
+
+/// The workload on a ledger: signed, ordered, durable.
+pub struct Town {
+    /// The ledger.
+    pub ledger: Ledger,
+    next: u64,
+}
+
+impl Town {
+    /// Makes a ledger in a directory and sets the workload up.
+    ///
+    /// # Panics
+    /// When the disk fails.
+    pub fn new(dir: &Path) -> Self {
+        let log_key = SigningKey::from_bytes(&[9; 32]);
+        let ledger =
+            Ledger::create(dir, "ledger.example/bench", &log_key, Options::default()).expect("a fresh directory");
+        let (module, _) = ledger.put_module(DISBURSE).expect("the workload is admitted");
+        let mut town = Town { ledger, next: 0 };
+        let arguments = Amount::<Usd>::whole(1 << 40).to_bytes();
+        let deploy = town.sign(1 << 100, Action::Deploy { name: "disburse".into(), module, arguments });
+        town.submit(vec![deploy]);
+        let enrol = |number: u64| invoke("enrol", number.to_bytes());
+        let calls =
+            (0..BENEFICIARIES).map(|number| town.sign((1 << 101) + u128::from(number), enrol(number))).collect();
+        town.submit(calls);
+        town.next = 0;
+        town
+    }
+
+    fn sign(&self, request: u128, action: Action) -> SignedCall {
+        let actor = PublicKey(officer().verifying_key().to_bytes());
+        let valid_until = Timestamp(u64::MAX);
+        SignedCall::sign(
+            Call { ledger: self.ledger.id(), actor, request: RequestId(request), valid_until, action },
+            &officer(),
+        )
+    }
+
+    /// So many payments, signed.
+    pub fn payments(&mut self, count: u64) -> Vec<SignedCall> {
+        let from = self.next;
+        self.next += count;
+        (from..self.next).map(|number| self.sign(number.into(), invoke("disburse", payment(number)))).collect()
+    }
+
+    /// Submits calls one by one without waiting, then waits for all.
+    ///
+    /// # Panics
+    /// When one is not done.
+    pub fn submit(&self, calls: Vec<SignedCall>) {
+        let tickets: Vec<_> = calls.into_iter().map(|call| self.ledger.submit(call).expect("it is ordered")).collect();
+        for ticket in tickets {
+            let answer = ticket.wait().expect("it is recorded");
+            assert!(answer.outcome().is_some_and(chancery_types::Outcome::is_done));
+        }
+    }
+
+    /// Submits calls from so many threads, each waiting for an answer before its next call.
+    pub fn submit_from(&self, threads: usize, calls: Vec<SignedCall>) {
+        let share = calls.len().div_ceil(threads).max(1);
+        let mut calls = calls;
+        std::thread::scope(|scope| {
+            while !calls.is_empty() {
+                let part = calls.split_off(calls.len().saturating_sub(share));
+                scope.spawn(move || part.into_iter().for_each(|call| self.submit(vec![call])));
+            }
+        });
+    }
+}
+
+fn invoke(method: &str, arguments: Vec<u8>) -> Action {
+    Action::Invoke { contract: "disburse".into(), method: method.into(), arguments }
+}
+
+/// A kernel's text as a module with an empty interface description.
+///
+/// # Panics
+/// When the text is none.
+pub fn kernel(text: &str) -> Vec<u8> {
+    let interface = Interface { version: 1, name: "kernel".into(), ..Interface::default() };
+    let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let end = text.rfind(')').expect("a module in the text format");
+    let text = format!("{} (@custom \"chancery:interface\" \"{escaped}\"))", &text[..end]);
+    chancery_engine::strip(&wat::parse_str(text).expect("a module in the text format")).expect("a module")
+}

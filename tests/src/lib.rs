@@ -1,1 +1,1 @@
-//!
+//! Tests that cross crates: what the documentation shows is what happens.

@@ -103,7 +103,7 @@ fn an_expired_licence_is_reinstated_with_a_surcharge_or_lapses() {
         assert_eq!(world.call(&holder, "renew", (text("L1"),)).refused(), "Lapsed");
         world.at("2025-04-10");
         // 130 in 2025, and a quarter of it.
-        let due = Amount::from_minor(162_50);
+        let due = Amount::from_minor(16_250);
         assert_eq!(world.call(&holder, "renew", (text("L1"),)).done::<Amount<Eur>>(), due);
         pay(world, "L1", due).done::<Standing>();
         check(world, "L1", Check::Tax, true).done::<Standing>();

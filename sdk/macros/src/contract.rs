@@ -55,6 +55,18 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
 }
 
 impl Found {
+    fn take_storage(&mut self, constant: &mut syn::ItemConst) -> Result<()> {
+        if take(&mut constant.attrs, "storage").is_none() {
+            return Ok(());
+        }
+        let storage = storage(constant)?;
+        if self.storage.iter().any(|(name, _)| *name == storage.0) {
+            return Err(syn::Error::new_spanned(&constant.ident, "this storage name is used twice"));
+        }
+        self.storage.push(storage);
+        Ok(())
+    }
+
     fn take(&mut self, item: &mut Item) -> Result<()> {
         match item {
             Item::Fn(function) => {
@@ -65,15 +77,7 @@ impl Found {
                     }
                 }
             }
-            Item::Const(constant) => {
-                if take(&mut constant.attrs, "storage").is_some() {
-                    let storage = storage(constant)?;
-                    if self.storage.iter().any(|(name, _)| *name == storage.0) {
-                        return Err(syn::Error::new_spanned(&constant.ident, "this storage name is used twice"));
-                    }
-                    self.storage.push(storage);
-                }
-            }
+            Item::Const(constant) => self.take_storage(constant)?,
             Item::Enum(item) => {
                 for (attribute, errors) in [("event", false), ("error", true)] {
                     if take(&mut item.attrs, attribute).is_some() {
@@ -212,6 +216,8 @@ fn method(function: &mut ItemFn, kind: usize, citation: &str) -> Result<Method> 
             "expected a doc comment: it is the method's help text",
         ));
     }
+    let reason = "a method takes the fields of its form";
+    function.attrs.push(syn::parse_quote!(#[allow(clippy::too_many_arguments, reason = #reason)]));
     let signature = &mut function.sig;
     let mut inputs = signature.inputs.iter_mut();
     let mutable = match inputs.next() {

@@ -104,6 +104,9 @@ enum Runner {
 static ENGINE: LazyLock<Engine> =
     LazyLock::new(|| Engine::new(Config::default()).expect("the machine can run the engine"));
 
+/// What a call came to, by its method's name: both runners must say the same.
+type Said = (String, Outcome, Vec<Event>, WriteSet, Vec<Step>);
+
 /// A contract on a ledger of its own. Nothing is deployed yet.
 pub struct World {
     runner: Runner,
@@ -111,7 +114,7 @@ pub struct World {
     store: Arc<MemoryStore>,
     time: Timestamp,
     height: u64,
-    transcript: Vec<(String, Outcome, Vec<Event>, WriteSet, Vec<Step>)>,
+    transcript: Vec<Said>,
     costs: BTreeMap<(String, &'static str), (u64, u64)>,
 }
 

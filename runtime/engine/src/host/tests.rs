@@ -146,7 +146,8 @@ fn signatures_and_digests_are_the_published_ones() {
 #[test]
 fn every_function_stops_without_gas_and_before_it_works() {
     let fresh = |gas| Host::new(invocation(Kind::Call, gas), Arc::new(MemoryStore::new()));
-    let all: [(Function, fn(&mut Host) -> bool); 14] = [
+    type Stops = fn(&mut Host) -> bool;
+    let all: [(Function, Stops); 14] = [
         (Function::Arguments, |host| host.arguments().is_err()),
         (Function::Context, |host| host.context().is_err()),
         (Function::Result, |host| host.result(b"").is_err()),
