@@ -4,7 +4,7 @@
 //! 2. Validity, by wasmparser, with every proposal off but [`FEATURES`]: mutable globals, sign extension, bulk memory (`memory.copy`,
 //!    `memory.fill`) and overlong `call_indirect` (what rustc writes). So: no floating point, SIMD, threads, 64-bit or second memory, multiple
 //!    results, tail calls, exceptions, reference types, garbage collection.
-//! 3. The flat list of [`checks`]: each names one limit, its value, what was found, and why it exists.
+//! 3. The flat list of `checks`: each names one limit, its value, what was found, and why it exists.
 //!
 //! Admission depends on the module's bytes alone, so every node decides alike. What passes is bounded in what it costs to compile; the
 //! compiler is nevertheless run apart where the caller wants that.

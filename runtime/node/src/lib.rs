@@ -2,7 +2,7 @@
 //!
 //! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → [`sequencer`] (order, execute,
 //! entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
-//! [`recovery`] opens a ledger after any stop, [`verify`] checks a whole log, [`disk`] is the only place that writes files.
+//! [`recovery`] opens a ledger after any stop, [`mod@verify`] checks a whole log, [`disk`] is the only place that writes files.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! Checkpoints: C2SP tlog-checkpoint v1.0.0.
 //!
-//! A checkpoint is a signed [note](crate::note) whose text is three lines: the log's origin, the size of the tree in decimal without
+//! A checkpoint is a signed [note] whose text is three lines: the log's origin, the size of the tree in decimal without
 //! leading zeros, and the root in base64. Its key is named like the origin. For instance
 //!
 //! ```text
