@@ -10,5 +10,6 @@ extern crate alloc;
 pub mod checkpoint;
 pub mod merkle;
 pub mod note;
+pub mod tile;
 
 pub use checkpoint::Checkpoint;
