@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod checkpoint;
+pub mod cosignature;
 pub mod merkle;
 pub mod note;
 pub mod tile;
