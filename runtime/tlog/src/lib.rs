@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod cosignature;
 pub mod merkle;
 pub mod note;
+pub mod policy;
 pub mod tile;
 
 pub use checkpoint::Checkpoint;
