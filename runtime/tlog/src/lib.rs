@@ -12,6 +12,7 @@ pub mod cosignature;
 pub mod merkle;
 pub mod note;
 pub mod policy;
+pub mod proof;
 pub mod tile;
 
 pub use checkpoint::Checkpoint;
