@@ -19,6 +19,9 @@
 //! A stop by a counter is an `unreachable` with that counter below zero. Gas takes precedence over the stack, and both over the kind of
 //! any other trap, so that the outcome of a call does not depend on where exactly the credit ended.
 //!
+//! **Begin.** An appended and exported function `__begin (gas: i64, slots: i32)` sets the counters, and every mutable global of the module's own to
+//! its first value, so that an instance can serve one call after another. The engine calls it before each.
+//!
 //! No index of the module changes: types, functions and globals are appended, and code is copied as it is.
 
 mod body;
@@ -30,7 +33,7 @@ pub use body::CREDIT_MAX;
 use body::{check_gas, metered};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, ExportKind, ExportSection, Function,
+    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Encode, ExportKind, ExportSection, Function,
     FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection, MemoryType, Module,
     TableSection, TypeSection, ValType,
 };
@@ -40,6 +43,9 @@ use wasmparser::{Parser, Payload, Validator};
 pub const GAS_EXPORT: &str = "__gas";
 /// Export of the stack counter.
 pub const STACK_EXPORT: &str = "__stack";
+
+/// Export of the function that makes an instance's globals as new.
+pub const BEGIN_EXPORT: &str = "__begin";
 
 /// The sections of a module as they are written anew.
 #[derive(Default)]
@@ -54,6 +60,8 @@ struct Sections {
     elements: ElementSection,
     code: CodeSection,
     data: DataSection,
+    /// Sets the module's own mutable globals to their first values.
+    begin: Vec<u8>,
 }
 
 /// Indices of what was appended, and of what calls refer to.
@@ -107,7 +115,10 @@ impl Sections {
             Payload::ImportSection(section) => copy.parse_import_section(&mut self.imports, section),
             Payload::FunctionSection(section) => copy.parse_function_section(&mut self.functions, section),
             Payload::TableSection(section) => copy.parse_table_section(&mut self.tables, section),
-            Payload::GlobalSection(section) => copy.parse_global_section(&mut self.globals, section),
+            Payload::GlobalSection(section) => {
+                self.write_first_values(section.clone()).map_err(failed)?;
+                copy.parse_global_section(&mut self.globals, section)
+            }
             Payload::ExportSection(section) => copy.parse_export_section(&mut self.exports, section),
             Payload::ElementSection(section) => copy.parse_element_section(&mut self.elements, section),
             Payload::DataSection(section) => copy.parse_data_section(&mut self.data, section),
@@ -130,20 +141,37 @@ impl Sections {
         .map_err(failed)
     }
 
-    /// Appends the counters, and types and declarations of the three functions whose bodies come last.
+    /// Code that gives each mutable global its first value. None is imported, so that their indices begin at 0.
+    fn write_first_values(&mut self, section: wasmparser::GlobalSectionReader<'_>) -> wasmparser::Result<()> {
+        for (index, global) in (0..).zip(section) {
+            let global = global?;
+            if global.ty.mutable {
+                let mut value = global.init_expr.get_binary_reader();
+                let value = value.read_bytes(value.bytes_remaining())?;
+                // The value's code ends with `end`, a byte.
+                self.begin.extend_from_slice(value.split_last().map_or(&[], |(_, value)| value));
+                Instruction::GlobalSet(index).encode(&mut self.begin);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the counters, and types and declarations of the four functions whose bodies come last.
     fn append(&mut self, indices: Indices) -> Indices {
         let imported = self.imports.len();
         let ty = self.types.len();
         self.types.ty().function([ValType::I32], [ValType::I32]);
         self.types.ty().function([ValType::I32; 3], []);
+        self.types.ty().function([ValType::I64, ValType::I32], []);
         let grow = imported + self.functions.len();
-        self.functions.function(ty).function(ty + 1).function(ty + 1);
+        self.functions.function(ty).function(ty + 1).function(ty + 1).function(ty + 2);
         let gas = self.globals.len();
         let counter = |val_type| GlobalType { val_type, mutable: true, shared: false };
         self.globals.global(counter(ValType::I64), &ConstExpr::i64_const(0));
         self.globals.global(counter(ValType::I32), &ConstExpr::i32_const(0));
         self.exports.export(GAS_EXPORT, ExportKind::Global, gas);
         self.exports.export(STACK_EXPORT, ExportKind::Global, gas + 1);
+        self.exports.export(BEGIN_EXPORT, ExportKind::Func, grow + 3);
         Indices { imported, gas, stack: gas + 1, grow, copy: grow + 1, fill: grow + 2, ..indices }
     }
 
@@ -151,6 +179,7 @@ impl Sections {
         self.code.function(&grow(indices));
         self.code.function(&bulk(indices, &Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 }));
         self.code.function(&bulk(indices, &Instruction::MemoryFill(0)));
+        self.code.function(&begin(indices, &self.begin));
     }
 
     fn assemble(&self) -> Vec<u8> {
@@ -210,6 +239,18 @@ fn grow(indices: &Indices) -> Function {
     code.extend(charge(indices, &[LocalGet(0), I64ExtendI32U, gas_const(prices::PAGE), I64Mul]));
     code.extend([LocalGet(0), MemoryGrow(0)]);
     function(&code)
+}
+
+/// `(gas, slots)`: fills the counters and does what `first_values` says.
+fn begin(indices: &Indices, first_values: &[u8]) -> Function {
+    use Instruction::{End, GlobalSet, LocalGet};
+    let mut function = Function::new([]);
+    for instruction in [LocalGet(0), GlobalSet(indices.gas), LocalGet(1), GlobalSet(indices.stack)] {
+        function.instruction(&instruction);
+    }
+    function.raw(first_values.iter().copied());
+    function.instruction(&End);
+    function
 }
 
 /// `(destination, source or value, length)`: charges by the length, checks, and does the operation.

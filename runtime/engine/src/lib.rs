@@ -2,7 +2,7 @@
 //!
 //! In the order in which a module passes through: [`admission`] (limits, before anything is compiled) → [`instrument`](mod@instrument) (gas
 //! and stack counters of our own) → `compile` (Cranelift, in a child process where wanted) → `cache` (authenticated files) →
-//! `execution` (a fresh instance per call) with [`host`] (what the host functions do), glued to wasmtime by `linker`.
+//! `execution` (an instance for each call, fresh or restored: `instance`) with [`host`] (what the host functions do), glued to wasmtime by `linker`.
 //! [`limits`] and [`prices`] hold every number.
 //!
 //! Two families of failure never mix: what a contract does wrong is an [`Outcome`](chancery_types::Outcome); what the node does wrong is
@@ -17,6 +17,7 @@ mod execution;
 #[cfg(test)]
 mod fixtures;
 pub mod host;
+mod instance;
 pub mod instrument;
 pub mod limits;
 mod linker;
@@ -28,5 +29,5 @@ pub use cache::Cache;
 pub use call::{CONTEXT_BYTES, Context, Execution, HostCost, Invocation, Kind};
 pub use compile::{Compiler, compile_child};
 pub use error::{LoadError, NodeFault};
-pub use execution::{Config, Engine, Module};
+pub use execution::{Config, Engine, Instances, Module};
 pub use host::{HOST_FUNCTIONS, Host, Stop};

@@ -6,12 +6,33 @@ use crate::host::{Function, Host, IMPORT_MODULE, Stop};
 use crate::limits::{MEMORY_PAGES_MAX, PAGE_BYTES, TABLE_ELEMENTS_MAX};
 use wasmtime::{Caller, Global, Linker, Memory, ResourceLimiter, Trap, Val};
 
-/// What a wasmtime store holds during one call.
+/// What a wasmtime store holds: of its instance all the time, of a call while it runs.
 pub(crate) struct Call {
-    pub(crate) host: Host,
-    pub(crate) memory: Option<Memory>,
-    pub(crate) gas: Option<Global>,
-    pub(crate) stop: Option<Stop>,
+    host: Option<Host>,
+    guest: Option<(Memory, Global)>,
+    stop: Option<Stop>,
+}
+
+impl Call {
+    /// Of an instance that is yet to be made.
+    pub(crate) const fn idle() -> Self {
+        Call { host: None, guest: None, stop: None }
+    }
+
+    /// The instance is made: its memory and its gas counter.
+    pub(crate) fn ready(&mut self, memory: Memory, gas: Global) {
+        self.guest = Some((memory, gas));
+    }
+
+    /// A call starts.
+    pub(crate) fn start(&mut self, host: Host) {
+        self.host = Some(host);
+    }
+
+    /// The call is over: its host, and what the host stopped it by, if it did.
+    pub(crate) fn finish(&mut self) -> (Option<Host>, Option<Stop>) {
+        (self.host.take(), self.stop.take())
+    }
 }
 
 /// Growth ends at the limits of admission, the same on every machine. What the operating system refuses is a fault of the node.
@@ -74,33 +95,35 @@ impl From<Stop> for End {
     }
 }
 
+/// Cannot happen: nothing of the guest runs outside of a call.
+const NOT_READY: &str = "a host function was called outside of a call";
+
 /// Runs a host function with the exact balance, and writes the balance back.
 fn run<R>(
     caller: &mut Caller<'_, Call>,
     function: Function,
     work: impl FnOnce(&mut Host, &mut Bytes<'_>) -> Result<R, End>,
 ) -> wasmtime::Result<R> {
-    let (Some(memory), Some(gas)) = (caller.data().memory, caller.data().gas) else {
-        return Err(wasmtime::Error::msg("a host function was called before the instance was ready"));
-    };
+    let Some((memory, gas)) = caller.data().guest else { return Err(wasmtime::Error::msg(NOT_READY)) };
     let Val::I64(balance) = gas.get(&mut *caller) else {
         return Err(wasmtime::Error::msg("the gas counter is not an i64"));
     };
     let (bytes, call) = memory.data_and_store_mut(&mut *caller);
-    let answer = match call.host.set_gas(balance) {
-        Ok(()) => work(&mut call.host, &mut Bytes(bytes)),
+    let Some(host) = &mut call.host else { return Err(wasmtime::Error::msg(NOT_READY)) };
+    let answer = match host.set_gas(balance) {
+        Ok(()) => work(host, &mut Bytes(bytes)),
         Err(stop) => Err(End::Stop(stop)),
     };
     match answer {
         Ok(answer) => {
-            let rest = i64::try_from(call.host.gas()).unwrap_or(i64::MAX);
+            let rest = i64::try_from(host.gas()).unwrap_or(i64::MAX);
             gas.set(&mut *caller, Val::I64(rest))?;
             Ok(answer)
         }
         Err(end) => {
             call.stop = Some(match end {
                 End::Stop(stop) => stop,
-                End::Outside => call.host.bad_pointer(function),
+                End::Outside => host.bad_pointer(function),
             });
             Err(Trap::Interrupt.into())
         }

@@ -276,7 +276,7 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
     let journal = Journal::open(&dir.join("journal"), id, &end, survey.locations)?;
     let cache_key = std::fs::read(dir.join("cache.key")).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
     let cache = cache_key.map(|key| Cache::new(dir.join("cache"), key));
-    let engine = Engine::new(Config { cache, compiler: options.compiler.clone() })?;
+    let engine = Engine::new(Config { cache, compiler: options.compiler.clone(), ..Config::default() })?;
     Ok(Recovered { lock, id, origin, journal, view: survey.replay.view, engine, tip, log: survey.log, head })
 }
 

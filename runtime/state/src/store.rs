@@ -3,7 +3,7 @@
 use crate::StateError;
 use chancery_types::ContractId;
 use chancery_types::entry::WriteSet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
@@ -26,6 +26,15 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// The range as bounds of keys within the contract, or `None` where it is empty.
+    pub(crate) fn key_bounds(&self) -> Option<(Bound<&[u8]>, Bound<&[u8]>)> {
+        if self.limit == 0 || self.to.as_ref().is_some_and(|to| *to <= self.from) {
+            return None;
+        }
+        let end = self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        Some((Bound::Included(self.from.as_slice()), end))
+    }
+
     /// The range as bounds, or `None` where it is empty.
     pub(crate) fn bounds(&self, contract: &ContractId) -> Option<(Bound<StateKey>, Bound<StateKey>)> {
         if self.limit == 0 || self.to.as_ref().is_some_and(|to| *to <= self.from) {
@@ -75,7 +84,7 @@ pub trait Store: Send + Sync {
 /// State in memory: for tests, benches and the harness.
 #[derive(Default)]
 pub struct MemoryStore {
-    pairs: RwLock<BTreeMap<StateKey, Vec<u8>>>,
+    contracts: RwLock<HashMap<ContractId, BTreeMap<Vec<u8>, Vec<u8>>>>,
 }
 
 impl MemoryStore {
@@ -86,12 +95,12 @@ impl MemoryStore {
 
     /// Applies a call's writes.
     pub fn apply(&self, writes: &WriteSet) {
-        let mut pairs = self.pairs.write().unwrap_or_else(PoisonError::into_inner);
+        let mut contracts = self.contracts.write().unwrap_or_else(PoisonError::into_inner);
         for write in writes {
-            let key = (write.contract, write.key.clone());
+            let pairs = contracts.entry(write.contract).or_default();
             match &write.value {
-                Some(value) => pairs.insert(key, value.clone()),
-                None => pairs.remove(&key),
+                Some(value) => pairs.insert(write.key.clone(), value.clone()),
+                None => pairs.remove(&write.key),
             };
         }
     }
@@ -99,14 +108,14 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(pairs.get(&(*contract, key.to_vec())).cloned())
+        let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(contracts.get(contract).and_then(|pairs| pairs.get(key)).cloned())
     }
 
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
-        let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
-        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
-        let found = pairs.range(bounds).map(|((_, key), value)| (key.clone(), value.clone()));
+        let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
+        let (Some(bounds), Some(pairs)) = (range.key_bounds(), contracts.get(contract)) else { return Ok(Vec::new()) };
+        let found = pairs.range::<[u8], _>(bounds).map(|(key, value)| (key.clone(), value.clone()));
         Ok(if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() })
     }
 }
