@@ -11,7 +11,8 @@ mod output;
 mod stored;
 mod town;
 
-use clap::{Parser, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use commands::Command;
 use failure::{Code, Outcome};
 use output::Session;
@@ -60,15 +61,22 @@ fn main() -> ExitCode {
         return ExitCode::from(Code::Usage as u8);
     };
     let (own, fields) = fields::split(arguments);
-    let cli = match Cli::try_parse_from(own) {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches_from(own);
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version are answers, not errors.
             drop(error.print());
             return if error.use_stderr() { ExitCode::from(Code::Usage as u8) } else { ExitCode::SUCCESS };
         }
     };
-    let session = Session { data: cli.data, keys: cli.keys.unwrap_or_else(keys_dir), json: cli.output == Format::Json };
+    let session = Session {
+        data: cli.data,
+        data_given: matches.value_source("data") == Some(ValueSource::CommandLine),
+        keys: cli.keys.unwrap_or_else(keys_dir),
+        json: cli.output == Format::Json,
+    };
     match run(cli.command, &session, &fields) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -9,6 +9,8 @@ use std::io::{IsTerminal, Write};
 pub struct Session {
     /// The ledger's directory.
     pub data: std::path::PathBuf,
+    /// Whether that directory stands on the command line.
+    pub data_given: bool,
     /// The directory of keys.
     pub keys: std::path::PathBuf,
     /// JSON instead of text.
@@ -59,17 +61,47 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// Lines `name: value`, objects indented.
+/// Lines `name: value`, objects and lists of objects indented.
 pub fn lines(value: &Value, indent: usize) -> String {
     let pad = " ".repeat(indent);
     match value {
         Value::Object(fields) => {
             let line = |(name, value): (&String, &Value)| match value {
                 Value::Object(inner) if !inner.is_empty() => format!("{pad}{name}:\n{}", lines(value, indent + 2)),
+                Value::Array(items) if items.iter().any(Value::is_object) => {
+                    format!("{pad}{name}:\n{}", items.iter().map(|each| item(each, indent + 2)).collect::<String>())
+                }
+                Value::Array(items) if items.is_empty() => format!("{pad}{name}: none\n"),
+                Value::Array(items) => {
+                    format!("{pad}{name}: {}\n", items.iter().map(plain).collect::<Vec<_>>().join(", "))
+                }
                 other => format!("{pad}{name}: {}\n", plain(other)),
             };
             fields.iter().map(line).collect()
         }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().map(|each| item(each, indent)).collect()
+        }
         other => format!("{pad}{}\n", plain(other)),
+    }
+}
+
+/// An element of a list: its first line behind a hyphen, the others below.
+fn item(value: &Value, indent: usize) -> String {
+    let text = lines(value, indent + 2);
+    format!("{}- {}", " ".repeat(indent), text.get(indent + 2..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn lists_of_objects_stand_below_each_other() {
+        let value =
+            json!({"name": "a", "none": [], "words": ["x", "y"], "list": [{"k": 1, "in": {"b": true}}, {"k": 2}]});
+        let expected = "name: a\nnone: none\nwords: x, y\nlist:\n  - k: 1\n    in:\n      b: yes\n  - k: 2\n";
+        assert_eq!(lines(&value, 0), expected);
     }
 }

@@ -5,7 +5,9 @@ use crate::keys::Keys;
 use crate::output::{Session, lines};
 use chancery_node::{Answer, Compiler, ContractRecord, Execution, Ledger, Options};
 use chancery_types::interface::{Interface, Method, MethodKind, Type};
-use chancery_types::{Action, Call, Outcome as CallOutcome, PublicKey, RequestId, SignedCall, Step, Timestamp, json};
+use chancery_types::{
+    Action, Call, ModuleId, Outcome as CallOutcome, PublicKey, Record, RequestId, SignedCall, Step, Timestamp, json,
+};
 use ed25519_dalek::SigningKey;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -108,12 +110,32 @@ pub fn send(ledger: &Ledger, key: &SigningKey, call: Call) -> Outcome<Answer> {
 pub fn answered(ledger: &Ledger, call: &Call) -> Outcome<Option<Answer>> {
     let Some(index) = ledger.find(call.request)? else { return Ok(None) };
     let answer = ledger.answer(index)?;
-    let same = matches!(&answer.entry.record, chancery_types::Record::Call { signed, .. }
+    let same = matches!(&answer.entry.record, Record::Call { signed, .. }
         if (signed.call.actor, &signed.call.action) == (call.actor, &call.action));
     if same {
         return Ok(Some(answer));
     }
     Err(chancery_node::Refusal::RequestReused { request: call.request, index }.into())
+}
+
+/// Puts a module and deploys it under a name.
+pub fn deploy(
+    ledger: &Ledger,
+    key: &SigningKey,
+    name: &str,
+    wasm: &[u8],
+    arguments: Vec<u8>,
+    request: RequestId,
+) -> Outcome<(ModuleId, Answer)> {
+    let (module, _) = ledger.put_module(wasm)?;
+    let action = Action::Deploy { name: name.into(), module, arguments };
+    let answer = send(ledger, key, call(ledger, key, request, VALID_FOR_SECONDS, action))?;
+    Ok((module, answer))
+}
+
+/// The gas that a call used.
+pub fn gas(answer: &Answer) -> u64 {
+    if let Record::Call { gas, .. } = &answer.entry.record { gas.0 } else { 0 }
 }
 
 /// What an outcome means by the interface: word, result or error, reasons.
@@ -240,10 +262,9 @@ pub fn refusal(outcome: &CallOutcome) -> Outcome {
 pub fn show_answer(session: &Session, interface: &Interface, returns: &Type, answer: &Answer) -> Outcome {
     let Some(outcome) = answer.outcome() else { return Err(Failure::internal("the entry is not that of a call")) };
     let mut shown = explain(interface, returns, outcome);
-    let gas = if let chancery_types::Record::Call { gas, .. } = &answer.entry.record { gas.0 } else { 0 };
     shown["entry"] = answer.index.into();
     shown["height"] = answer.height.0.into();
-    shown["gas"] = gas.into();
+    shown["gas"] = gas(answer).into();
     if answer.repeated {
         shown["repeated"] = true.into();
     }

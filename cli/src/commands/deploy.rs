@@ -4,10 +4,10 @@ use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::keys::request_id;
 use crate::output::Session;
-use crate::town::{VALID_FOR_SECONDS, actor, call, explain, open, read_module, refusal, send};
+use crate::town::{self, actor, explain, open, read_module, refusal};
+use chancery_types::RequestId;
 use chancery_types::codec::Encode;
 use chancery_types::interface::Type;
-use chancery_types::{Action, RequestId};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -67,10 +67,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     };
     let key = actor(session, arguments.actor.as_deref())?;
     let ledger = open(session)?;
-    let (module, _) = ledger.put_module(&wasm)?;
-    let action = Action::Deploy { name: name.clone(), module, arguments: encoded };
-    let call = call(&ledger, &key, request(arguments.request.as_deref())?, VALID_FOR_SECONDS, action);
-    let answer = send(&ledger, &key, call)?;
+    let (module, answer) = town::deploy(&ledger, &key, &name, &wasm, encoded, request(arguments.request.as_deref())?)?;
     let outcome = answer.outcome().cloned();
     let outcome = outcome.ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
     let shown = explain(&interface, &Type::Unit, &outcome);
