@@ -1,11 +1,11 @@
 //! The workload `disburse`: in memory on one core with a fresh memory for each call, and end to end on a ledger.
 
-use chancery_benches::{Disburse, Town};
+use chancery_benches::{Disburse, Town, engine};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::time::Instant;
 
 fn in_memory(c: &mut Criterion) {
-    let mut workload = Disburse::new();
+    let mut workload = Disburse::new(engine());
     c.bench_function("disburse/in memory", |bencher| bencher.iter(|| workload.pay()));
 }
 

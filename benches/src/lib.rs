@@ -5,6 +5,8 @@
 //! cargo bench -p chancery-benches -- --test  # each once, so that they cannot rot
 //! ```
 
+pub mod measure;
+
 use chancery_engine::{Config, Context, Engine, Invocation, Kind, Module, prices};
 use chancery_node::{Ledger, Options};
 use chancery_state::MemoryStore;
@@ -30,16 +32,11 @@ fn officer() -> SigningKey {
 
 /// The workload in memory: officer, budget and beneficiaries are set up.
 pub struct Disburse {
-    engine: Engine,
+    engine: Arc<Engine>,
     module: Arc<Module>,
     store: Arc<MemoryStore>,
+    officer: PublicKey,
     next: u64,
-}
-
-impl Default for Disburse {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Disburse {
@@ -47,10 +44,10 @@ impl Disburse {
     ///
     /// # Panics
     /// When the module is not that of the workload.
-    pub fn new() -> Self {
-        let engine = Engine::new(Config::default()).expect("the machine can run the engine");
+    pub fn new(engine: Arc<Engine>) -> Self {
         let module = engine.load(DISBURSE).expect("the workload is admitted");
-        let mut workload = Disburse { engine, module, store: Arc::new(MemoryStore::new()), next: 0 };
+        let officer = PublicKey(officer().verifying_key().to_bytes());
+        let mut workload = Disburse { engine, module, store: Arc::new(MemoryStore::new()), officer, next: 0 };
         workload.run(Kind::Init, "init", Amount::<Usd>::whole(1 << 40).to_bytes());
         (0..BENEFICIARIES).for_each(|number| workload.run(Kind::Call, "enrol", number.to_bytes()));
         workload
@@ -59,7 +56,7 @@ impl Disburse {
     fn run(&mut self, kind: Kind, method: &str, arguments: Vec<u8>) {
         let (selector, _) = self.module.interface.method(method).expect("the workload's own method");
         let context = Context {
-            actor: PublicKey(officer().verifying_key().to_bytes()),
+            actor: self.officer,
             contract: ContractId([1; 32]),
             ledger: LedgerId([2; 32]),
             time: Timestamp(1),
@@ -84,6 +81,14 @@ impl Disburse {
 fn payment(number: u64) -> Vec<u8> {
     let period = u32::try_from(number / BENEFICIARIES).expect("few periods");
     (number % BENEFICIARIES, period, Amount::<Usd>::from_minor(100)).to_bytes()
+}
+
+/// An engine as production has it.
+///
+/// # Panics
+/// When the machine cannot run it.
+pub fn engine() -> Arc<Engine> {
+    Arc::new(Engine::new(Config::default()).expect("the machine can run the engine"))
 }
 
 /// The workload on a ledger: signed, ordered, durable.

@@ -69,59 +69,98 @@ impl Tree {
 
     /// The root when the tree had `size` leaves; `None` for 0 or more than it has.
     pub fn root_at(&self, size: u64) -> Option<Hash> {
-        (size > 0 && size <= self.size()).then(|| self.range(0, size))
-    }
-
-    /// MTH(D[start:end]) for a non-empty range that starts at a multiple of a power of two not smaller than its length.
-    fn range(&self, start: u64, end: u64) -> Hash {
-        let len = end - start;
-        if len.is_power_of_two() {
-            let level = len.trailing_zeros();
-            return self.levels[level as usize][(start >> level) as usize];
-        }
-        let middle = start + split(len);
-        node_hash(&self.range(start, middle), &self.range(middle, end))
+        (size > 0 && size <= self.size()).then(|| range(0, size, &mut self.source()).ok())?
     }
 
     /// The audit path of leaf `index` in the tree of `size` leaves, leaf to root (RFC 6962 §2.1.1). `None` when
     /// there is no such leaf or size.
     pub fn prove_inclusion(&self, index: u64, size: u64) -> Option<Vec<Hash>> {
-        (index < size && size <= self.size()).then_some(())?;
-        let (mut start, mut end, mut path) = (0, size, Vec::new());
-        while end - start > 1 {
-            let middle = start + split(end - start);
-            if index < middle {
-                path.push(self.range(middle, end));
-                end = middle;
-            } else {
-                path.push(self.range(start, middle));
-                start = middle;
-            }
-        }
-        path.reverse();
-        Some(path)
+        (index < size && size <= self.size()).then(|| inclusion(index, size, &mut self.source()).ok())?
     }
 
     /// The consistency proof from size `old` to size `new` (RFC 6962 §2.1.2). `None` when there are no such sizes.
     pub fn prove_consistency(&self, old: u64, new: u64) -> Option<Vec<Hash>> {
-        (old > 0 && old <= new && new <= self.size()).then_some(())?;
-        let (mut start, mut end, mut path) = (0, new, Vec::new());
-        while end != old {
-            let middle = start + split(end - start);
-            if old <= middle {
-                path.push(self.range(middle, end));
-                end = middle;
-            } else {
-                path.push(self.range(start, middle));
-                start = middle;
-            }
-        }
-        if start != 0 {
-            path.push(self.range(start, end));
-        }
-        path.reverse();
-        Some(path)
+        (old > 0 && old <= new && new <= self.size()).then(|| consistency(old, new, &mut self.source()).ok())?
     }
+
+    /// The hashes of `count` complete subtrees of 2^`level` leaves from number `first` on; `None` where there are
+    /// fewer.
+    pub fn row(&self, level: u32, first: u64, count: u64) -> Option<&[Hash]> {
+        let start = usize::try_from(first).ok()?;
+        let end = start.checked_add(usize::try_from(count).ok()?)?;
+        self.levels.get(level as usize)?.get(start..end)
+    }
+
+    fn source(&self) -> impl FnMut(u32, u64) -> Result<Hash, Missing> {
+        |level, index| self.row(level, index, 1).and_then(|row| row.first().copied()).ok_or(Missing)
+    }
+}
+
+/// The tree has no such complete subtree.
+struct Missing;
+
+/// MTH(D[start:end]) for a non-empty range that starts at a multiple of a power of two not smaller than its length.
+/// `complete(level, index)` is the hash over the leaves `index·2^level` to `(index+1)·2^level`; here as in the two
+/// provers below only hashes that the tree of `end` leaves has are asked for.
+pub(crate) fn range<E>(
+    start: u64,
+    end: u64,
+    complete: &mut impl FnMut(u32, u64) -> Result<Hash, E>,
+) -> Result<Hash, E> {
+    let (mut left, mut hash) = (end, None);
+    // From the right: each set bit of the length is one complete subtree.
+    while left > start {
+        let level = (left - start).trailing_zeros();
+        left -= 1 << level;
+        let subtree = complete(level, left >> level)?;
+        hash = Some(hash.map_or(subtree, |right| node_hash(&subtree, &right)));
+    }
+    Ok(hash.unwrap_or_else(empty_root))
+}
+
+/// The audit path of leaf `index` in the tree of `size` leaves, leaf to root; `index < size`.
+pub(crate) fn inclusion<E>(
+    index: u64,
+    size: u64,
+    complete: &mut impl FnMut(u32, u64) -> Result<Hash, E>,
+) -> Result<Vec<Hash>, E> {
+    let (mut start, mut end, mut path) = (0, size, Vec::new());
+    while end - start > 1 {
+        let middle = start + split(end - start);
+        if index < middle {
+            path.push(range(middle, end, complete)?);
+            end = middle;
+        } else {
+            path.push(range(start, middle, complete)?);
+            start = middle;
+        }
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// The consistency proof from size `old` to size `new`; `0 < old <= new`.
+pub(crate) fn consistency<E>(
+    old: u64,
+    new: u64,
+    complete: &mut impl FnMut(u32, u64) -> Result<Hash, E>,
+) -> Result<Vec<Hash>, E> {
+    let (mut start, mut end, mut path) = (0, new, Vec::new());
+    while end != old {
+        let middle = start + split(end - start);
+        if old <= middle {
+            path.push(range(middle, end, complete)?);
+            end = middle;
+        } else {
+            path.push(range(start, middle, complete)?);
+            start = middle;
+        }
+    }
+    if start != 0 {
+        path.push(range(start, end, complete)?);
+    }
+    path.reverse();
+    Ok(path)
 }
 
 /// The largest power of two smaller than `len`, which is at least 2.

@@ -1,0 +1,74 @@
+//! The speed of a call: the workload in memory and an empty call, on one thread and on two.
+
+use chancery_benches::measure::{Case, decimal, least, permille, rounds};
+use chancery_benches::{Disburse, engine, kernel};
+use chancery_engine::{Context, Engine, Invocation, Kind, Module, prices};
+use chancery_state::MemoryStore;
+use chancery_types::{ContractId, Height, LedgerId, PublicKey, RequestId, Timestamp};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+/// Calls of each thread in one measurement of several threads.
+const CALLS: u32 = 500;
+
+/// A module that does nothing, called.
+struct Empty {
+    engine: Arc<Engine>,
+    module: Arc<Module>,
+    store: Arc<MemoryStore>,
+    invocation: Invocation,
+}
+
+impl Empty {
+    fn new(engine: Arc<Engine>) -> Self {
+        let text = r#"(module (memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#;
+        let module = engine.load(&kernel(text)).expect("it is admitted");
+        let context = Context {
+            actor: PublicKey([1; 32]),
+            contract: ContractId([2; 32]),
+            ledger: LedgerId([3; 32]),
+            time: Timestamp(4),
+            height: Height(5),
+            request: RequestId(6),
+        };
+        let invocation =
+            Invocation { kind: Kind::Call, selector: 0, arguments: vec![], context, gas: prices::CALL_GAS_MAX };
+        Empty { engine, module, store: Arc::new(MemoryStore::new()), invocation }
+    }
+
+    fn call(&self) {
+        self.engine.execute(&self.module, self.invocation.clone(), self.store.clone()).expect("the host works");
+    }
+}
+
+/// The least time in which so many threads, started together, each do [`CALLS`] payments.
+fn together(threads: usize, rounds: u32) -> Duration {
+    let engine = engine();
+    let mut workloads: Vec<Disburse> = (0..threads).map(|_| Disburse::new(engine.clone())).collect();
+    let barrier = Barrier::new(threads);
+    let run = |workload: &mut Disburse| {
+        barrier.wait();
+        let start = Instant::now();
+        (0..CALLS).for_each(|_| workload.pay());
+        start.elapsed()
+    };
+    let round = |workloads: &mut Vec<Disburse>| {
+        std::thread::scope(|scope| {
+            let all: Vec<_> = workloads.iter_mut().map(|workload| scope.spawn(|| run(workload))).collect();
+            all.into_iter().map(|one| one.join().expect("it ends")).max().unwrap_or_default()
+        })
+    };
+    (0..rounds).map(|_| round(&mut workloads)).min().unwrap_or_default()
+}
+
+fn main() {
+    let (empty, mut workload) = (Empty::new(engine()), Disburse::new(engine()));
+    let mut cases = [Case::new("an empty call", || empty.call()), Case::new("disburse", || workload.pay())];
+    least(&mut cases, rounds(2_000));
+    cases.iter().for_each(|case| println!("{:20} {}", case.name, case.text()));
+    let rounds = rounds(300);
+    let (one, two) = (together(1, rounds), together(2, rounds));
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / u64::from(CALLS);
+    println!("disburse, one thread {} ns a call; two threads {} ns each", nanoseconds(one), nanoseconds(two));
+    println!("two threads do {} × the work of one", decimal(2 * permille(nanoseconds(one), nanoseconds(two))));
+}
