@@ -6,7 +6,6 @@ use crate::keys::request_id;
 use crate::output::Session;
 use crate::town::{self, actor, explain, open, read_module, refusal};
 use chancery_types::RequestId;
-use chancery_types::codec::Encode;
 use chancery_types::interface::Type;
 use serde_json::json;
 use std::path::PathBuf;
@@ -85,8 +84,8 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             if let Some(receipt) = &receipt {
                 text.push_str(&format!(
                     "receipt: {} hashes up to the checkpoint\n{}",
-                    receipt.inclusion.len(),
-                    receipt.checkpoint
+                    receipt.proof.hashes.len(),
+                    receipt.proof.checkpoint
                 ));
             }
             text
@@ -96,7 +95,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             value["contract"] = json!(contract);
             value["module"] = json!(module.to_string());
             value["entry"] = json!(answer.index);
-            value["receipt"] = json!(receipt.as_ref().map(|receipt| receipt.to_bytes()).map(hex::encode));
+            value["receipt"] = json!(receipt.as_ref().and_then(|receipt| receipt.to_text().ok()));
             value
         },
     );

@@ -7,14 +7,15 @@ use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Answer, At, Executor, Sequencer, Submission, Ticket, first_answer};
 use crate::{NodeError, Refusal, disk};
 use chancery_engine::{Compiler, Execution};
+use chancery_receipt::{Receipt, TlogProof};
 use chancery_state::{Pair, Scan, Store};
 use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, is_contract_name, is_method_name};
-use chancery_types::codec::Decode;
+use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::Effects;
 use chancery_types::{
-    Action, Call, ContractId, Entry, Hash, Height, Interface, LedgerId, ModuleId, PublicKey, Receipt, RequestId,
-    SignedCall, Timestamp,
+    Action, Call, ContractId, Entry, Hash, Height, Interface, LedgerId, ModuleId, PublicKey, RequestId, SignedCall,
+    Timestamp,
 };
 use ed25519_dalek::SigningKey;
 use std::fs::File;
@@ -389,9 +390,9 @@ impl Ledger {
             key.ok_or_else(|| NodeError::Checkpoint("the log key is not at hand, no receipt can be signed".into()))?;
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
         let size = log.size();
-        let inclusion = log.prove_inclusion(index, size).ok_or(NodeError::NoEntry { index, size })?;
+        let hashes = log.prove_inclusion(index, size).ok_or(NodeError::NoEntry { index, size })?;
         let checkpoint = Checkpoint { origin: self.origin.clone(), size, root: log.root() }.sign(key);
-        Ok(Receipt { entry, inclusion, checkpoint })
+        Ok(Receipt::new(entry.to_bytes(), TlogProof { extra: None, index, hashes, checkpoint }))
     }
 }
 

@@ -393,17 +393,15 @@ fn directories_that_are_no_ledger_of_ours_are_refused() {
 
 #[test]
 fn a_receipt_leads_from_the_entry_to_a_signed_checkpoint() {
-    use chancery_tlog::{Checkpoint, merkle, note::VerifierKey};
+    use chancery_receipt::{Policy, Receipt};
     let dir = tempfile::tempdir().unwrap();
     let ledger = deployed(dir.path());
     let answer = ledger.submit(put(&ledger, 1)).unwrap().wait().unwrap();
-    let receipt = ledger.receipt(answer.index).unwrap();
+    let file = ledger.receipt(answer.index).unwrap().to_text().unwrap();
     let vkey = std::fs::read_to_string(dir.path().join("log.vkey")).unwrap();
-    let checkpoint = Checkpoint::open(&receipt.checkpoint, &VerifierKey::from_vkey(vkey.trim()).unwrap()).unwrap();
-    let included = |entry: &Entry| {
-        let leaf = merkle::leaf_hash(&entry.to_bytes());
-        merkle::check_inclusion(&leaf, entry.index, checkpoint.size, &receipt.inclusion, &checkpoint.root)
-    };
-    assert!(included(&receipt.entry));
-    assert!(!included(&Entry { time: Timestamp(5), ..receipt.entry.clone() }));
+    let policy = Policy::parse(&format!("log {}\nquorum none\n", vkey.trim())).unwrap();
+    let receipt = Receipt::parse(file.as_bytes()).unwrap();
+    assert_eq!(receipt.verify(&policy).unwrap().entry, answer.entry);
+    let changed = Entry { time: Timestamp(5), ..answer.entry };
+    assert!(Receipt { entry: changed.to_bytes(), ..receipt }.verify(&policy).is_err());
 }

@@ -3,18 +3,20 @@
 //! - [`store`]: what state looks like to a reader, and state in memory;
 //! - [`overlay`]: the writes of a call over a block over committed state;
 //! - [`tree`]: the authenticated tree whose root stands in every seal;
-//! - [`view`]: the committed state on sled, derived from the log and rebuilt from it on any doubt.
+//! - `view` (a feature, on by default): the committed state on sled, derived from the log and rebuilt from it on any doubt.
 
 #![forbid(unsafe_code)]
 
 pub mod overlay;
 pub mod store;
 pub mod tree;
+#[cfg(feature = "view")]
 pub mod view;
 
 pub use overlay::{BlockStore, Overlay};
 pub use store::{MemoryStore, Pair, Scan, StateKey, Store};
 pub use tree::Tree;
+#[cfg(feature = "view")]
 pub use view::{View, ViewBatch};
 
 /// A fault of the store: a fault of the node, never an outcome of a call.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Root of a tree without leaves.
 pub const EMPTY: Hash = Hash(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
 /// Bits of a path, the greatest depth.
-const DEPTH_MAX: usize = 256;
+pub const DEPTH_MAX: usize = 256;
 
 /// Where a key stands in the tree.
 pub fn path(contract: &ContractId, key: &[u8]) -> Hash {

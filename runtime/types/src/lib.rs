@@ -1,9 +1,9 @@
-//! What the SDK, the host and every verifier share: ids, money, dates, calls, entries, receipts, faults,
+//! What the SDK, the host and every verifier share: ids, money, dates, calls, entries, faults,
 //! the interface description, and the one encoding of them all.
 //!
 //! `no_std`, and it compiles for wasm32: a contract, the node and a browser read the same bytes with the same code.
 //! A reader may follow the life of a call through the modules: [`call`] (what is signed) → [`entry`] (what is
-//! logged, with the [`decision`] trace and the [`fault`] codes) → [`receipt`] (what is handed out).
+//! logged, with the [`decision`] trace and the [`fault`] codes) → `chancery-receipt` (what is handed out).
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,7 +23,6 @@ pub mod interface;
 #[cfg(feature = "edge")]
 pub mod json;
 pub mod money;
-pub mod receipt;
 
 pub use call::{Action, Call, SignedCall};
 pub use codec::{Decode, DecodeError, Encode, Reader};
@@ -34,4 +33,3 @@ pub use fault::TrapKind;
 pub use id::{ContractId, Gas, Hash, Height, LedgerId, ModuleId, PublicKey, RequestId, Signature};
 pub use interface::Interface;
 pub use money::{Amount, Currency, Ratio, Rounding};
-pub use receipt::Receipt;
