@@ -4,7 +4,8 @@
 //! checkpoint. It is never ahead of the journal and may be behind: reads see the difference from memory. The queue is bounded; when the view falls too
 //! far behind, the sequencer waits. Nothing here needs to survive a crash.
 
-use crate::{NodeError, disk};
+use crate::NodeError;
+use crate::disk::Disk;
 use chancery_state::overlay::{Pending, merged};
 use chancery_state::view::Position;
 use chancery_state::{Pair, Scan, StateError, StateKey, Store, View, ViewBatch};
@@ -119,6 +120,7 @@ impl Store for Committed {
 /// What the thread behind the commit point works with.
 pub(crate) struct Follower {
     pub(crate) committed: Arc<Committed>,
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) checkpoint_path: PathBuf,
     pub(crate) log_key: Option<SigningKey>,
     pub(crate) failed: Arc<Mutex<Option<String>>>,
@@ -164,7 +166,7 @@ impl Follower {
     fn publish(&self, checkpoint: Option<Checkpoint>) -> Result<(), NodeError> {
         match (checkpoint, &self.log_key) {
             (Some(checkpoint), Some(key)) => {
-                disk::write_file(&self.checkpoint_path, checkpoint.sign(key).as_bytes(), 0o644)
+                self.disk.write_file(&self.checkpoint_path, checkpoint.sign(key).as_bytes(), 0o644)
             }
             _ => Ok(()),
         }

@@ -1,11 +1,12 @@
 //! A ledger that is open: submission and its checks, reading.
 
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
+use crate::disk::{self, Disk, OsDisk};
 use crate::journal::Reader;
 use crate::recovery::{self, Recovered};
 use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Answer, At, Executor, Sequencer, Submission, Ticket, first_answer};
-use crate::{NodeError, Refusal, disk};
+use crate::{NodeError, Refusal};
 use chancery_engine::{Compiler, Execution};
 use chancery_receipt::{Receipt, TlogProof};
 use chancery_state::{Pair, Scan, Store};
@@ -18,7 +19,6 @@ use chancery_types::{
     Timestamp,
 };
 use ed25519_dalek::SigningKey;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -57,6 +57,8 @@ pub struct Options {
     pub compiler: Compiler,
     /// Told how far a rebuild has come.
     pub progress: Progress,
+    /// Where the ledger lies.
+    pub disk: Arc<dyn Disk>,
 }
 
 impl Default for Options {
@@ -66,6 +68,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock),
             compiler: Compiler::default(),
             progress: Arc::new(|_, _, _| {}),
+            disk: Arc::new(OsDisk),
         }
     }
 }
@@ -92,6 +95,7 @@ pub struct Ledger {
     id: LedgerId,
     origin: String,
     dir: PathBuf,
+    disk: Arc<dyn Disk>,
     executor: Arc<Executor>,
     committed: Arc<Committed>,
     reader: Arc<Reader>,
@@ -102,7 +106,7 @@ pub struct Ledger {
     failed: Arc<Mutex<Option<String>>>,
     submissions: Option<Sender<Submission>>,
     threads: Vec<JoinHandle<()>>,
-    _lock: File,
+    _lock: Box<dyn Send + Sync>,
 }
 
 impl Ledger {
@@ -111,7 +115,7 @@ impl Ledger {
     /// # Errors
     /// When the directory is not empty, the origin is none, or the disk fails.
     pub fn create(dir: &Path, origin: &str, log_key: &SigningKey, options: Options) -> Result<Ledger, NodeError> {
-        recovery::create(dir, origin, log_key, options.clock.now())?;
+        recovery::create(&options.disk, dir, origin, log_key, options.clock.now())?;
         Ledger::open(dir, Options { log_key: Some(log_key.clone()), ..options })
     }
 
@@ -123,13 +127,14 @@ impl Ledger {
         let Recovered { lock, id, origin, journal, view, engine, tip, log, head } = recovery::recover(dir, &options)?;
         let failed = Arc::new(Mutex::new(None));
         let committed = Arc::new(Committed::new(view));
-        let executor = Arc::new(Executor { ledger: id, engine, blobs: dir.join("blobs") });
+        let executor = Arc::new(Executor { ledger: id, engine, disk: options.disk.clone(), blobs: dir.join("blobs") });
         let (log, head) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(head)));
         let reader = journal.reader();
         let (view_sender, jobs) = sync_channel(BACKLOG_BLOCKS_MAX);
         let (sender, submissions) = channel();
         let follower = Follower {
             committed: committed.clone(),
+            disk: options.disk.clone(),
             checkpoint_path: dir.join("checkpoint"),
             log_key: options.log_key.clone(),
             failed: failed.clone(),
@@ -153,6 +158,7 @@ impl Ledger {
             id,
             origin,
             dir: dir.into(),
+            disk: options.disk,
             executor,
             committed,
             reader,
@@ -196,10 +202,10 @@ impl Ledger {
         let note = Checkpoint { origin: self.origin.clone(), size, root }.sign(key);
         let path = self.dir.join("checkpoint");
         // Ed25519 is deterministic: an equal checkpoint has equal bytes.
-        if std::fs::read(&path).is_ok_and(|published| published == note.as_bytes()) {
+        if self.disk.read(&path).is_ok_and(|published| published == note.as_bytes()) {
             return Ok(());
         }
-        disk::write_file(&path, note.as_bytes(), 0o644)
+        self.disk.write_file(&path, note.as_bytes(), 0o644)
     }
 
     /// Which ledger this is.
@@ -219,7 +225,7 @@ impl Ledger {
 
     /// The published checkpoint, if there is one.
     pub fn checkpoint(&self) -> Option<String> {
-        std::fs::read_to_string(self.dir.join("checkpoint")).ok()
+        String::from_utf8(self.disk.read(&self.dir.join("checkpoint")).ok()?).ok()
     }
 
     /// Admits a module and keeps its bytes, durably.
@@ -229,9 +235,9 @@ impl Ledger {
     pub fn put_module(&self, wasm: &[u8]) -> Result<(ModuleId, Interface), NodeError> {
         let module = self.executor.engine.load(wasm)?;
         let path = self.executor.blob_path(&module.id);
-        if !path.exists() {
-            path.parent().map_or(Ok(()), disk::make_dir)?;
-            disk::write_file(&path, wasm, 0o640)?;
+        if !self.disk.exists(&path).map_err(disk::failed("cannot look for", &path))? {
+            path.parent().map_or(Ok(()), |dir| self.disk.make_dirs(dir))?;
+            self.disk.write_file(&path, wasm, 0o640)?;
         }
         Ok((module.id, module.interface.clone()))
     }

@@ -3,7 +3,7 @@
 //! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → [`sequencer`] (order, execute,
 //! entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
 //! [`recovery`] opens a ledger after any stop, [`mod@verify`] checks a whole log, [`witness`] asks others to cosign it. [`disk`] is the
-//! only place that writes files, [`http`] the only one that uses the network.
+//! only way to files, [`http`] the only one to the network.
 
 #![forbid(unsafe_code)]
 
@@ -21,8 +21,9 @@ pub mod witness;
 
 pub use chancery_engine::{Compiler, Execution};
 pub use chancery_state::{Pair, Scan};
+pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::{NodeError, Refusal};
 pub use ledger::{Clock, Head, Ledger, Options, Progress, SystemClock};
 pub use registry::ContractRecord;
 pub use sequencer::{Answer, Ticket};
-pub use verify::{Report, verify};
+pub use verify::{Report, verify, verify_on};

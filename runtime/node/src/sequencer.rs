@@ -11,9 +11,10 @@
 //! error of the journal, and any fault of the engine, stops the ledger.
 
 use crate::committed::{Committed, Job};
+use crate::disk::Disk;
 use crate::journal::{Block, FrameKind, Journal, Reader};
 use crate::registry::{self, ContractRecord, contract_id};
-use crate::{Clock, Head, NodeError, Refusal, disk};
+use crate::{Clock, Head, NodeError, Refusal};
 use chancery_engine::{Context, Engine, Execution, Invocation, Kind, Module, prices};
 use chancery_state::view::Position;
 use chancery_state::{BlockStore, Store, Tree, tree};
@@ -91,6 +92,7 @@ pub(crate) struct Submission {
 pub(crate) struct Executor {
     pub(crate) ledger: LedgerId,
     pub(crate) engine: Engine,
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) blobs: PathBuf,
 }
 
@@ -138,10 +140,7 @@ impl Executor {
             return Ok(module);
         }
         let path = self.blob_path(id);
-        if !path.exists() {
-            return Err(NodeError::NoModule(*id));
-        }
-        let wasm = disk::read_file(&path)?;
+        let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*id))?;
         if Hash::of(&wasm).0 != id.0 {
             return Err(NodeError::Damaged { file: path, offset: 0, index: 0 });
         }

@@ -11,6 +11,7 @@
 //!
 //! Signatures and digests, most of the work, are checked by all cores; the rest follows in order. Nothing is written.
 
+use crate::disk::{Disk, OsDisk};
 use crate::journal::{self, Frame, FrameKind};
 use crate::recovery::{check_checkpoint, check_format};
 use crate::{NodeError, Progress};
@@ -76,7 +77,15 @@ fn inconsistent(index: u64, problem: impl Into<String>) -> NodeError {
 /// # Errors
 /// The first thing that is wrong, by the entry's index or the place in the file.
 pub fn verify(dir: &Path, progress: &Progress) -> Result<Report, NodeError> {
-    check_format(dir)?;
+    verify_on(&OsDisk, dir, progress)
+}
+
+/// As [`verify`], on any disk.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_on(disk: &dyn Disk, dir: &Path, progress: &Progress) -> Result<Report, NodeError> {
+    check_format(disk, dir)?;
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let mut chain = Chain::default();
     let torn = std::thread::scope(|scope| {
@@ -89,7 +98,7 @@ pub fn verify(dir: &Path, progress: &Progress) -> Result<Report, NodeError> {
             inputs.push(input);
             outputs.push(output);
         }
-        let scanner = scope.spawn(move || scan(dir, &inputs));
+        let scanner = scope.spawn(move || scan(disk, dir, &inputs));
         // Batches went round the workers in turn, and come back in that order.
         for output in outputs.iter().cycle() {
             let Ok(batch) = output.recv() else { break };
@@ -102,11 +111,11 @@ pub fn verify(dir: &Path, progress: &Progress) -> Result<Report, NodeError> {
         drop(outputs);
         scanner.join().unwrap_or_else(|_| Err(inconsistent(chain.next, "the scan panicked")))
     })?;
-    chain.report(dir, torn)
+    chain.report(disk, dir, torn)
 }
 
 /// Reads the frames and hands entries with their effects to the workers in turn. Says whether the end is torn.
-fn scan(dir: &Path, inputs: &[SyncSender<Vec<Pair>>]) -> Result<bool, NodeError> {
+fn scan(disk: &dyn Disk, dir: &Path, inputs: &[SyncSender<Vec<Pair>>]) -> Result<bool, NodeError> {
     let mut turn = inputs.iter().cycle();
     let (mut batch, mut open): (Vec<Pair>, Vec<Pair>) = (Vec::new(), Vec::new());
     let mut hand_over = |batch: &mut Vec<Pair>| {
@@ -114,7 +123,7 @@ fn scan(dir: &Path, inputs: &[SyncSender<Vec<Pair>>]) -> Result<bool, NodeError>
         // A worker that is gone has met an error, which is told by its receiver.
         worker.is_some_and(|worker| worker.send(std::mem::take(batch)).is_ok())
     };
-    let end = journal::scan(&dir.join("journal"), None, |frame: Frame<'_>, _| {
+    let end = journal::scan(disk, &dir.join("journal"), None, |frame: Frame<'_>, _| {
         if frame.kind == FrameKind::Effects {
             let pair = open.last_mut().filter(|pair: &&mut Pair| pair.effects.is_none());
             let pair = pair.ok_or_else(|| inconsistent(frame.index, "its effects stand twice"))?;
@@ -254,9 +263,9 @@ impl Chain {
         Ok(())
     }
 
-    fn report(self, dir: &Path, torn: bool) -> Result<Report, NodeError> {
+    fn report(self, disk: &dyn Disk, dir: &Path, torn: bool) -> Result<Report, NodeError> {
         let (ledger, origin) = self.genesis.ok_or_else(|| inconsistent(0, "the log has no genesis"))?;
-        let checkpoint = check_checkpoint(dir, &origin, &self.log)?.map(|checkpoint| checkpoint.size);
+        let checkpoint = check_checkpoint(disk, dir, &origin, &self.log)?.map(|checkpoint| checkpoint.size);
         Ok(Report {
             ledger,
             origin,
