@@ -13,12 +13,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// Values by key that are not in the store below; `None` is a removal.
 pub type Pending = BTreeMap<StateKey, Option<Vec<u8>>>;
+/// The same of one contract, by its keys.
+type ContractPending = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The writes of one call over a store.
 pub struct Overlay {
     base: Arc<dyn Store>,
     /// By contract: a call writes to few.
-    pending: Vec<(ContractId, BTreeMap<Vec<u8>, Option<Vec<u8>>>)>,
+    pending: Vec<(ContractId, ContractPending)>,
 }
 
 impl Overlay {
@@ -27,7 +29,7 @@ impl Overlay {
         Overlay { base, pending: Vec::new() }
     }
 
-    fn of(&self, contract: &ContractId) -> Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>> {
+    fn of(&self, contract: &ContractId) -> Option<&ContractPending> {
         self.pending.iter().find(|(of, _)| of == contract).map(|(_, pending)| pending)
     }
 

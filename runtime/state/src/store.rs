@@ -11,6 +11,8 @@ use std::sync::{PoisonError, RwLock};
 pub type StateKey = (ContractId, Vec<u8>);
 /// A key within a contract, and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
+/// Where a range begins and ends.
+pub(crate) type Bounds<Key> = (Bound<Key>, Bound<Key>);
 
 /// A half-open range of one contract's keys, in byte order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub struct Scan {
 
 impl Scan {
     /// The range as bounds of keys within the contract, or `None` where it is empty.
-    pub(crate) fn key_bounds(&self) -> Option<(Bound<&[u8]>, Bound<&[u8]>)> {
+    pub(crate) fn key_bounds(&self) -> Option<Bounds<&[u8]>> {
         if self.limit == 0 || self.to.as_ref().is_some_and(|to| *to <= self.from) {
             return None;
         }
@@ -36,7 +38,7 @@ impl Scan {
     }
 
     /// The range as bounds, or `None` where it is empty.
-    pub(crate) fn bounds(&self, contract: &ContractId) -> Option<(Bound<StateKey>, Bound<StateKey>)> {
+    pub(crate) fn bounds(&self, contract: &ContractId) -> Option<Bounds<StateKey>> {
         if self.limit == 0 || self.to.as_ref().is_some_and(|to| *to <= self.from) {
             return None;
         }
@@ -81,10 +83,13 @@ pub trait Store: Send + Sync {
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError>;
 }
 
+/// The pairs of one contract.
+type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// State in memory: for tests, benches and the harness.
 #[derive(Default)]
 pub struct MemoryStore {
-    contracts: RwLock<HashMap<ContractId, BTreeMap<Vec<u8>, Vec<u8>>>>,
+    contracts: RwLock<HashMap<ContractId, Pairs>>,
 }
 
 impl MemoryStore {
