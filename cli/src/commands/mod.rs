@@ -43,7 +43,7 @@ pub enum Command {
     State(state::Arguments),
     /// Show and verify the log.
     Log(log::Arguments),
-    /// Run the demonstration: a town, its officers, and real decisions.
+    /// Run the demonstration: a town, its officers, and real decisions, in a temporary directory or in that of --data.
     Demo(demo::Arguments),
     /// Print a completion script for a shell.
     Completion(completion::Arguments),
