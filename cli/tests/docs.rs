@@ -74,17 +74,22 @@ fn run(path: &str) {
     let blocks = blocks(&page(path));
     let Some(script) = script(path, &blocks) else { return };
     let program = Path::new(env!("CARGO_BIN_EXE_chancery"));
-    let (work, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    std::os::unix::fs::symlink(root().join("contracts"), work.path().join("contracts")).unwrap();
+    // The same directory each time: what a project there has compiled is found again.
+    let lasting = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs");
+    let (work, home) = (lasting.join(path.replace(['/', '.'], "_")), tempfile::tempdir().unwrap());
+    if work.exists() {
+        std::fs::remove_dir_all(&work).unwrap();
+    }
+    std::fs::create_dir_all(&work).unwrap();
+    std::os::unix::fs::symlink(root().join("contracts"), work.join("contracts")).unwrap();
     let mut search: Vec<PathBuf> = vec![program.parent().unwrap().into()];
     search.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
     let output = Command::new("bash")
         .args(["-c", &format!("exec 2>&1\n{script}")])
-        .current_dir(work.path())
+        .current_dir(&work)
         .env("PATH", std::env::join_paths(search).unwrap())
         .env("XDG_CONFIG_HOME", home.path())
-        // What the tests were built with is of use for a project that is made here.
-        .env("CARGO_TARGET_DIR", program.parent().and_then(Path::parent).unwrap())
+        .env("CARGO_TARGET_DIR", lasting.join("target"))
         .env_remove("CHANCERY_DATA")
         .env_remove("CHANCERY_KEYS")
         .env_remove("CHANCERY_AS")
