@@ -84,7 +84,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             if let Some(receipt) = &receipt {
                 text.push_str(&format!(
                     "receipt: {} hashes up to the checkpoint\n{}",
-                    receipt.proof.hashes.len(),
+                    receipt.proof.path.len(),
                     receipt.proof.checkpoint
                 ));
             }

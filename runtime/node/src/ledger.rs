@@ -396,9 +396,9 @@ impl Ledger {
             key.ok_or_else(|| NodeError::Checkpoint("the log key is not at hand, no receipt can be signed".into()))?;
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
         let size = log.size();
-        let hashes = log.prove_inclusion(index, size).ok_or(NodeError::NoEntry { index, size })?;
+        let path = log.prove_inclusion(index, size).ok_or(NodeError::NoEntry { index, size })?;
         let checkpoint = Checkpoint { origin: self.origin.clone(), size, root: log.root() }.sign(key);
-        Ok(Receipt::new(entry.to_bytes(), TlogProof { extra: None, index, hashes, checkpoint }))
+        Ok(Receipt::new(entry.to_bytes(), TlogProof { extra: None, index, path, checkpoint }))
     }
 }
 
