@@ -1,5 +1,8 @@
 //! What the documentation shows is what happens: the commands of README, tutorials and contract pages are run as they stand, with this build of
 //! the program. `chancery_tests` says how a page marks them.
+//!
+//! The first contract is a project of its own, whose tests compile the engine anew: minutes at first, seconds once `tmp/docs` of the target directory
+//! has it.
 
 use chancery_tests::{Block, blocks, page, pages, root};
 use std::fmt::Write as _;

@@ -147,10 +147,9 @@ fn every_relative_link_leads_somewhere() {
 #[test]
 fn every_page_of_the_book_is_in_its_summary() {
     let summary = page("docs/src/SUMMARY.md");
-    let missing = |path: &&str| *path != "SUMMARY.md" && !summary.contains(&format!("({path})"));
     let pages = pages();
-    let book: Vec<&str> = pages.iter().filter_map(|path| path.strip_prefix("docs/src/")).collect();
-    let missing: Vec<&&str> = book.iter().filter(missing).collect();
+    let book = pages.iter().filter_map(|path| path.strip_prefix("docs/src/")).filter(|path| *path != "SUMMARY.md");
+    let missing: Vec<&str> = book.filter(|path| !summary.contains(&format!("({path})"))).collect();
     assert!(missing.is_empty(), "not in SUMMARY.md: {missing:?}");
 }
 
