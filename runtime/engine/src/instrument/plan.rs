@@ -5,8 +5,11 @@
 //!
 //! **Paying ahead.** What every way out of some segments must pay is paid by those segments already: the ways are grouped such that two ways with the same
 //! beginning or the same end are in one group, and an amount that each end of a group owes moves to each of its beginnings. What is paid on any way
-//! through the body stays the same to the gas, and so does the order, work after payment. An `if` without `else` in a loop, for instance, pays for what
+//! through the body stays the same to the gas (but for rounding), and so does the order, work after payment. An `if` without `else` in a loop, for instance, pays for what
 //! follows it before it, so that the arm that is not taken costs nothing. What a loop head owes is never moved, so that every turn of a loop pays at its head.
+//!
+//! **Rounding.** Where two ways part and what they owe differs by no more than [`ROUND_UP_MAX`], both pay the larger amount, ahead: less than
+//! what another payment takes.
 //!
 //! **Checks.** A payment is checked when it is a loop's head, or when more than [`CREDIT_MAX`] could have been run up since the last check on some
 //! way. A body begins with that much run up, so that its first payment is checked.
@@ -25,6 +28,9 @@ use wasmparser::{FunctionBody, Operator};
 /// Gas that may have been run up since the last check when the next segment is not checked: bounds the work on credit to this
 /// and one segment for each frame on the stack, and keeps checks out of short branches.
 pub const CREDIT_MAX: u64 = 1_000;
+
+/// Gas by which a way may be overcharged where it parts from another, to save a payment of their difference.
+pub const ROUND_UP_MAX: u64 = 8;
 
 /// A bulk operator, which an appended function does instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,18 +193,33 @@ impl Plan {
         }
     }
 
-    /// Moves what every way out of some segments owes to those segments; the last first.
+    /// Moves what every way out of some segments owes to those segments; then rounds up.
     fn pay_ahead(&mut self) {
-        for group in self.groups() {
-            if group.ends.iter().any(|end| self.segments[*end].head) {
-                continue;
-            }
-            // A segment in the middle of a group is relieved by as much as it pays.
-            let last = group.ends.iter().filter(|end| group.beginnings.binary_search(end).is_err());
-            let Some(owed) = last.map(|end| self.segments[*end].gas).min() else { continue };
-            group.beginnings.iter().for_each(|beginning| self.segments[*beginning].gas += owed);
-            group.ends.iter().for_each(|end| self.segments[*end].gas -= owed);
+        let groups = self.groups();
+        for round_up in [0, 0, 0, ROUND_UP_MAX] {
+            groups.iter().for_each(|group| self.pay_group_ahead(group, round_up));
         }
+    }
+
+    /// The most that leaves each end owing at least nothing; one that owes up to `round_up` less pays as much as the others.
+    fn pay_group_ahead(&mut self, group: &Group, round_up: u64) {
+        if group.ends.iter().any(|end| self.segments[*end].head) {
+            return;
+        }
+        // A segment in the middle of a group is relieved by as much as it pays.
+        let last = || group.ends.iter().filter(|end| group.beginnings.binary_search(end).is_err());
+        let owed = |end: &usize| self.segments[*end].gas;
+        let Some(least) = last().map(owed).min() else { return };
+        let ahead = last().map(owed).filter(|gas| *gas <= least + round_up).max().unwrap_or(least);
+        last().copied().collect::<Vec<_>>().into_iter().for_each(|end| {
+            let gas = &mut self.segments[end].gas;
+            *gas = gas.saturating_sub(ahead);
+        });
+        group
+            .beginnings
+            .iter()
+            .filter(|at| group.ends.binary_search(at).is_err())
+            .for_each(|at| self.segments[*at].gas += ahead);
     }
 
     /// The ways between segments, grouped; the group that begins last comes first.
