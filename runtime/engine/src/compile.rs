@@ -25,10 +25,10 @@ pub enum Compiler {
 }
 
 /// What decides the code that comes out; part of the cache's key.
-pub const CONFIGURATION: &str = "wasmtime 48.0.8, cranelift, speed, nan canonicalization";
+pub const CONFIGURATION: &str = "wasmtime 48.0.8, cranelift, speed, nan canonicalization, instrumentation 2";
 
-/// The engine's configuration as far as it decides the code.
-pub(crate) fn configuration() -> wasmtime::Config {
+/// The engine's configuration as far as it decides the code: what benches and cross-checks start from.
+pub fn configuration() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
         .strategy(Strategy::Cranelift)

@@ -203,9 +203,8 @@ impl Engine {
         let balance = i64::try_from(host.gas()).map_err(NodeFault::engine)?;
         let mut instance = self.instance(&module.blueprint)?;
         instance.begin(balance)?;
-        let entry = instance.entry(&module.blueprint, kind)?;
         instance.store.data_mut().start(host);
-        let answer = entry.call(&mut instance.store, (selector.cast_signed(), arguments_len));
+        let answer = instance.call(&module.blueprint, kind, selector.cast_signed(), arguments_len)?;
         let answered = answer.is_ok();
         let (host, answer) = settle(&mut instance, answer)?;
         if answered && self.config.instances == Instances::Kept {

@@ -140,20 +140,25 @@ impl Instance {
         self.begin.call(&mut self.store, (gas, STACK_SLOTS_MAX.cast_signed())).map_err(NodeFault::engine)
     }
 
-    /// The entry function, which the module has.
-    ///
-    /// # Errors
-    /// A fault of the engine.
-    pub(crate) fn entry(&mut self, blueprint: &Blueprint, kind: Kind) -> Result<Entry, NodeFault> {
-        if let Some(entry) = &self.entries[kind as usize] {
-            return Ok(entry.clone());
-        }
-        let export = blueprint.entries[kind as usize].as_ref();
-        let export = export.and_then(|export| self.instance.get_module_export(&mut self.store, export));
-        let function = export.and_then(wasmtime::Extern::into_func).ok_or_else(|| NodeFault::engine("no entry"))?;
-        let entry: Entry = function.typed(&self.store).map_err(NodeFault::engine)?;
-        self.entries[kind as usize] = Some(entry.clone());
-        Ok(entry)
+    /// Calls the entry function, which the module has. The outer error is a fault of the engine, the inner one what stopped the guest.
+    pub(crate) fn call(
+        &mut self,
+        blueprint: &Blueprint,
+        kind: Kind,
+        selector: i32,
+        arguments_len: i32,
+    ) -> Result<wasmtime::Result<i32>, NodeFault> {
+        let entry = match &mut self.entries[kind as usize] {
+            Some(entry) => entry,
+            none => {
+                let export = blueprint.entries[kind as usize].as_ref();
+                let export = export.and_then(|export| self.instance.get_module_export(&mut self.store, export));
+                let function = export.and_then(wasmtime::Extern::into_func);
+                let function = function.ok_or_else(|| NodeFault::engine(format!("no export {}", kind.export())))?;
+                none.insert(function.typed(&self.store).map_err(NodeFault::engine)?)
+            }
+        };
+        Ok(entry.call(&mut self.store, (selector, arguments_len)))
     }
 
     /// What the counters show: gas, and slots of the stack.

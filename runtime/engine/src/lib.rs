@@ -27,7 +27,7 @@ pub mod prices;
 pub use admission::{AdmissionError, Admitted, Check, admit, check, strip};
 pub use cache::Cache;
 pub use call::{CONTEXT_BYTES, Context, Execution, HostCost, Invocation, Kind};
-pub use compile::{Compiler, compile_child};
+pub use compile::{Compiler, compile_child, configuration};
 pub use error::{LoadError, NodeFault};
 pub use execution::{Config, Engine, Instances, Module};
 pub use host::{HOST_FUNCTIONS, Host, Stop};

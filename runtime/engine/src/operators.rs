@@ -44,6 +44,18 @@ pub(crate) fn price(operator: &Operator<'_>) -> Option<u64> {
     })
 }
 
+/// Whether an admitted operator may trap by itself.
+pub(crate) fn may_trap(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    match price(operator) {
+        Some(prices::ACCESS | prices::DIVIDE) => true,
+        _ => matches!(
+            operator,
+            O::Unreachable | O::Call { .. } | O::CallIndirect { .. } | O::MemoryCopy { .. } | O::MemoryFill { .. }
+        ),
+    }
+}
+
 /// The operator's name and the proposal that brought it.
 macro_rules! name_operators {
     ($(@$proposal:ident $operator:ident $({ $($field:ident: $ty:ty),* })? => $visit:ident ($($arity:tt)*))*) => {

@@ -16,6 +16,8 @@ use wasmparser::{
 pub(crate) struct Frame {
     /// What it takes on the logical stack.
     pub(crate) slots: u32,
+    /// Parameters.
+    pub(crate) parameters: u32,
     /// Locals, parameters not counted.
     pub(crate) locals: u32,
     /// Whether it calls no function but the host's. Calls of such a function need no place on the logical stack: its frame is the last.
@@ -136,7 +138,7 @@ impl Facts {
         self.locals = self.locals.max(locals.into());
         self.operands = self.operands.max(operands.into());
         let slots = locals.saturating_add(operands).saturating_add(FRAME_SLOTS);
-        self.frames.push(Frame { slots, locals: locals - parameters, leaf });
+        self.frames.push(Frame { slots, parameters, locals: locals - parameters, leaf });
         Ok(())
     }
 
