@@ -68,11 +68,17 @@ impl From<NodeError> for Failure {
             NodeError::NoMethod { .. }
             | NodeError::NotAdmitted(_)
             | NodeError::BadOrigin(_)
-            | NodeError::NotEmpty(_) => Code::Usage,
-            NodeError::Damaged { .. } | NodeError::Inconsistent { .. } | NodeError::Checkpoint(_) => Code::NotVerified,
-            NodeError::Locked(_) | NodeError::Format { .. } | NodeError::DiskFull | NodeError::Stopped(_) => {
-                Code::Unavailable
-            }
+            | NodeError::NotEmpty(_)
+            | NodeError::Audit(_) => Code::Usage,
+            NodeError::Damaged { .. }
+            | NodeError::Inconsistent { .. }
+            | NodeError::Diverged { .. }
+            | NodeError::Checkpoint(_) => Code::NotVerified,
+            NodeError::Locked(_)
+            | NodeError::Format { .. }
+            | NodeError::DiskFull
+            | NodeError::Stopped(_)
+            | NodeError::NotPublished(_) => Code::Unavailable,
             NodeError::Engine(_) | NodeError::Load(_) | NodeError::State(_) | NodeError::Io { .. } => Code::Internal,
         };
         Failure { code, message: error.to_string() }

@@ -273,7 +273,7 @@ fn a_write_torn_at_any_byte_is_cut_off_and_the_ledger_goes_on() {
     let (_, longer, end) = segment(dir.path());
     assert_eq!(bytes[..start], longer[..start]);
     // The checkpoint covers the block that will be torn: a crash before the commit point never leaves that.
-    std::fs::remove_file(dir.path().join("checkpoint")).unwrap();
+    std::fs::remove_file(dir.path().join("public/checkpoint")).unwrap();
     std::fs::remove_dir_all(dir.path().join("view")).unwrap();
     // The last byte of a hash may be zero, so the true end may lie a little further.
     for cut in (start + 1..end).step_by(31).chain(end - 3..end) {
