@@ -62,13 +62,16 @@ impl Failure {
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
         let code = match &error {
-            NodeError::NoLedger(_) | NodeError::NoEntry { .. } | NodeError::NoContract(_) | NodeError::NoModule(_) => {
-                Code::NotFound
-            }
+            NodeError::NoLedger(_)
+            | NodeError::NoEntry { .. }
+            | NodeError::NoContract(_)
+            | NodeError::NoModule(_)
+            | NodeError::NoHeight { .. } => Code::NotFound,
             NodeError::NoMethod { .. }
             | NodeError::NotAdmitted(_)
             | NodeError::BadOrigin(_)
             | NodeError::NotEmpty(_)
+            | NodeError::Receipt(_)
             | NodeError::Audit(_) => Code::Usage,
             NodeError::Damaged { .. }
             | NodeError::Inconsistent { .. }

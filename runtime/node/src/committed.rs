@@ -6,7 +6,7 @@
 use crate::NodeError;
 use chancery_state::overlay::{Pending, merged};
 use chancery_state::view::Position;
-use chancery_state::{Pair, Scan, StateError, StateKey, Store, View, ViewBatch};
+use chancery_state::{Pair, Scan, StateError, StateKey, Store, Tree, View, ViewBatch};
 use chancery_types::entry::WriteSet;
 use chancery_types::{ContractId, RequestId};
 use std::collections::HashMap;
@@ -28,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) writes: WriteSet,
     pub(crate) requests: Vec<(RequestId, u64)>,
     pub(crate) position: Position,
+    /// The tree of the state after it.
+    pub(crate) tree: Tree,
 }
 
 #[derive(Default)]
@@ -35,6 +37,9 @@ struct Waiting {
     values: Pending,
     heights: HashMap<StateKey, u64>,
     requests: HashMap<RequestId, u64>,
+    /// The tree of the committed state, and the entries that it is after.
+    tree: Tree,
+    entries: u64,
 }
 
 /// The committed state.
@@ -45,8 +50,8 @@ pub struct Committed {
 
 impl Committed {
     /// Nothing waits.
-    pub(crate) fn new(view: View) -> Self {
-        Committed { view, waiting: RwLock::default() }
+    pub(crate) fn new(view: View, tree: Tree, entries: u64) -> Self {
+        Committed { view, waiting: RwLock::new(Waiting { tree, entries, ..Waiting::default() }) }
     }
 
     /// Makes a block visible to readers.
@@ -57,6 +62,7 @@ impl Committed {
             waiting.heights.insert(key.clone(), job.position.height.0);
             waiting.values.insert(key, write.value.clone());
         }
+        (waiting.tree, waiting.entries) = (job.tree.clone(), job.position.entries);
         waiting.requests.extend(job.requests.iter().copied());
     }
 
@@ -69,7 +75,7 @@ impl Committed {
         let writes = newest.into_values().cloned().collect();
         self.view.apply(&ViewBatch { writes, requests: requests.clone(), position: last.position })?;
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
-        let Waiting { values, heights, requests: waiting_requests } = &mut *waiting;
+        let Waiting { values, heights, requests: waiting_requests, .. } = &mut *waiting;
         for write in jobs.iter().flat_map(|job| &job.writes) {
             let key = (write.contract, write.key.clone());
             if heights.get(&key).is_some_and(|height| *height <= last.position.height.0) {
@@ -81,6 +87,24 @@ impl Committed {
             waiting_requests.remove(request);
         }
         Ok(())
+    }
+
+    /// A key's value after the last committed block, the tree of that state, and the entries of the log up to the block's seal.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub(crate) fn at_head(
+        &self,
+        contract: &ContractId,
+        key: &[u8],
+    ) -> Result<(Option<Vec<u8>>, Tree, u64), StateError> {
+        // The lock is held: no block is committed between reading value and tree.
+        let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
+        let value = match waiting.values.get(&(*contract, key.to_vec())) {
+            Some(value) => value.clone(),
+            None => self.view.get(contract, key)?,
+        };
+        Ok((value, waiting.tree.clone(), waiting.entries))
     }
 
     /// The index of the entry that a request led to.

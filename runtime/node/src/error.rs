@@ -74,6 +74,17 @@ pub enum NodeError {
     /// The checkpoint does not fit the log.
     #[error("the published checkpoint does not fit the journal: {0}")]
     Checkpoint(String),
+    /// A receipt or proof cannot be made.
+    #[error("no such receipt can be made: {0}")]
+    Receipt(String),
+    /// No such block.
+    #[error("there is no block at height {height}: the last one is at {head}")]
+    NoHeight {
+        /// What was asked for.
+        height: chancery_types::Height,
+        /// The last block's.
+        head: chancery_types::Height,
+    },
     /// The log is not public up to where it was waited for.
     #[error(
         "the call is logged and durable, but not public: {0}. It is published when the ledger is opened again with its log key"

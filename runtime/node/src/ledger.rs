@@ -9,10 +9,9 @@ use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Answer, At, Executor, Sequencer, Submission, Ticket, first_answer};
 use crate::{NodeError, Refusal};
 use chancery_engine::{Compiler, Execution};
-use chancery_receipt::{Receipt, TlogProof};
 use chancery_state::{Pair, Scan, Store};
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, is_contract_name, is_method_name};
-use chancery_types::codec::{Decode, Encode};
+use chancery_types::codec::Decode;
 use chancery_types::entry::Effects;
 use chancery_types::{
     Action, Call, ContractId, Entry, Hash, Height, Interface, LedgerId, ModuleId, PublicKey, RequestId, SignedCall,
@@ -97,10 +96,10 @@ pub struct Ledger {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
     executor: Arc<Executor>,
-    committed: Arc<Committed>,
-    reader: Arc<Reader>,
+    pub(crate) committed: Arc<Committed>,
+    pub(crate) reader: Arc<Reader>,
     board: Arc<Board>,
-    content: Content,
+    pub(crate) content: Content,
     head: Arc<RwLock<Head>>,
     clock: Arc<dyn Clock>,
     failed: Arc<Mutex<Option<String>>>,
@@ -127,7 +126,7 @@ impl Ledger {
         let Recovered { lock, id, origin, journal, view, engine, tip, log, head, published } =
             recovery::recover(dir, &options)?;
         let failed = Arc::new(Mutex::new(None));
-        let committed = Arc::new(Committed::new(view));
+        let committed = Arc::new(Committed::new(view, tip.tree.clone(), tip.index));
         let executor = Arc::new(Executor { ledger: id, engine, disk: options.disk.clone(), blobs: dir.join("blobs") });
         let (log, head) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(head)));
         let reader = journal.reader();
@@ -265,6 +264,20 @@ impl Ledger {
         Ok(self.executor.module(module)?.interface.clone())
     }
 
+    /// A module's bytes.
+    ///
+    /// # Errors
+    /// [`NodeError::NoModule`], or what reading meets.
+    pub fn module_bytes(&self, module: &ModuleId) -> Result<Vec<u8>, NodeError> {
+        let path = self.executor.blob_path(module);
+        let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*module))?;
+        if Hash::of(&wasm).0 == module.0 {
+            Ok(wasm)
+        } else {
+            Err(NodeError::Damaged { file: path, offset: 0, index: 0 })
+        }
+    }
+
     /// Checks a call and queues it.
     ///
     /// # Errors
@@ -398,18 +411,6 @@ impl Ledger {
     /// As [`Ledger::entry`].
     pub fn answer(&self, index: u64) -> Result<Answer, NodeError> {
         first_answer(&self.reader, index)
-    }
-
-    /// The receipt of an entry: the way from it to a published checkpoint.
-    ///
-    /// # Errors
-    /// [`NodeError::NoEntry`], or where nothing can be published [`NodeError::NotPublished`].
-    pub fn receipt(&self, index: u64) -> Result<Receipt, NodeError> {
-        let (entry, _) = self.entry(index)?;
-        let (size, checkpoint) = self.wait_for(index, Level::Published)?;
-        let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
-        let hashes = log.prove_inclusion(index, size).ok_or(NodeError::NoEntry { index, size })?;
-        Ok(Receipt::new(entry.to_bytes(), TlogProof { extra: None, index, hashes, checkpoint }))
     }
 }
 

@@ -472,7 +472,7 @@ impl Sequencer {
         };
         let requests = draft.answers.iter().filter_map(request).collect();
         let position = Position { height, root: state_root, entries: size };
-        let job = Job { writes, requests, position };
+        let job = Job { writes, requests, position, tree: draft.tip.tree.clone() };
         self.committed.commit(&job);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) =
             Head { size, root, height, state_root, keys, time };

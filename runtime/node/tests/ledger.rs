@@ -397,9 +397,13 @@ fn a_receipt_leads_from_the_entry_to_a_signed_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = deployed(dir.path());
     let answer = ledger.submit(put(&ledger, 1)).unwrap().wait().unwrap();
-    let file = ledger.receipt(answer.index).unwrap().to_text().unwrap();
+    let file = ledger
+        .receipt(answer.index, &chancery_node::Parts::default(), chancery_node::Level::Published)
+        .unwrap()
+        .to_text()
+        .unwrap();
     let vkey = std::fs::read_to_string(dir.path().join("log.vkey")).unwrap();
-    let policy = Policy::parse(&format!("log {}\nquorum none\n", vkey.trim())).unwrap();
+    let policy = Policy::parse(format!("log {}\nquorum none\n", vkey.trim()).as_bytes()).unwrap();
     let receipt = Receipt::parse(file.as_bytes()).unwrap();
     assert_eq!(receipt.verify(&policy).unwrap().entry, answer.entry);
     let changed = Entry { time: Timestamp(5), ..answer.entry };

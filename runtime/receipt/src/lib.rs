@@ -16,14 +16,11 @@
 mod lines;
 mod logged;
 mod module;
-pub mod policy;
-pub mod proof;
 pub mod receipt;
 pub mod state_proof;
 
+pub use chancery_tlog::{Policy, TlogProof};
 pub use logged::{Logged, Witnessed};
-pub use policy::Policy;
-pub use proof::TlogProof;
 pub use receipt::{Receipt, VerifiedReceipt};
 pub use state_proof::{StateProof, VerifiedState};
 

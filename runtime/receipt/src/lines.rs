@@ -1,6 +1,6 @@
 //! Reading and writing the lines of a file. A field is a name, a space and a value; no bytes at all are written `-`.
 
-use crate::{FILE_BYTES_MAX, ReceiptError};
+use crate::{FILE_BYTES_MAX, ReceiptError, TlogProof};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chancery_types::Hash;
 
@@ -44,11 +44,6 @@ impl<'a> Lines<'a> {
             _ => format!("expected `{header}`, found {}", shown(line)),
         };
         Err(self.malformed("header", problem))
-    }
-
-    /// What is not read yet.
-    pub(crate) fn rest(&self) -> &'a str {
-        self.rest
     }
 
     /// An error at the line last read.
@@ -111,6 +106,21 @@ impl<'a> Lines<'a> {
             return Err(self.malformed(name, format!("expected at most {most} bytes, found {}", bytes.len())));
         }
         Ok(bytes)
+    }
+
+    /// Reads a tlog-proof, which goes on to `end` or to the end of the file.
+    pub(crate) fn tlog_proof(&mut self, end: &str) -> Result<TlogProof, ReceiptError> {
+        let (section, rest) = match self.rest.find(end) {
+            // The line feed before the end is the section's own.
+            Some(at) => self.rest.split_at(at + 1),
+            None => (self.rest, ""),
+        };
+        self.number += 1;
+        let proof = TlogProof::parse(section.as_bytes());
+        let proof = proof.map_err(|error| self.malformed("tlog-proof from this line on", error.to_string()))?;
+        self.number += section.matches('\n').count() - 1;
+        self.rest = rest;
+        Ok(proof)
     }
 
     /// Reads lines of 32 bytes in base64 for as long as they have no space and are not empty, at most `most`.

@@ -1,7 +1,9 @@
 //! That bytes are an entry of a log: the step that receipts and state proofs have in common.
 
-use crate::{Policy, ReceiptError, TlogProof};
-use chancery_tlog::merkle;
+use crate::ReceiptError;
+use chancery_tlog::cosignature::Seconds;
+use chancery_tlog::proof::ProofError;
+use chancery_tlog::{Policy, TlogProof};
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::{ENTRY_BYTES_MAX, ENTRY_VERSION};
 use chancery_types::{Entry, Hash};
@@ -17,7 +19,7 @@ pub struct Logged {
     pub size: u64,
     /// The Merkle root over them.
     pub root: Hash,
-    /// The witnesses of the policy whose cosignatures verified, in the order of their lines.
+    /// The witnesses of the policy that cosigned the checkpoint.
     pub witnesses: Vec<Witnessed>,
 }
 
@@ -26,8 +28,8 @@ pub struct Logged {
 pub struct Witnessed {
     /// The witness's key name.
     pub name: String,
-    /// When it says that it saw the checkpoint: seconds since 1970-01-01T00:00:00Z.
-    pub time: u64,
+    /// When it says that it saw the checkpoint.
+    pub time: Seconds,
 }
 
 /// Checks that `bytes` are an entry in its one encoding, of a known version, and stand in the log where the proof says, under a checkpoint
@@ -55,18 +57,15 @@ pub(crate) fn check_entry(
         let (says, found) = (entry.index, proof.index);
         return Err(ReceiptError::untrue("index", format!("the entry says that it is {says}, the proof says {found}")));
     }
-    let accepted = policy.check(&proof.checkpoint)?;
-    let (size, root) = (accepted.checkpoint.size, accepted.checkpoint.root);
-    if proof.index >= size {
-        let problem = format!("the checkpoint covers {size} entries, entry {} is not among them", proof.index);
-        return Err(ReceiptError::untrue("index", problem));
-    }
-    if !merkle::check_inclusion(&merkle::leaf_hash(bytes), proof.index, size, &proof.hashes, &root) {
-        return Err(ReceiptError::untrue(
-            "inclusion proof",
-            format!("{field}, index and hashes do not lead to the checkpoint's root {root}: one of them was changed"),
-        ));
-    }
-    let origin = accepted.checkpoint.origin;
-    Ok((entry, Logged { origin, index: proof.index, size, root, witnesses: accepted.witnesses }))
+    let accepted = proof.verify(bytes, policy).map_err(|error| match error {
+        ProofError::Checkpoint(error) => ReceiptError::untrue("checkpoint", error.to_string()),
+        error => ReceiptError::untrue("inclusion proof", format!("{error}: {field}, index or a hash was changed")),
+    })?;
+    let witnesses = accepted.cosigners.iter().filter_map(|(number, time)| {
+        policy.witnesses().get(*number).map(|witness| Witnessed { name: witness.key.name.clone(), time: *time })
+    });
+    let witnesses = witnesses.collect();
+    let checkpoint = accepted.checkpoint;
+    let (origin, size, root) = (checkpoint.origin, checkpoint.size, checkpoint.root);
+    Ok((entry, Logged { origin, index: proof.index, size, root, witnesses }))
 }

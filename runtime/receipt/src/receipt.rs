@@ -17,6 +17,7 @@
 
 use crate::lines::{Lines, push_bytes};
 use crate::logged::{Logged, check_entry};
+use crate::state_proof::NEXT;
 use crate::{FILE_BYTES_MAX, Policy, ReceiptError, StateProof, TlogProof, VerifiedState, module, state_proof};
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::decision::Step;
@@ -75,7 +76,6 @@ impl Receipt {
     /// # Errors
     /// [`ReceiptError::Malformed`] or [`ReceiptError::TooLong`].
     pub fn parse(file: &[u8]) -> Result<Self, ReceiptError> {
-        const NEXT: &str = "\nchancery/state-proof@";
         let mut lines = Lines::of_file(file, HEADER)?;
         let entry = lines.bytes("entry", ENTRY_BYTES_MAX)?;
         let mut optional = |name: &'static str, start: &str| {
@@ -85,12 +85,12 @@ impl Receipt {
         let trace = optional("trace", "trace ")?;
         let writes = optional("writes", "writes ")?;
         lines.empty("entry")?;
-        let proof = TlogProof::read(&mut lines, Some(NEXT))?;
+        let proof = lines.tlog_proof(NEXT)?;
         let mut states = Vec::new();
-        while lines.next_is(NEXT) {
+        while lines.next_is(&NEXT[1..]) {
             lines.empty("state proof")?;
             lines.header(state_proof::HEADER)?;
-            states.push(StateProof::read(&mut lines, Some(NEXT))?);
+            states.push(StateProof::read(&mut lines)?);
             if states.len() > STATES_MAX {
                 return Err(lines.malformed("state proof", format!("expected at most {STATES_MAX}")));
             }
@@ -113,7 +113,7 @@ impl Receipt {
             }
         }
         out.push('\n');
-        self.proof.write(&mut out);
+        out.push_str(&self.proof.to_string());
         for state in &self.states {
             out.push('\n');
             state.write(&mut out);

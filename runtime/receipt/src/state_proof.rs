@@ -27,6 +27,8 @@ use chancery_types::{ContractId, Hash, Height, Record, Timestamp};
 
 /// The first line.
 pub const HEADER: &str = "chancery/state-proof@v1";
+/// What stands before a state proof that follows something: an empty line, and its first line whatever its version.
+pub(crate) const NEXT: &str = "\n\nchancery/state-proof@";
 /// Longest key in bytes.
 pub const KEY_BYTES_MAX: usize = 512;
 /// Longest value in bytes.
@@ -99,14 +101,13 @@ impl StateProof {
     /// [`ReceiptError::Malformed`] or [`ReceiptError::TooLong`].
     pub fn parse(file: &[u8]) -> Result<Self, ReceiptError> {
         let mut lines = Lines::of_file(file, HEADER)?;
-        // Nothing follows a proof that stands alone.
-        let found = Self::read(&mut lines, None)?;
+        let found = Self::read(&mut lines)?;
         lines.canonical(file, &found.to_text()?)?;
         Ok(found)
     }
 
-    /// Reads what follows the header, up to `end` or the end of the file.
-    pub(crate) fn read(lines: &mut Lines<'_>, end: Option<&str>) -> Result<Self, ReceiptError> {
+    /// Reads what follows the header, up to the next state proof or the end of the file.
+    pub(crate) fn read(lines: &mut Lines<'_>) -> Result<Self, ReceiptError> {
         let id = |lines: &Lines<'_>, field, text: &str| {
             let wrong =
                 || lines.malformed(field, format!("expected 64 lower-case hexadecimal digits, found {}", shown(text)));
@@ -129,7 +130,7 @@ impl StateProof {
         let siblings = lines.hashes("siblings", DEPTH_MAX)?;
         let seal = lines.bytes("seal", ENTRY_BYTES_MAX)?;
         lines.empty("seal")?;
-        let proof = TlogProof::read(lines, end)?;
+        let proof = lines.tlog_proof(NEXT)?;
         Ok(StateProof { contract, key, value, neighbour, siblings, seal, proof })
     }
 
@@ -154,7 +155,7 @@ impl StateProof {
         push_hashes(out, &self.siblings);
         push_bytes(out, "seal", &self.seal);
         out.push('\n');
-        self.proof.write(out);
+        out.push_str(&self.proof.to_string());
     }
 
     /// Verifies the whole chain, from the value to a checkpoint that the policy accepts.
