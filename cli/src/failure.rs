@@ -62,17 +62,26 @@ impl Failure {
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
         let code = match &error {
-            NodeError::NoLedger(_) | NodeError::NoEntry { .. } | NodeError::NoContract(_) | NodeError::NoModule(_) => {
-                Code::NotFound
-            }
+            NodeError::NoLedger(_)
+            | NodeError::NoEntry { .. }
+            | NodeError::NoContract(_)
+            | NodeError::NoModule(_)
+            | NodeError::NoHeight { .. } => Code::NotFound,
             NodeError::NoMethod { .. }
             | NodeError::NotAdmitted(_)
             | NodeError::BadOrigin(_)
-            | NodeError::NotEmpty(_) => Code::Usage,
-            NodeError::Damaged { .. } | NodeError::Inconsistent { .. } | NodeError::Checkpoint(_) => Code::NotVerified,
-            NodeError::Locked(_) | NodeError::Format { .. } | NodeError::DiskFull | NodeError::Stopped(_) => {
-                Code::Unavailable
-            }
+            | NodeError::NotEmpty(_)
+            | NodeError::Receipt(_)
+            | NodeError::Audit(_) => Code::Usage,
+            NodeError::Damaged { .. }
+            | NodeError::Inconsistent { .. }
+            | NodeError::Diverged { .. }
+            | NodeError::Checkpoint(_) => Code::NotVerified,
+            NodeError::Locked(_)
+            | NodeError::Format { .. }
+            | NodeError::DiskFull
+            | NodeError::Stopped(_)
+            | NodeError::NotPublished(_) => Code::Unavailable,
             NodeError::Engine(_) | NodeError::Load(_) | NodeError::State(_) | NodeError::Io { .. } => Code::Internal,
         };
         Failure { code, message: error.to_string() }

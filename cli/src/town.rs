@@ -22,18 +22,22 @@ pub fn log_key_name(origin: &str) -> String {
     format!("log-{}", origin.chars().map(plain).collect::<String>())
 }
 
-/// How this program opens ledgers: modules are compiled in a child, checkpoints signed where the key is at hand.
-pub fn options(session: &Session, log_key: Option<SigningKey>) -> Options {
-    let compiler = match std::env::current_exe() {
+/// Where this program compiles modules: in a child, whose time and memory are limited.
+pub fn compiler() -> Compiler {
+    match std::env::current_exe() {
         Ok(program) => Compiler::Child(program, vec!["compile".into()]),
         Err(_) => Compiler::InProcess,
-    };
+    }
+}
+
+/// How this program opens ledgers: modules are compiled in a child, checkpoints signed where the key is at hand.
+pub fn options(session: &Session, log_key: Option<SigningKey>) -> Options {
     let bar = session.bar(0, "opening");
     let progress = std::sync::Arc::new(move |what: &str, done, _| {
         bar.set_message(what.to_string());
         bar.set_position(done);
     });
-    Options { log_key, compiler, progress, ..Options::default() }
+    Options { log_key, compiler: compiler(), progress, ..Options::default() }
 }
 
 /// Opens the session's ledger.

@@ -71,7 +71,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let outcome = outcome.ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
     let shown = explain(&interface, &Type::Unit, &outcome);
     let record = ledger.contract(&name)?;
-    let receipt = ledger.receipt(answer.index).ok();
+    let receipt = ledger.receipt(answer.index, &Default::default(), chancery_node::Level::Published).ok();
     ledger.close()?;
     let contract = record.filter(|_| outcome.is_done()).map(|record| record.id.to_string());
     session.print(

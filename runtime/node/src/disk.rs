@@ -15,10 +15,11 @@
 //!   a disk of its own.
 
 use crate::NodeError;
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -123,6 +124,30 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>>;
 
+    /// The length of a file in bytes.
+    ///
+    /// # Errors
+    /// As [`Disk::open`].
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        Ok(self.read(path)?.len() as u64)
+    }
+
+    /// Removes an empty directory. Not durable yet.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn remove_dir(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Makes all files and names of the file system that `path` is on durable, or says `false`: then each must be made durable by itself.
+    ///
+    /// # Errors
+    /// As [`DiskFile::sync_data`].
+    fn sync_file_system(&self, _path: &Path) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Bytes that may still be written where `path` is.
     ///
     /// # Errors
@@ -143,6 +168,10 @@ pub fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Node
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
+
+/// More files than this are made durable by one call for the whole file system, fewer by one call each: the former also waits for what
+/// others have written.
+const SYNC_EACH_MAX: usize = 16;
 
 /// Ending of the files that a crash may leave and nobody reads.
 pub const TEMPORARY: &str = ".tmp";
@@ -208,6 +237,46 @@ impl dyn Disk + '_ {
             return Err(failed("cannot write", path)(error));
         }
         self.sync_dir(parent(path)).map_err(failed("cannot make durable", parent(path)))
+    }
+
+    /// Writes several files below `dir`, each whole, all durable when it returns, in one pass for the contents and one for the names. Only one
+    /// thread at a time may write the same files; what a crash leaves of them is overwritten by the next try.
+    ///
+    /// # Errors
+    /// As [`Self::write_file`]; some of the files may have been written then.
+    pub fn write_files(&self, dir: &Path, files: &[(PathBuf, Vec<u8>)], mode: u32) -> Result<(), NodeError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let parents: BTreeSet<&Path> = files.iter().map(|(path, _)| parent(path)).collect();
+        parents.iter().try_for_each(|dir| self.make_dirs(dir))?;
+        let temporary = |path: &Path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            path.with_file_name(format!("{name}{TEMPORARY}"))
+        };
+        let each = files.len() <= SYNC_EACH_MAX;
+        for (path, bytes) in files {
+            let write = || {
+                let file = self.create(&temporary(path), mode)?;
+                file.write_at(bytes, 0)?;
+                if each { file.sync_all() } else { Ok(()) }
+            };
+            write().map_err(failed("cannot write", path))?;
+        }
+        let all = || self.sync_file_system(dir).map_err(failed("cannot make durable", dir));
+        if !each && !all()? {
+            for (path, _) in files {
+                let sync = self.open(&temporary(path), true).and_then(|file| file.sync_all());
+                sync.map_err(failed("cannot make durable", path))?;
+            }
+        }
+        for (path, _) in files {
+            self.rename(&temporary(path), path).map_err(failed("cannot write", path))?;
+        }
+        if !each && all()? {
+            return Ok(());
+        }
+        parents.iter().try_for_each(|dir| self.sync_dir(dir).map_err(failed("cannot make durable", dir)))
     }
 
     /// Reads a file.
@@ -347,6 +416,19 @@ impl Disk for OsDisk {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        Ok(path.symlink_metadata()?.len())
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir(path)
+    }
+
+    fn sync_file_system(&self, path: &Path) -> io::Result<bool> {
+        rustix::fs::syncfs(&File::open(path)?)?;
+        Ok(true)
     }
 
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {

@@ -127,11 +127,34 @@ impl Reader {
         self.locations.read().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
+    /// The bytes of entry `index`, without its effects.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn entry(&self, index: u64) -> Result<Vec<u8>, NodeError> {
+        let (file, path, mut offset) = self.locate(index)?;
+        let damaged = NodeError::Damaged { file: path.clone(), offset, index };
+        let frame = read_frame(&*file, &path, &mut offset, index)?;
+        frame.filter(|(kind, ..)| *kind == FrameKind::Entry).map(|(.., payload)| payload).ok_or(damaged)
+    }
+
     /// The payloads of entry `index`: the entry, and its effects where it has some.
     ///
     /// # Errors
     /// [`NodeError::NoEntry`], or what reading meets.
     pub fn read(&self, index: u64) -> Result<(Vec<u8>, Option<Vec<u8>>), NodeError> {
+        let (file, path, mut offset) = self.locate(index)?;
+        let damaged = NodeError::Damaged { file: path.clone(), offset, index };
+        let entry = read_frame(&*file, &path, &mut offset, index)?
+            .filter(|(kind, ..)| *kind == FrameKind::Entry)
+            .map(|(.., payload)| payload)
+            .ok_or(damaged)?;
+        let effects = read_frame(&*file, &path, &mut offset, index)?;
+        Ok((entry, effects.filter(|(kind, ..)| *kind == FrameKind::Effects).map(|(.., payload)| payload)))
+    }
+
+    /// The file that an entry's frame is in, and where.
+    fn locate(&self, index: u64) -> Result<(Arc<dyn DiskFile>, PathBuf, u64), NodeError> {
         let location = {
             let locations = self.locations.read().unwrap_or_else(PoisonError::into_inner);
             let size = locations.len() as u64;
@@ -149,13 +172,7 @@ impl Reader {
                 }
             }
         };
-        let mut offset = u64::from(location.offset);
-        let entry = read_frame(&*file, &path, &mut offset, index)?
-            .filter(|(kind, ..)| *kind == FrameKind::Entry)
-            .map(|(.., payload)| payload)
-            .ok_or_else(|| NodeError::Damaged { file: path.clone(), offset: location.offset.into(), index })?;
-        let effects = read_frame(&*file, &path, &mut offset, index)?;
-        Ok((entry, effects.filter(|(kind, ..)| *kind == FrameKind::Effects).map(|(.., payload)| payload)))
+        Ok((file, path, location.offset.into()))
     }
 }
 

@@ -6,7 +6,7 @@
 //! DIR/log.vkey    the log's public key, as a vkey
 //! DIR/journal/    the log
 //! DIR/blobs/      modules by BLAKE3, in folders of the first two digits
-//! DIR/checkpoint  the signed checkpoint
+//! DIR/public/     the public log: signed checkpoint, tiles, entry bundles
 //! DIR/view/       the state on sled: derived
 //! DIR/cache/      precompiled code: derived; cache.key authenticates it
 //! ```
@@ -19,6 +19,7 @@ use crate::NodeError;
 use crate::disk::{self, Disk};
 use crate::journal::{self, End, Frame, FrameKind, Journal, Location};
 use crate::ledger::{Head, Options, Progress};
+use crate::publication::PublicLog;
 use crate::sequencer::Tip;
 use chancery_engine::{Cache, Config, Engine};
 use chancery_state::view::Position;
@@ -49,6 +50,8 @@ pub(crate) struct Recovered {
     pub(crate) tip: Tip,
     pub(crate) log: merkle::Tree,
     pub(crate) head: Head,
+    /// Entries that the published checkpoint covers.
+    pub(crate) published: u64,
 }
 
 /// Makes a ledger: directory, genesis block, format last, so that a crash leaves a directory without a ledger.
@@ -270,13 +273,14 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
             return Err(NodeError::Inconsistent { index: head.size - 1, problem });
         }
     }
-    check_checkpoint(disk, dir, &origin, &survey.log)?;
+    let published = check_checkpoint(disk, dir, &origin, &survey.log)?.map_or(0, |checkpoint| checkpoint.size);
     let tip = Tip { index: head.size, height: head.height, previous: survey.last, time: head.time, tree };
     let journal = Journal::open(options.disk.clone(), &dir.join("journal"), id, &end, survey.locations)?;
     let cache_key = disk.read(&dir.join("cache.key")).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
     let cache = cache_key.map(|key| Cache::new(dir.join("cache"), key));
     let engine = Engine::new(Config { cache, compiler: options.compiler.clone(), ..Config::default() })?;
-    Ok(Recovered { lock, id, origin, journal, view: survey.replay.view, engine, tip, log: survey.log, head })
+    let log = survey.log;
+    Ok(Recovered { lock, id, origin, journal, view: survey.replay.view, engine, tip, log, head, published })
 }
 
 fn end_index(survey: &Survey) -> u64 {
@@ -336,7 +340,7 @@ pub(crate) fn check_checkpoint(
     origin: &str,
     log: &merkle::Tree,
 ) -> Result<Option<Checkpoint>, NodeError> {
-    let Some(note) = disk.read_if_there(&dir.join("checkpoint"))? else { return Ok(None) };
+    let Some(note) = disk.read_if_there(&PublicLog::path(dir))? else { return Ok(None) };
     let note = String::from_utf8_lossy(&note);
     let found = Checkpoint::open(&note, &log_vkey(disk, dir, origin)?)
         .map_err(|error| NodeError::Checkpoint(error.to_string()))?;

@@ -339,7 +339,8 @@ fn the_bytes_of_the_pages_are_a_ledger_that_verifies() {
     std::fs::create_dir(at("journal")).unwrap();
     std::fs::write(at("format"), golden(JOURNAL, "format")).unwrap();
     std::fs::write(at("log.vkey"), golden(CHECKPOINT, "vkey")).unwrap();
-    std::fs::write(at("checkpoint"), golden(CHECKPOINT, "note")).unwrap();
+    std::fs::create_dir(at("public")).unwrap();
+    std::fs::write(at("public/checkpoint"), golden(CHECKPOINT, "note")).unwrap();
     let segment = at("journal/00000000.seg");
     std::fs::write(&segment, segment_bytes()).unwrap();
     std::fs::OpenOptions::new().write(true).open(&segment).unwrap().set_len(64 << 20).unwrap();
