@@ -17,6 +17,7 @@
 //! slower than one alone).
 
 use crate::NodeFault;
+use crate::admission::INITIALIZE;
 use crate::host::Kind;
 use crate::instrument::{BEGIN_EXPORT, GAS_EXPORT, STACK_EXPORT};
 use crate::limits::{KEPT_BYTES_MAX, KEPT_MAX, STACK_SLOTS_MAX};
@@ -37,6 +38,7 @@ pub(crate) struct Blueprint {
     stack: ModuleExport,
     begin: ModuleExport,
     entries: [Option<ModuleExport>; 3],
+    initialize: Option<ModuleExport>,
     image: OnceLock<Image>,
 }
 
@@ -87,6 +89,7 @@ impl Blueprint {
             stack: needed(STACK_EXPORT)?,
             begin: needed(BEGIN_EXPORT)?,
             entries: [Kind::Init, Kind::Call, Kind::Query].map(|kind| export(kind.export())),
+            initialize: export(INITIALIZE),
             pre,
             image: OnceLock::new(),
         })
@@ -159,6 +162,18 @@ impl Instance {
             }
         };
         Ok(entry.call(&mut self.store, (selector, arguments_len)))
+    }
+
+    /// Runs what a module of the WASI profile may want to run before its entry function. The inner result is the guest's.
+    ///
+    /// # Errors
+    /// A fault of the engine.
+    pub(crate) fn initialize(&mut self, blueprint: &Blueprint) -> Result<wasmtime::Result<()>, NodeFault> {
+        let Some(export) = &blueprint.initialize else { return Ok(Ok(())) };
+        let export = self.instance.get_module_export(&mut self.store, export);
+        let function = export.and_then(wasmtime::Extern::into_func).ok_or_else(|| NodeFault::engine("no function"))?;
+        let function = function.typed::<(), ()>(&self.store).map_err(NodeFault::engine)?;
+        Ok(function.call(&mut self.store, ()))
     }
 
     /// What the counters show: gas, and slots of the stack.

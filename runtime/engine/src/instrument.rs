@@ -29,7 +29,7 @@
 mod body;
 mod plan;
 
-use crate::admission::{AdmissionError, Admitted, FEATURES};
+use crate::admission::{AdmissionError, Admitted, unchecked};
 use crate::limits::MEMORY_PAGES_MAX;
 use crate::prices;
 use body::{check_gas, metered};
@@ -120,8 +120,17 @@ pub fn instrument(wasm: &[u8], admitted: &Admitted) -> Result<Vec<u8>, Admission
     sections.append_bodies(&indices);
     let out = sections.assemble();
     // What is compiled is valid by the parser that the compiler uses, whatever happened above.
-    Validator::new_with_features(FEATURES).validate_all(&out).map_err(failed)?;
+    Validator::new_with_features(admitted.profile.features()).validate_all(&out).map_err(failed)?;
     Ok(out)
+}
+
+/// As [`instrument`], without admission: for comparing what instrumented modules do with what the specification says. `None` where the
+/// module has a start function, no function, or imports something else than functions.
+///
+/// # Errors
+/// [`AdmissionError::Invalid`] where it is not valid in the WASI profile.
+pub fn instrument_for_comparison(wasm: &[u8]) -> Result<Option<Vec<u8>>, AdmissionError> {
+    unchecked(wasm)?.map(|admitted| instrument(wasm, &admitted)).transpose()
 }
 
 impl Sections {

@@ -1,6 +1,6 @@
 //! What is read off a module, in one pass that also validates it.
 
-use super::{AdmissionError, FEATURES};
+use super::{AdmissionError, Profile};
 use crate::limits::{FRAME_SLOTS, PAGE_BYTES};
 use crate::{operators, prices};
 use chancery_types::Gas;
@@ -48,6 +48,7 @@ pub(super) struct Size {
 /// What was read off a module: counts, the largest of each kind, and what is named.
 #[derive(Default)]
 pub(super) struct Facts {
+    pub(super) profile: Profile,
     pub(super) types: Vec<FuncType>,
     pub(super) imports: Vec<Import>,
     pub(super) functions: Vec<u32>,
@@ -79,8 +80,13 @@ fn invalid(error: BinaryReaderError) -> AdmissionError {
 impl Facts {
     /// Validates the module and reads its facts.
     pub(super) fn read(wasm: &[u8]) -> Result<Self, AdmissionError> {
-        let mut facts = Facts { data_end: Some(0), elements_end: Some(0), ..Facts::default() };
-        let mut validator = Validator::new_with_features(FEATURES);
+        Facts::read_as(Profile::of(wasm), wasm)
+    }
+
+    /// As [`Facts::read`], in a profile that the imports do not tell.
+    pub(super) fn read_as(profile: Profile, wasm: &[u8]) -> Result<Self, AdmissionError> {
+        let mut facts = Facts { profile, data_end: Some(0), elements_end: Some(0), ..Facts::default() };
+        let mut validator = Validator::new_with_features(profile.features());
         let mut allocations = FuncValidatorAllocations::default();
         for payload in Parser::new(0).parse_all(wasm) {
             let payload = payload.map_err(invalid)?;
