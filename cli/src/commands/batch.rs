@@ -6,7 +6,7 @@
 
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::{Session, plain, table};
-use crate::town::{VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
+use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
 use chancery_node::{Answer, Ledger, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
@@ -101,7 +101,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         lines.push(line);
     })?;
     bar.finish_and_clear();
-    ledger.close()?;
+    town::close(ledger);
     if let (Some(writer), Some(path)) = (&mut writer, report) {
         write_report(writer, method, &lines).map_err(|error| Failure {
             code: Code::Unavailable,
