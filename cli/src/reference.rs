@@ -19,7 +19,7 @@ Results go to standard output, as text or with `--output json` as one JSON value
 | 3 | refused: the call was recorded and not done, or rows of a batch were not |
 | 4 | what was named does not exist |
 | 5 | the log, a proof or a rebuilt module does not verify |
-| 6 | the ledger cannot be used now: in use by another process, disk full, of another version; or no toolchain |
+| 6 | the ledger, or a file that is written, cannot be used now: in use by another process, disk full, of another version; or no toolchain |
 
 ## Fields of methods
 
@@ -52,7 +52,8 @@ fn doc(argument: &Arg) -> String {
         argument.get_env().map(|name| format!(" Variable: `{}`.", name.to_string_lossy())).unwrap_or_default();
     // Definitions end without a full stop as help does.
     let stop = if help.ends_with('.') || help.ends_with(']') { "" } else { "." };
-    cell(&format!("{help}{stop}{values}{default}{variable}"))
+    let required = if argument.is_required_set() { " Required." } else { "" };
+    cell(&format!("{help}{stop}{required}{values}{default}{variable}"))
 }
 
 fn form(argument: &Arg) -> String {

@@ -164,6 +164,13 @@ pub fn gas(answer: &Answer) -> u64 {
     if let Record::Call { gas, .. } = &answer.entry.record { gas.0 } else { 0 }
 }
 
+/// Closes a ledger behind answers that are durable: what fails then concerns what is derived from the log, and is only told.
+pub fn close(ledger: Ledger) {
+    if let Err(error) = ledger.close() {
+        eprintln!("warning: what was answered is recorded, but the ledger could not be closed in order: {error}");
+    }
+}
+
 /// What an outcome means by the interface: word, result or error, reasons.
 pub fn explain(interface: &Interface, returns: &Type, outcome: &CallOutcome) -> Value {
     let mut shown = Map::new();

@@ -4,7 +4,9 @@ use super::deploy::request;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::output::Session;
-use crate::town::{VALID_FOR_SECONDS, actor, call, contract, method, methods, open, send, show_answer, show_execution};
+use crate::town::{
+    self, VALID_FOR_SECONDS, actor, call, contract, method, methods, open, send, show_answer, show_execution,
+};
 use chancery_types::interface::MethodKind;
 use chancery_types::{Action, Timestamp};
 use serde_json::json;
@@ -79,6 +81,6 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         return show_execution(session, &interface, &method.returns, &execution, &format!("{name} {}", method.name));
     }
     let answer = send(&ledger, &key, call)?;
-    ledger.close()?;
+    town::close(ledger);
     show_answer(session, &interface, &method.returns, &answer)
 }

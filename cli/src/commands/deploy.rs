@@ -72,7 +72,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let shown = explain(&interface, &Type::Unit, &outcome);
     let record = ledger.contract(&name)?;
     let receipt = ledger.receipt(answer.index, &Default::default(), chancery_node::Level::Published).ok();
-    ledger.close()?;
+    town::close(ledger);
     let contract = record.filter(|_| outcome.is_done()).map(|record| record.id.to_string());
     session.print(
         || {

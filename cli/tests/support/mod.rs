@@ -131,7 +131,12 @@ impl Home {
 /// Checks exit code and message.
 pub fn check_failure(arguments: &[&str], given: &Given, code: i32, says: &[&str]) {
     assert_eq!(given.code, code, "{arguments:?}: {given:?}");
-    assert_eq!(given.err.matches("error: ").count(), 1, "{arguments:?}: one message, found {}", given.err);
+    assert_eq!(
+        given.err.lines().filter(|line| line.starts_with("error: ")).count(),
+        1,
+        "{arguments:?}: one message, found {}",
+        given.err
+    );
     for word in says {
         assert!(given.err.contains(word), "{arguments:?}: expected `{word}` in: {}", given.err);
     }
