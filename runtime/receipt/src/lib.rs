@@ -3,6 +3,7 @@
 //!
 //! - [`receipt`]: an entry, where it stands in the log, and on request what its digests cover;
 //! - [`state_proof`]: what a key of the state held, or that it held nothing, at the height of a seal.
+//! - [`consistency`]: two checkpoints of a log that only grew between them.
 //!
 //! Each module's header is the specification (`docs/src/formats/receipt.md` says the same at length); what makes a file stands beside what
 //! checks it. Trust: none in the file. A file is one of three things: not of the format ([`ReceiptError::Malformed`]), of the format
@@ -13,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod consistency;
 mod lines;
 mod logged;
 mod module;
@@ -20,6 +22,7 @@ pub mod receipt;
 pub mod state_proof;
 
 pub use chancery_tlog::{Policy, TlogProof};
+pub use consistency::{ConsistencyProof, VerifiedConsistency};
 pub use logged::{Logged, Witnessed};
 pub use receipt::{Receipt, VerifiedReceipt};
 pub use state_proof::{StateProof, VerifiedState};
@@ -64,22 +67,28 @@ impl ReceiptError {
     }
 }
 
-/// A file that was verified, of either kind.
+/// A file that was verified, of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verified {
     /// It is a receipt.
     Receipt(VerifiedReceipt),
     /// It is a proof of state.
     State(VerifiedState),
+    /// It is a proof of consistency.
+    Consistency(VerifiedConsistency),
 }
 
-/// Verifies a file of either kind; its first line says which it is.
+/// Verifies a file of any kind; its first line says which it is. What has another first line is taken for a receipt.
 ///
 /// # Errors
 /// [`ReceiptError`] names the field that is malformed or untrue.
 pub fn verify(file: &[u8], policy: &Policy) -> Result<Verified, ReceiptError> {
-    if file.split(|byte| *byte == b'\n').next() == Some(state_proof::HEADER.as_bytes()) {
-        return StateProof::parse(file)?.verify(policy).map(Verified::State);
+    let header = file.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if header.starts_with(b"chancery/state-proof@") {
+        StateProof::parse(file)?.verify(policy).map(Verified::State)
+    } else if header.starts_with(b"chancery/consistency-proof@") {
+        ConsistencyProof::parse(file)?.verify(policy).map(Verified::Consistency)
+    } else {
+        Receipt::parse(file)?.verify(policy).map(Verified::Receipt)
     }
-    Receipt::parse(file)?.verify(policy).map(Verified::Receipt)
 }

@@ -108,6 +108,24 @@ impl<'a> Lines<'a> {
         Ok(bytes)
     }
 
+    /// Reads a signed note: a text without empty lines, an empty line, and the lines that begin with a dash.
+    pub(crate) fn note(&mut self, field: &'static str) -> Result<String, ReceiptError> {
+        let mut note = String::new();
+        loop {
+            let line = self.line(field)?;
+            note.push_str(line);
+            note.push('\n');
+            if line.is_empty() {
+                break;
+            }
+        }
+        while self.next_is("\u{2014} ") {
+            note.push_str(self.line(field)?);
+            note.push('\n');
+        }
+        Ok(note)
+    }
+
     /// Reads a tlog-proof, which goes on to `end` or to the end of the file.
     pub(crate) fn tlog_proof(&mut self, end: &str) -> Result<TlogProof, ReceiptError> {
         let (section, rest) = match self.rest.find(end) {
