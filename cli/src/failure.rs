@@ -81,16 +81,21 @@ impl From<NodeError> for Failure {
             | NodeError::BadOrigin(_)
             | NodeError::NotEmpty(_)
             | NodeError::Receipt(_)
+            | NodeError::Policy(_)
+            | NodeError::Export(_)
             | NodeError::Audit(_) => Code::Usage,
             NodeError::Damaged { .. }
             | NodeError::Inconsistent { .. }
             | NodeError::Diverged { .. }
+            | NodeError::Public(_)
+            | NodeError::Witness(_)
             | NodeError::Checkpoint(_) => Code::NotVerified,
             NodeError::Locked(_)
             | NodeError::Format { .. }
             | NodeError::DiskFull
             | NodeError::Stopped(_)
-            | NodeError::NotPublished(_) => Code::Unavailable,
+            | NodeError::NotPublished(_)
+            | NodeError::NotWitnessed(_) => Code::Unavailable,
             NodeError::Engine(_) | NodeError::Load(_) | NodeError::State(_) | NodeError::Io { .. } => Code::Internal,
         };
         Failure { code, message: error.to_string() }

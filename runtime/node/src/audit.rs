@@ -24,6 +24,7 @@
 
 use crate::disk::{Disk, OsDisk};
 use crate::ledger::on_large_stack;
+use crate::public::{Place, PublicSource, finish};
 use crate::publication::PublicLog;
 use crate::recovery::check_format;
 use crate::sequencer::{At, Executed, Executor, rejected};
@@ -111,6 +112,9 @@ impl Saved {
 /// [`NodeError::Diverged`] with the first difference; what [`verify`](crate::verify()) finds; [`NodeError::NoModule`] where a module is missing;
 /// [`NodeError::Audit`] where the progress file is not of this log.
 pub fn audit(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
+    if !dir.join("format").exists() && dir.join("checkpoint").exists() {
+        return audit_export(dir, options);
+    }
     check_format(&OsDisk, dir)?;
     let mut chain = Chain::default();
     let mut states = Reexecuted::new(&dir.join("blobs"), options)?;
@@ -122,6 +126,30 @@ pub fn audit(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
     states.finish(&chain)?;
     let (executed, resumed) = (states.executed, states.resume.map_or(0, |saved| saved.size));
     Ok(Audit { report: report(&OsDisk, dir, chain, &states.tree, torn)?, executed, resumed })
+}
+
+/// Audits an exported directory, whose own policy says whose checkpoint to believe.
+fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
+    let place = Place::Directory(dir.into());
+    let source = PublicSource::open(&place, &place.own_policy()?)?;
+    let (mut chain, mut states) = (Chain::default(), Reexecuted::new(&dir.join("blobs"), options)?);
+    let what = ("auditing", source.size());
+    on_large_stack(|| walk(&source, &mut chain, &mut states, what, &options.progress))?;
+    states.finish(&chain)?;
+    let (ledger, origin) = finish(&source, &chain)?;
+    let report = Report {
+        ledger,
+        origin,
+        entries: chain.next,
+        calls: chain.calls,
+        blocks: chain.blocks,
+        root: chain.log.root(),
+        state_root: states.tree.root(),
+        keys: states.tree.len(),
+        checkpoint: Some(source.size()),
+        torn: false,
+    };
+    Ok(Audit { report, executed: states.executed, resumed: states.resume.map_or(0, |saved| saved.size) })
 }
 
 /// The state that executing again leads to.

@@ -90,6 +90,25 @@ pub enum NodeError {
         "the call is logged and durable, but not public: {0}. It is published when the ledger is opened again with its log key"
     )]
     NotPublished(String),
+    /// Too few witnesses cosigned.
+    #[error(
+        "the call is logged and published, but not witnessed: {0}. The witnesses are asked again; ask for the receipt later"
+    )]
+    NotWitnessed(String),
+    /// A witness contradicts this ledger.
+    #[error(
+        "{0}. Nothing more is signed. Restore the newest copy of the journal, or stop the other instance; without the log key the ledger can be opened for reading"
+    )]
+    Witness(String),
+    /// A policy cannot be used.
+    #[error("the policy cannot be used: {0}")]
+    Policy(String),
+    /// An export cannot be made.
+    #[error("the log cannot be exported: {0}")]
+    Export(String),
+    /// A public log does not verify.
+    #[error("the public log does not verify: {0}")]
+    Public(String),
     /// No room for the next block.
     #[error("the disk is full: the call was not recorded. Make room and send it again, with the same request id")]
     DiskFull,

@@ -2,11 +2,13 @@
 
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
 use crate::disk::{self, Disk, OsDisk};
+use crate::export::read_policy;
 use crate::journal::Reader;
-use crate::publication::{Board, Content, Level, PublicLog, Publisher};
-use crate::recovery::{self, Recovered};
+use crate::publication::{Board, Content, Cosigner, Level, PublicLog, Publisher};
+use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Answer, At, Executor, Sequencer, Submission, Ticket, first_answer};
+use crate::witness::{WitnessClient, objections};
 use crate::{NodeError, Refusal};
 use chancery_engine::{Compiler, Execution};
 use chancery_state::{Pair, Scan, Store};
@@ -93,13 +95,14 @@ pub struct Head {
 pub struct Ledger {
     id: LedgerId,
     origin: String,
-    dir: PathBuf,
-    disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
     executor: Arc<Executor>,
     pub(crate) committed: Arc<Committed>,
     pub(crate) reader: Arc<Reader>,
     board: Arc<Board>,
     pub(crate) content: Content,
+    pub(crate) log_key: Option<SigningKey>,
     head: Arc<RwLock<Head>>,
     clock: Arc<dyn Clock>,
     failed: Arc<Mutex<Option<String>>>,
@@ -137,12 +140,20 @@ impl Ledger {
         let content = Content { reader: reader.clone(), log: log.clone() };
         let size = head.read().unwrap_or_else(PoisonError::into_inner).size;
         board.committed(size);
+        let key = log_vkey(&*options.disk, dir, &origin)?;
+        let policy = read_policy(&options.disk, dir, &key)?.filter(|policy| !policy.is_quorum(&[]));
+        let witnesses = policy.map(|policy| Arc::new(WitnessClient::new(policy)));
+        if let (Some(client), Some(_)) = (&witnesses, &options.log_key) {
+            ask_witnesses(client, &origin, size, &content)?;
+        }
+        let log_key = options.log_key.clone();
         let publisher = options.log_key.map(|key| Publisher {
             public: PublicLog::of(options.disk.clone(), dir),
             content: content.clone(),
             origin: origin.clone(),
             key,
             board: board.clone(),
+            witnesses: witnesses.clone(),
             failed: failed.clone(),
         });
         match &publisher {
@@ -164,6 +175,16 @@ impl Ledger {
         };
         let mut threads =
             vec![spawn("sequencer", move || sequencer.run(&submissions))?, spawn("view", move || follower.run(&jobs))?];
+        if let (Some(client), Some(publisher)) = (witnesses, &publisher) {
+            let cosigner = Cosigner {
+                public: publisher.public.clone(),
+                content: content.clone(),
+                board: board.clone(),
+                client,
+                failed: failed.clone(),
+            };
+            threads.push(spawn("witnesses", move || cosigner.run())?);
+        }
         if let Some(publisher) = publisher {
             threads.push(spawn("publication", move || publisher.run())?);
         }
@@ -179,6 +200,7 @@ impl Ledger {
             clock: options.clock,
             board,
             content,
+            log_key,
             failed,
             submissions: Some(sender),
             threads,
@@ -411,6 +433,16 @@ impl Ledger {
     /// As [`Ledger::entry`].
     pub fn answer(&self, index: u64) -> Result<Answer, NodeError> {
         first_answer(&self.reader, index)
+    }
+}
+
+/// Refuses where a witness has seen more of this log than there is, or another tree. Witnesses that cannot be asked do not object.
+fn ask_witnesses(client: &WitnessClient, origin: &str, size: u64, content: &Content) -> Result<(), NodeError> {
+    let root_at = |size| content.log.read().unwrap_or_else(PoisonError::into_inner).root_at(size);
+    let objections = objections(client, origin, size, root_at);
+    match objections.iter().find(|objection| objection.fault.is_alarm()) {
+        Some(alarm) => Err(NodeError::Witness(alarm.to_string())),
+        None => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::ledger::Ledger;
 use crate::{Level, NodeError};
-use chancery_receipt::{Receipt, StateProof, TlogProof};
+use chancery_receipt::{ConsistencyProof, Receipt, StateProof, TlogProof};
 use chancery_state::{Tree, tree};
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::Effects;
@@ -88,6 +88,19 @@ impl Ledger {
         let proof = log.prove_consistency(old, new).zip(log.root_at(old)).zip(log.root_at(new));
         let proof = proof.map(|((path, old_root), new_root)| (path, old_root, new_root));
         proof.ok_or(NodeError::NoEntry { index: new.max(1) - 1, size: log.size() })
+    }
+
+    /// The file that proves that the log of `new` entries continues that of `old`, with checkpoints at both sizes.
+    ///
+    /// # Errors
+    /// As [`Ledger::prove_consistency`]; [`NodeError::NotPublished`] without the log key.
+    pub fn consistency(&self, old: u64, new: u64) -> Result<ConsistencyProof, NodeError> {
+        let (path, ..) = self.prove_consistency(old, new)?;
+        let (published, note) = self.wait_for(new - 1, Level::Published)?;
+        let key = self.log_key.as_ref().ok_or_else(|| NodeError::NotPublished("the log key is not at hand".into()))?;
+        let sign = |size| Ok::<_, NodeError>(self.content.checkpoint(self.origin(), size)?.sign(key));
+        let new = if published == new { note } else { sign(new)? };
+        Ok(ConsistencyProof { path, old: sign(old)?, new })
     }
 
     /// The proof of what a key held after the block at `height`, or after the last one.

@@ -28,6 +28,7 @@
 use crate::NodeError;
 use crate::disk::{self, Disk};
 use crate::journal::Reader;
+use crate::witness::{WitnessClient, WitnessError};
 use chancery_tlog::tile::{bundles_for, encode_bundle, tiles_for};
 use chancery_tlog::{Bundle, Checkpoint, Tile, merkle, tile};
 use ed25519_dalek::SigningKey;
@@ -55,15 +56,18 @@ pub enum Level {
 }
 
 /// A public log's directory.
+#[derive(Clone)]
 pub(crate) struct PublicLog {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// Held while the checkpoint is replaced.
+    replacing: Arc<Mutex<()>>,
 }
 
 impl PublicLog {
     /// The public log of a data directory.
     pub(crate) fn of(disk: Arc<dyn Disk>, data: &Path) -> Self {
-        PublicLog { disk, dir: data.join("public") }
+        PublicLog::at(disk, &data.join("public"))
     }
 
     /// Where the checkpoint of a data directory lies.
@@ -73,7 +77,7 @@ impl PublicLog {
 
     /// A public log in this directory.
     pub(crate) fn at(disk: Arc<dyn Disk>, dir: &Path) -> Self {
-        PublicLog { disk, dir: dir.into() }
+        PublicLog { disk, dir: dir.into(), replacing: Arc::default() }
     }
 
     /// Where its checkpoint lies.
@@ -90,8 +94,19 @@ impl PublicLog {
 
     /// Replaces the checkpoint, durably.
     pub(crate) fn put_checkpoint(&self, note: &str) -> Result<(), NodeError> {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         self.disk.make_dirs(&self.dir)?;
         self.disk.write_file(&self.checkpoint_path(), note.as_bytes(), 0o644)
+    }
+
+    /// Replaces the checkpoint, durably, where it is still `old`. Says whether it was.
+    pub(crate) fn replace_checkpoint(&self, old: &str, new: &str) -> Result<bool, NodeError> {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.checkpoint()?.as_deref() == Some(old);
+        if current {
+            self.disk.write_file(&self.checkpoint_path(), new.as_bytes(), 0o644)?;
+        }
+        Ok(current)
     }
 
     /// Writes what size `new` has and size `old` has not, durably.
@@ -210,14 +225,21 @@ struct State {
     committed: u64,
     /// Entries that somebody waits to see published.
     wanted: u64,
+    /// Entries that somebody waits to see witnessed.
+    witness_wanted: u64,
     /// Entries that the published checkpoint covers, and its note.
     published: u64,
     note: String,
     /// Entries that a checkpoint with enough cosignatures covers, and its note.
     witnessed: u64,
     witnessed_note: String,
+    /// How often cosignatures were asked for, and what kept the last try, over so many entries, from a quorum.
+    tries: u64,
+    refused: Option<(u64, u64, String)>,
     /// Nothing more is committed.
     closing: bool,
+    /// All that is committed is published, and nothing more will be.
+    all_published: bool,
     /// Nothing more is published, and why.
     ended: Option<String>,
 }
@@ -253,6 +275,10 @@ impl Board {
     pub(crate) fn wait(&self, level: Level, size: u64) -> Result<(u64, String), NodeError> {
         let mut state = self.state();
         state.wanted = state.wanted.max(size);
+        let tries = state.tries;
+        if level == Level::Witnessed {
+            state.witness_wanted = state.witness_wanted.max(size);
+        }
         self.changed.notify_all();
         loop {
             let (reached, note) = match level {
@@ -262,6 +288,13 @@ impl Board {
             };
             if reached >= size {
                 return Ok((reached, note));
+            }
+            // A try that began before this wait says nothing about it.
+            if let Some((_, _, reason)) =
+                state.refused.as_ref().filter(|(number, tried, _)| *number > tries && *tried >= size)
+                && level == Level::Witnessed
+            {
+                return Err(NodeError::NotWitnessed(reason.clone()));
             }
             if let Some(reason) = &state.ended {
                 return Err(NodeError::NotPublished(reason.clone()));
@@ -284,6 +317,7 @@ pub(crate) struct Publisher {
     pub(crate) origin: String,
     pub(crate) key: SigningKey,
     pub(crate) board: Arc<Board>,
+    pub(crate) witnesses: Option<Arc<WitnessClient>>,
     pub(crate) failed: Arc<Mutex<Option<String>>>,
 }
 
@@ -315,7 +349,10 @@ impl Publisher {
             }
             published_at = Instant::now();
         }
-        self.board.end("the ledger is closed");
+        self.board.change(|state| state.all_published = true);
+        if self.witnesses.is_none() {
+            self.board.end(NO_WITNESSES);
+        }
     }
 
     /// Waits until there is something to publish and it is time to; `None` when all is published and nothing more will come.
@@ -346,5 +383,106 @@ impl Publisher {
         self.public.tidy(old, new);
         self.board.change(|state| (state.published, state.note) = (new, note));
         Ok(())
+    }
+}
+
+/// Why nothing is witnessed where there is nobody to ask.
+const NO_WITNESSES: &str = "the ledger is closed, or its policy asks for no cosignatures: install one that does with `chancery log policy FILE`";
+/// How long witnesses are left alone after a try that failed, unless somebody waits.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What collects cosignatures behind the publication, on a thread of its own: a slow witness holds up nobody who does not wait for it.
+///
+/// A published checkpoint is sent to all witnesses of the policy; what comes back is merged into the checkpoint, unless a newer one is published
+/// by then. A witness that is ahead of this log, or has seen another tree, stops the ledger: nothing more is signed.
+pub(crate) struct Cosigner {
+    pub(crate) public: PublicLog,
+    pub(crate) content: Content,
+    pub(crate) board: Arc<Board>,
+    pub(crate) client: Arc<WitnessClient>,
+    pub(crate) failed: Arc<Mutex<Option<String>>>,
+}
+
+impl Cosigner {
+    /// Collects cosignatures until all is published, then once more for the last checkpoint.
+    pub(crate) fn run(self) {
+        let mut asked_at: Option<Instant> = None;
+        while let Some((size, note)) = self.next(asked_at) {
+            let consistency = |old: u64| {
+                let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
+                log.prove_consistency(old, size)
+            };
+            self.board.change(|state| state.tries += 1);
+            let answer = self.client.cosign(&note, &consistency);
+            let (note, faults, refused) = match answer {
+                Ok(cosigned) => (Some(cosigned.note), cosigned.faults, None),
+                Err(WitnessError::NoQuorum { note, faults, reason }) => {
+                    let text =
+                        WitnessError::NoQuorum { note: String::new(), faults: faults.clone(), reason }.to_string();
+                    (Some(note), faults, Some(text))
+                }
+                Err(error) => (None, Vec::new(), Some(error.to_string())),
+            };
+            if let Some(alarm) = faults.iter().find(|fault| fault.fault.is_alarm()) {
+                return self.stop(&NodeError::Witness(alarm.to_string()));
+            }
+            if let Err(error) = self.take(size, note, refused.clone()) {
+                return self.stop(&error);
+            }
+            asked_at = refused.map(|_| Instant::now());
+            if self.board.state().all_published {
+                break;
+            }
+        }
+        self.board.end(NO_WITNESSES);
+    }
+
+    fn stop(&self, error: &NodeError) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get_or_insert_with(|| error.to_string());
+        drop(failed);
+        self.board.end(&error.to_string());
+    }
+
+    /// Keeps what came back, in the published checkpoint where that is still the one that was sent.
+    fn take(&self, size: u64, note: Option<String>, refused: Option<String>) -> Result<(), NodeError> {
+        let mut state = self.board.state();
+        if let Some(note) = note {
+            // The publisher replaces the file before it says so: a newer checkpoint may be there already, and stays.
+            let sent = state.published == size && note != state.note;
+            if sent && self.public.replace_checkpoint(&state.note, &note)? {
+                state.note.clone_from(&note);
+            }
+            if refused.is_none() {
+                (state.witnessed, state.witnessed_note) = (size, note);
+            }
+        }
+        let number = state.tries;
+        state.refused = refused.map(|reason| (number, size, reason));
+        drop(state);
+        self.board.changed.notify_all();
+        Ok(())
+    }
+
+    /// Waits until there is a checkpoint to be cosigned and it is time to; `None` when there is nothing more.
+    fn next(&self, asked_at: Option<Instant>) -> Option<(u64, String)> {
+        let mut state = self.board.state();
+        loop {
+            let waiting = state.published > state.witnessed;
+            let rest = asked_at.map_or(Duration::ZERO, |at| ASK_AGAIN.saturating_sub(at.elapsed()));
+            let wanted = state.witness_wanted > state.witnessed && state.published >= state.witness_wanted;
+            if waiting && (rest.is_zero() || wanted || state.all_published) {
+                return Some((state.published, state.note.clone()));
+            }
+            if state.all_published || state.ended.is_some() {
+                return None;
+            }
+            let changed = &self.board.changed;
+            state = if waiting {
+                changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            };
+        }
     }
 }
