@@ -1,6 +1,7 @@
 //! `call`: one call of a method, recorded, or with `--dry-run` not.
 
 use super::deploy::request;
+use super::receipt::Wait;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::output::Session;
@@ -31,6 +32,9 @@ pub struct Arguments {
     /// Seconds for which the call is valid.
     #[arg(long, value_name = "SECONDS", default_value_t = VALID_FOR_SECONDS)]
     valid_for: u64,
+    /// What to wait for before the call is acknowledged.
+    #[arg(long, value_enum, default_value_t = Wait::Logged)]
+    wait: Wait,
     /// Show the method's fields.
     #[arg(long)]
     help: bool,
@@ -38,7 +42,7 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let (Some(name), Some(method_name)) = (&arguments.contract, &arguments.method) else {
-        let help = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS]\n\
+        let help = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS] [--wait logged|published|witnessed]\n\
             `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
         if arguments.help {
             session.print(|| help.into(), || json!(help));
@@ -65,6 +69,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         return show_execution(session, &interface, &method.returns, &execution, &format!("{name} {}", method.name));
     }
     let answer = send(&ledger, &key, call)?;
+    arguments.wait.reach(&ledger, answer.index)?;
     ledger.close()?;
     show_answer(session, &interface, &method.returns, &answer)
 }
