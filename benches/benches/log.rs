@@ -16,7 +16,8 @@ fn append(c: &mut Criterion) {
     let mut tree = merkle::Tree::new();
     c.bench_function("log/append a leaf", |bencher| bencher.iter(|| tree.push(merkle::leaf_hash(&entry))));
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut journal = Journal::create(&dir.path().join("journal"), LedgerId([1; 32])).expect("a fresh directory");
+    let mut journal = Journal::create(Arc::new(chancery_node::OsDisk), &dir.path().join("journal"), LedgerId([1; 32]))
+        .expect("a fresh directory");
     let mut group = c.benchmark_group("log/append a block durably");
     group.sample_size(20);
     for entries in [1u64, 1_000] {

@@ -1,15 +1,15 @@
 //! The speed of a call: the workload in memory and an empty call, on one thread and on two.
 
-use chancery_benches::measure::{Case, decimal, least, permille, rounds};
+use chancery_benches::measure::{Case, chosen, decimal, least, permille, rounds};
 use chancery_benches::{Disburse, engine, kernel};
-use chancery_engine::{Context, Engine, Invocation, Kind, Module, prices};
+use chancery_engine::{Config, Context, Engine, Instances, Invocation, Kind, Module, prices};
 use chancery_state::MemoryStore;
 use chancery_types::{ContractId, Height, LedgerId, PublicKey, RequestId, Timestamp};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 /// Calls of each thread in one measurement of several threads.
-const CALLS: u32 = 500;
+const CALLS: u32 = 200;
 
 /// A module that does nothing, called.
 struct Empty {
@@ -62,10 +62,24 @@ fn together(threads: usize, rounds: u32) -> Duration {
 }
 
 fn main() {
+    let fresh =
+        || Arc::new(Engine::new(Config { instances: Instances::Fresh, ..Config::default() }).expect("as engine"));
     let (empty, mut workload) = (Empty::new(engine()), Disburse::new(engine()));
-    let mut cases = [Case::new("an empty call", || empty.call()), Case::new("disburse", || workload.pay())];
-    least(&mut cases, rounds(2_000));
+    let (fresh_empty, mut fresh_workload) = (Empty::new(fresh()), Disburse::new(fresh()));
+    let mut cases = vec![
+        Case::new("an empty call, fresh", || fresh_empty.call()),
+        Case::new("an empty call, kept", || empty.call()),
+        Case::new("disburse, fresh", || fresh_workload.pay()),
+        Case::new("disburse, kept", || workload.pay()),
+    ];
+    let all = cases.len();
+    chosen(&mut cases);
+    let most = if cases.len() < all { 20_000 } else { 2_000 };
+    least(&mut cases, rounds(most));
     cases.iter().for_each(|case| println!("{:20} {}", case.name, case.text()));
+    if cases.len() < all {
+        return;
+    }
     let rounds = rounds(300);
     let (one, two) = (together(1, rounds), together(2, rounds));
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / u64::from(CALLS);

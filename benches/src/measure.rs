@@ -46,6 +46,12 @@ pub fn rounds(most: u32) -> u32 {
     if std::env::args().any(|argument| argument == "--test") { 1 } else { most }
 }
 
+/// Keeps the cases whose name has the word that the command line gives, if it gives one.
+pub fn chosen(cases: &mut Vec<Case<'_>>) {
+    let words: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    cases.retain(|case| words.iter().all(|word| case.name.contains(word)));
+}
+
 /// Measures the alternatives, each in so many rounds.
 pub fn least(cases: &mut [Case<'_>], rounds: u32) {
     for case in cases.iter_mut() {

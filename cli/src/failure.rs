@@ -59,20 +59,43 @@ impl Failure {
     }
 }
 
+/// How the standard library ends the text of `ENOSPC`. The store hands on texts alone.
+const NO_SPACE: &str = "(os error 28)";
+
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
+        let derived = matches!(error, NodeError::State(_) | NodeError::Io { .. } | NodeError::Stopped(_));
+        if derived && error.to_string().contains(NO_SPACE) {
+            let message =
+                format!("the disk is full: make room, then do it again, a call with its same request id ({error})");
+            return Failure { code: Code::Unavailable, message };
+        }
         let code = match &error {
-            NodeError::NoLedger(_) | NodeError::NoEntry { .. } | NodeError::NoContract(_) | NodeError::NoModule(_) => {
-                Code::NotFound
-            }
+            NodeError::NoLedger(_)
+            | NodeError::NoEntry { .. }
+            | NodeError::NoContract(_)
+            | NodeError::NoModule(_)
+            | NodeError::NoHeight { .. } => Code::NotFound,
             NodeError::NoMethod { .. }
             | NodeError::NotAdmitted(_)
             | NodeError::BadOrigin(_)
-            | NodeError::NotEmpty(_) => Code::Usage,
-            NodeError::Damaged { .. } | NodeError::Inconsistent { .. } | NodeError::Checkpoint(_) => Code::NotVerified,
-            NodeError::Locked(_) | NodeError::Format { .. } | NodeError::DiskFull | NodeError::Stopped(_) => {
-                Code::Unavailable
-            }
+            | NodeError::NotEmpty(_)
+            | NodeError::Receipt(_)
+            | NodeError::Policy(_)
+            | NodeError::Export(_)
+            | NodeError::Audit(_) => Code::Usage,
+            NodeError::Damaged { .. }
+            | NodeError::Inconsistent { .. }
+            | NodeError::Diverged { .. }
+            | NodeError::Public(_)
+            | NodeError::Witness(_)
+            | NodeError::Checkpoint(_) => Code::NotVerified,
+            NodeError::Locked(_)
+            | NodeError::Format { .. }
+            | NodeError::DiskFull
+            | NodeError::Stopped(_)
+            | NodeError::NotPublished(_)
+            | NodeError::NotWitnessed(_) => Code::Unavailable,
             NodeError::Engine(_) | NodeError::Load(_) | NodeError::State(_) | NodeError::Io { .. } => Code::Internal,
         };
         Failure { code, message: error.to_string() }

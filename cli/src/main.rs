@@ -8,10 +8,13 @@ mod failure;
 mod fields;
 mod keys;
 mod output;
+#[cfg(test)]
+mod reference;
 mod stored;
 mod town;
 
-use clap::{Parser, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use commands::Command;
 use failure::{Code, Outcome};
 use output::Session;
@@ -60,15 +63,22 @@ fn main() -> ExitCode {
         return ExitCode::from(Code::Usage as u8);
     };
     let (own, fields) = fields::split(arguments);
-    let cli = match Cli::try_parse_from(own) {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches_from(own);
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version are answers, not errors.
             drop(error.print());
             return if error.use_stderr() { ExitCode::from(Code::Usage as u8) } else { ExitCode::SUCCESS };
         }
     };
-    let session = Session { data: cli.data, keys: cli.keys.unwrap_or_else(keys_dir), json: cli.output == Format::Json };
+    let session = Session {
+        data: cli.data,
+        data_given: matches.value_source("data") == Some(ValueSource::CommandLine),
+        keys: cli.keys.unwrap_or_else(keys_dir),
+        json: cli.output == Format::Json,
+    };
     match run(cli.command, &session, &fields) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -93,6 +103,7 @@ fn run(command: Command, session: &Session, fields: &[fields::Flag]) -> Outcome 
         Command::Batch(arguments) => batch::run(session, &arguments),
         Command::State(arguments) => state::run(session, &arguments),
         Command::Log(arguments) => log::run(session, &arguments),
+        Command::Audit(arguments) => audit::run(session, &arguments),
         Command::Demo(arguments) => demo::run(session, &arguments),
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Compile => compile::run(),

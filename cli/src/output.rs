@@ -1,7 +1,7 @@
 //! What a command prints: text for people, or one JSON value for programs.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::io::{IsTerminal, Write};
 
 /// Where and how a command works.
@@ -9,6 +9,8 @@ use std::io::{IsTerminal, Write};
 pub struct Session {
     /// The ledger's directory.
     pub data: std::path::PathBuf,
+    /// Whether that directory stands on the command line.
+    pub data_given: bool,
     /// The directory of keys.
     pub keys: std::path::PathBuf,
     /// JSON instead of text.
@@ -59,17 +61,65 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// Lines `name: value`, objects indented.
+/// A value in one line of words: `{"Issued": {"on": "2024-01-05"}}` as `Issued, on 2024-01-05`.
+pub fn spoken(value: &Value) -> String {
+    let inner = |value: &Value| if value.is_object() { format!("({})", spoken(value)) } else { spoken(value) };
+    let fields = |fields: &Map<String, Value>| {
+        let field = |(name, value): (&String, &Value)| format!("{} {}", name.replace('_', " "), inner(value));
+        fields.iter().map(field).collect::<Vec<_>>().join(", ")
+    };
+    match value {
+        Value::Object(object) => match object.iter().next() {
+            Some((name, Value::Object(of))) if object.len() == 1 => format!("{name}, {}", fields(of)),
+            _ => fields(object),
+        },
+        Value::Array(items) if items.is_empty() => "none".into(),
+        Value::Array(items) => items.iter().map(inner).collect::<Vec<_>>().join(", "),
+        other => plain(other),
+    }
+}
+
+/// Lines `name: value`, objects and lists of objects indented.
 pub fn lines(value: &Value, indent: usize) -> String {
     let pad = " ".repeat(indent);
     match value {
         Value::Object(fields) => {
             let line = |(name, value): (&String, &Value)| match value {
                 Value::Object(inner) if !inner.is_empty() => format!("{pad}{name}:\n{}", lines(value, indent + 2)),
+                Value::Array(items) if items.iter().any(Value::is_object) => {
+                    format!("{pad}{name}:\n{}", items.iter().map(|each| item(each, indent + 2)).collect::<String>())
+                }
+                Value::Array(items) if items.is_empty() => format!("{pad}{name}: none\n"),
+                Value::Array(items) => {
+                    format!("{pad}{name}: {}\n", items.iter().map(plain).collect::<Vec<_>>().join(", "))
+                }
                 other => format!("{pad}{name}: {}\n", plain(other)),
             };
             fields.iter().map(line).collect()
         }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().map(|each| item(each, indent)).collect()
+        }
         other => format!("{pad}{}\n", plain(other)),
+    }
+}
+
+/// An element of a list: its first line behind a hyphen, the others below.
+fn item(value: &Value, indent: usize) -> String {
+    let text = lines(value, indent + 2);
+    format!("{}- {}", " ".repeat(indent), text.get(indent + 2..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn lists_of_objects_stand_below_each_other() {
+        let value =
+            json!({"name": "a", "none": [], "words": ["x", "y"], "list": [{"k": 1, "in": {"b": true}}, {"k": 2}]});
+        let expected = "name: a\nnone: none\nwords: x, y\nlist:\n  - k: 1\n    in:\n      b: yes\n  - k: 2\n";
+        assert_eq!(lines(&value, 0), expected);
     }
 }

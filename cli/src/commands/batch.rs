@@ -4,9 +4,9 @@
 //! text and bytes ‖ row, u64 LE), so that the same row of the same file is never done twice, however often the batch is started. A changed file is
 //! another file. Rows that do not fit the method are collected and the rest is carried on.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Code, Failure, Outcome};
 use crate::output::{Session, plain, table};
-use crate::town::{VALID_FOR_SECONDS, actor, answered, call, contract, explain, method, open};
+use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
 use chancery_node::{Answer, Ledger, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
@@ -44,20 +44,35 @@ struct Row {
 }
 
 /// A line of the report.
-struct Line {
-    row: u64,
-    request: String,
-    outcome: String,
-    entry: Option<u64>,
-    reason: String,
-    result: Value,
+pub struct Line {
+    /// The row, counted from 1.
+    pub row: u64,
+    /// Id of its request; empty where the row does not fit the method.
+    pub request: String,
+    /// The outcome's word, or `invalid`.
+    pub outcome: String,
+    /// Index of its entry.
+    pub entry: Option<u64>,
+    /// Why it was not done.
+    pub reason: String,
+    /// The result.
+    pub result: Value,
+    /// Gas used.
+    pub gas: u64,
 }
 
 /// The rows of a file, and the columns that the method does not take.
-struct File {
+pub struct File {
     rows: Vec<Row>,
     ignored: Vec<String>,
     digest: blake3::Hash,
+}
+
+impl File {
+    /// How many rows it has.
+    pub fn len(&self) -> u64 {
+        self.rows.len() as u64
+    }
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
@@ -78,31 +93,39 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         ),
         None => None,
     };
-    let bar = session.bar(file.rows.len() as u64, "rows");
-    let batch =
-        Batch { ledger: &ledger, interface: &interface, method, key: &key, contract: name, digest: file.digest };
+    let bar = session.bar(file.len(), "rows");
+    let batch = Batch { ledger: &ledger, interface: &interface, method, key: &key, contract: name };
     let mut lines = Vec::with_capacity(file.rows.len());
-    batch.run(file.rows, |line| {
+    batch.run(file, |line| {
         bar.inc(1);
         lines.push(line);
     })?;
     bar.finish_and_clear();
-    ledger.close()?;
+    town::close(ledger);
     if let (Some(writer), Some(path)) = (&mut writer, report) {
-        write_report(writer, method, &lines)
-            .map_err(|error| Failure::usage(format!("cannot write the report {}: {error}", path.display())))?;
+        write_report(writer, method, &lines).map_err(|error| Failure {
+            code: Code::Unavailable,
+            message: format!(
+                "the rows were carried out, but the report {} cannot be written: {error}. Run the batch again: nothing is done twice",
+                path.display()
+            ),
+        })?;
     }
     summarise(session, &lines)
 }
 
 /// What all rows of a batch share.
-struct Batch<'a> {
-    ledger: &'a Ledger,
-    interface: &'a Interface,
-    method: &'a Method,
-    key: &'a SigningKey,
-    contract: &'a str,
-    digest: blake3::Hash,
+pub struct Batch<'a> {
+    /// Where.
+    pub ledger: &'a Ledger,
+    /// The contract's interface.
+    pub interface: &'a Interface,
+    /// The method that is called.
+    pub method: &'a Method,
+    /// Who calls.
+    pub key: &'a SigningKey,
+    /// The contract's name.
+    pub contract: &'a str,
 }
 
 /// A row under way.
@@ -113,21 +136,22 @@ enum Pending {
 }
 
 impl Batch<'_> {
-    fn request(&self, row: u64) -> RequestId {
+    fn request(&self, digest: &blake3::Hash, row: u64) -> RequestId {
         let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 batch v1");
         hasher.update(&self.ledger.id().0).update(&PublicKey(self.key.verifying_key().to_bytes()).0);
         let mut rest = self.contract.to_bytes();
         self.method.name.encode(&mut rest);
-        hasher.update(&rest).update(self.digest.as_bytes()).update(&row.to_le_bytes());
+        hasher.update(&rest).update(digest.as_bytes()).update(&row.to_le_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         RequestId(u128::from_le_bytes(id))
     }
 
-    fn run(&self, rows: Vec<Row>, mut done: impl FnMut(Line)) -> Outcome {
+    /// Carries out the rows that were not carried out before; `done` is told of each in order.
+    pub fn run(&self, file: File, mut done: impl FnMut(Line)) -> Outcome {
         let mut pending = VecDeque::new();
-        for row in rows {
-            pending.push_back(self.start(row)?);
+        for row in file.rows {
+            pending.push_back(self.start(&file.digest, row)?);
             if pending.len() >= IN_FLIGHT_MAX
                 && let Some(first) = pending.pop_front()
             {
@@ -140,14 +164,22 @@ impl Batch<'_> {
         })
     }
 
-    fn start(&self, row: Row) -> Outcome<Pending> {
-        let request = self.request(row.number);
+    fn start(&self, digest: &blake3::Hash, row: Row) -> Outcome<Pending> {
+        let request = self.request(digest, row.number);
         let arguments = match row.arguments {
             Ok(arguments) => arguments,
             Err((field, reason)) => {
                 let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
                 let (row, request, outcome) = (row.number, String::new(), "invalid".into());
-                return Ok(Pending::Invalid(Line { row, request, outcome, entry: None, reason, result: Value::Null }));
+                return Ok(Pending::Invalid(Line {
+                    row,
+                    request,
+                    outcome,
+                    entry: None,
+                    reason,
+                    result: Value::Null,
+                    gas: 0,
+                }));
             }
         };
         let action = Action::Invoke { contract: self.contract.into(), method: self.method.name.clone(), arguments };
@@ -176,6 +208,7 @@ impl Batch<'_> {
             entry: Some(answer.index),
             reason: reason.map(plain).unwrap_or_default(),
             result: shown["result"].clone(),
+            gas: gas(&answer),
         })
     }
 }
@@ -183,9 +216,14 @@ impl Batch<'_> {
 /// Reads a file's rows as the fields.
 fn read(path: &Path, fields: &[Field]) -> Outcome<File> {
     let bytes = std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?;
-    let digest = blake3::hash(&bytes);
+    parse(path, &bytes, fields)
+}
+
+/// Reads the rows of a file with this name and content.
+pub fn parse(path: &Path, bytes: &[u8], fields: &[Field]) -> Outcome<File> {
+    let digest = blake3::hash(bytes);
     let wrong = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         wrong(format!("line {line} is not UTF-8: save the file as UTF-8"))
     })?;

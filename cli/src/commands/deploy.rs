@@ -4,9 +4,9 @@ use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::keys::request_id;
 use crate::output::Session;
-use crate::town::{VALID_FOR_SECONDS, actor, call, explain, open, read_module, refusal, send};
+use crate::town::{self, actor, admit, explain, open, read_module, refusal};
+use chancery_types::RequestId;
 use chancery_types::interface::Type;
-use chancery_types::{Action, RequestId};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -52,7 +52,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         return Err(Failure::usage(help));
     };
     let wasm = read_module(file)?;
-    let interface = chancery_engine::admit(&wasm).map_err(|error| Failure::usage(error.to_string()))?.interface;
+    let interface = admit(&wasm)?.interface;
     if arguments.help {
         let init = interface.init().map_or_else(|| "init has no fields".into(), |(_, init)| usage(init));
         session.print(|| format!("chancery deploy FILE --name NAME --as KEY\n{init}"), || json!(init));
@@ -66,16 +66,13 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     };
     let key = actor(session, arguments.actor.as_deref())?;
     let ledger = open(session)?;
-    let (module, _) = ledger.put_module(&wasm)?;
-    let action = Action::Deploy { name: name.clone(), module, arguments: encoded };
-    let call = call(&ledger, &key, request(arguments.request.as_deref())?, VALID_FOR_SECONDS, action);
-    let answer = send(&ledger, &key, call)?;
+    let (module, answer) = town::deploy(&ledger, &key, &name, &wasm, encoded, request(arguments.request.as_deref())?)?;
     let outcome = answer.outcome().cloned();
     let outcome = outcome.ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
     let shown = explain(&interface, &Type::Unit, &outcome);
     let record = ledger.contract(&name)?;
-    let receipt = ledger.receipt(answer.index).ok();
-    ledger.close()?;
+    let receipt = ledger.receipt(answer.index, &Default::default(), chancery_node::Level::Published).ok();
+    town::close(ledger);
     let contract = record.filter(|_| outcome.is_done()).map(|record| record.id.to_string());
     session.print(
         || {

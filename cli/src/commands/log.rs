@@ -1,10 +1,10 @@
 //! `log head`, `log show`, `log list`, `log verify`.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, lines, plain, table};
+use crate::output::{Session, lines, plain, spoken, table};
 use crate::stored;
 use crate::town::{explain, open, trace, trace_lines};
-use chancery_node::Ledger;
+use chancery_node::{Ledger, Report};
 use chancery_types::entry::Effects;
 use chancery_types::interface::{Interface, Type};
 use chancery_types::{Action, Entry, ModuleId, Record, json};
@@ -49,53 +49,70 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
 }
 
 fn head(session: &Session) -> Outcome {
-    let ledger = open(session)?;
-    let head = ledger.head();
-    let checkpoint = ledger.checkpoint();
-    let value = json!({
-        "ledger": ledger.id().to_string(), "origin": ledger.origin(), "entries": head.size, "root": head.root.to_string(),
-        "height": head.height.0, "state_root": head.state_root.to_string(), "keys": head.keys, "time": head.time.to_string(),
-        "checkpoint": checkpoint,
-    });
-    session.print(
-        || {
-            let mut shown = value.clone();
-            shown["checkpoint"] = Value::Null;
-            let note = checkpoint.clone().unwrap_or_else(|| "none: the log key is not at hand\n".into());
-            format!("{}\n{note}", lines(&shown, 0).replace("checkpoint: -\n", ""))
-        },
-        || value.clone(),
-    );
+    let value = head_value(&open(session)?);
+    session.print(|| head_text(&value), || value.clone());
     Ok(())
 }
 
-/// Verifies the log of a directory, and shows what that covered.
-pub fn verify(session: &Session) -> Outcome {
+/// The end of a ledger's log, with the published checkpoint.
+pub fn head_value(ledger: &Ledger) -> Value {
+    let head = ledger.head();
+    json!({
+        "ledger": ledger.id().to_string(), "origin": ledger.origin(), "entries": head.size, "root": head.root.to_string(),
+        "height": head.height.0, "state_root": head.state_root.to_string(), "keys": head.keys, "time": head.time.to_string(),
+        "checkpoint": ledger.checkpoint(),
+    })
+}
+
+/// The same for people.
+pub fn head_text(value: &Value) -> String {
+    let mut shown = value.clone();
+    let note = shown.as_object_mut().and_then(|shown| shown.shift_remove("checkpoint"));
+    let note =
+        note.filter(|note| !note.is_null()).map_or("no checkpoint: the log key is not at hand".into(), |n| plain(&n));
+    format!("{}\n{note}", lines(&shown, 0))
+}
+
+fn verify(session: &Session) -> Outcome {
+    let report = check(session)?;
+    session.print(|| report_text(&report), || report_value(&report));
+    Ok(())
+}
+
+/// Verifies the log of the session's directory.
+pub fn check(session: &Session) -> Outcome<Report> {
     let bar = session.bar(0, "verifying");
     let shown = bar.clone();
     let progress: chancery_node::Progress = std::sync::Arc::new(move |_, done, _| shown.set_position(done));
     let report = chancery_node::verify(&session.data, &progress)?;
     bar.finish_and_clear();
-    let value = json!({
+    Ok(report)
+}
+
+/// What a verification covered.
+pub fn report_value(report: &Report) -> Value {
+    json!({
         "ledger": report.ledger.to_string(), "origin": report.origin, "entries": report.entries, "calls": report.calls,
         "blocks": report.blocks, "root": report.root.to_string(), "state_root": report.state_root.to_string(),
         "keys": report.keys, "checkpoint": report.checkpoint, "torn": report.torn,
-    });
-    session.print(
-        || {
-            let checkpoint = match report.checkpoint {
-                Some(size) => format!("the signed checkpoint over {size} entries fits"),
-                None => "there is no checkpoint".into(),
-            };
-            let torn = if report.torn { "\nan interrupted write behind the last block was left out; it was never acknowledged" } else { "" };
-            format!(
-                "verified: {} entries, {} calls with their signatures, {} blocks with their state roots; {checkpoint}{torn}\nroot {}\nstate root {} over {} keys",
-                report.entries, report.calls, report.blocks, report.root, report.state_root, report.keys
-            )
-        },
-        || value.clone(),
-    );
-    Ok(())
+    })
+}
+
+/// The same for people.
+pub fn report_text(report: &Report) -> String {
+    let checkpoint = match report.checkpoint {
+        Some(size) => format!("the signed checkpoint over {size} entries fits"),
+        None => "there is no checkpoint".into(),
+    };
+    let torn = if report.torn {
+        "\nan interrupted write behind the last block was left out; it was never acknowledged"
+    } else {
+        ""
+    };
+    format!(
+        "verified: {} entries, {} calls with their signatures, {} blocks with their state roots; {checkpoint}{torn}\nroot {}\nstate root {} over {} keys",
+        report.entries, report.calls, report.blocks, report.root, report.state_root, report.keys
+    )
 }
 
 /// Interfaces of modules, looked up once each.
@@ -211,7 +228,7 @@ fn list(session: &Session, from: Option<u64>, limit: u64) -> Outcome {
             let what = [&row["error"], &row["result"], &row["origin"], &row["state_root"]]
                 .into_iter()
                 .find(|value| !value.is_null());
-            let mut what = what.map(plain).unwrap_or_default();
+            let mut what = what.map(spoken).unwrap_or_default();
             what.truncate(what.floor_char_boundary(90));
             let cell = |name: &str| if row[name].is_null() { String::new() } else { plain(&row[name]) };
             table.add_row([

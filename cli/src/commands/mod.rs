@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod audit;
 pub mod batch;
 pub mod build;
 pub mod call;
@@ -43,7 +44,9 @@ pub enum Command {
     State(state::Arguments),
     /// Show and verify the log.
     Log(log::Arguments),
-    /// Run the demonstration: a town, its officers, and real decisions.
+    /// Execute every call of the log again, and compare outcome, gas, events, writes and state roots.
+    Audit(audit::Arguments),
+    /// Run the demonstration: a town, its officers, and real decisions, in a temporary directory or in that of --data.
     Demo(demo::Arguments),
     /// Print a completion script for a shell.
     Completion(completion::Arguments),

@@ -1,10 +1,10 @@
 //! `state get` and `state list`: stored values, by the interface description.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, lines, plain, table};
+use crate::output::{Session, lines, plain, spoken, table};
 use crate::stored;
 use crate::town::{contract, open};
-use chancery_node::Scan;
+use chancery_node::{Ledger, Scan};
 use chancery_types::interface::{Interface, Storage, Type};
 use chancery_types::json;
 use serde_json::{Value, json};
@@ -44,13 +44,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let ledger = open(session)?;
     match &arguments.command {
         Command::Get { contract: name, stored: item, key } => {
-            let (record, interface) = contract(&ledger, name)?;
-            let storage = find(&interface, item)?;
-            let bytes = key_of(storage, key, true)?;
-            let value = ledger.state_get(&record.id, &bytes)?;
-            let value =
-                value.ok_or_else(|| Failure::not_found(format!("`{item}` has no value at {}", key.join(", "))))?;
-            let value = stored::value(storage, &value);
+            let value = get(&ledger, name, item, key)?;
             session.print(|| lines(&value, 0), || value.clone());
         }
         Command::List { contract: name, stored: item, key, limit } => {
@@ -74,7 +68,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
                 let mut table = table(&["stored", "key", "value"]);
                 for row in &rows {
                     let key: Vec<String> = row["key"].as_array().into_iter().flatten().map(plain).collect();
-                    table.add_row([plain(&row["stored"]), key.join(", "), plain(&row["value"])]);
+                    table.add_row([plain(&row["stored"]), key.join(", "), spoken(&row["value"])]);
                 }
                 let more = if rows.len() == *limit {
                     format!("\nthe first {limit}; --limit shows more")
@@ -87,6 +81,20 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// One stored value of a contract.
+pub fn get(ledger: &Ledger, name: &str, item: &str, key: &[String]) -> Outcome<Value> {
+    let (record, interface) = contract(ledger, name)?;
+    let storage = find(&interface, item)?;
+    let bytes = key_of(storage, key, true)?;
+    let value = ledger.state_get(&record.id, &bytes)?.ok_or_else(|| {
+        let at = if key.is_empty() { String::new() } else { format!(" at {}", key.join(", ")) };
+        Failure::not_found(format!(
+            "`{item}` has no value{at}: `chancery state list {name} {item}` shows what there is"
+        ))
+    })?;
+    Ok(stored::value(storage, &value))
 }
 
 fn find<'a>(interface: &'a Interface, name: &str) -> Outcome<&'a Storage> {

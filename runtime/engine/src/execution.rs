@@ -1,20 +1,20 @@
-//! One execution: a fresh instance, the entry function, an outcome.
+//! One execution: an instance, the entry function, an outcome.
 //!
-//! Each call gets an instance of its own from a pool whose memories read as zeros beyond the module's data; nothing of an earlier call is left
+//! Each call gets an instance that is as new: a fresh one, or a kept one that was restored (see `instance`); nothing of an earlier call is left
 //! (attack V17). The counters that the instrumentation put in are set before and read after, whatever happened between.
 //!
 //! The calling thread needs 8 MiB of stack: wasmtime may use [`NATIVE_STACK_BYTES`](crate::limits::NATIVE_STACK_BYTES) of it.
 
 use crate::admission::admit;
 use crate::cache::Cache;
-use crate::call::{Execution, Invocation, Kind};
-use crate::compile::{Compiler, configuration};
+use crate::call::{Execution, Invocation};
+use crate::compile::{Backend, Compiler, configuration_of};
 use crate::error::{LoadError, NodeFault};
 use crate::host::{Host, Stop};
-use crate::instrument::{GAS_EXPORT, STACK_EXPORT, instrument};
+use crate::instance::{Blueprint, Instance, Kept};
+use crate::instrument::instrument;
 use crate::limits::{
-    EXECUTIONS_MAX, MEMORY_PAGES_MAX, MODULES_LOADED_MAX, PAGE_BYTES, RESIDENT_BYTES, STACK_SLOTS_MAX,
-    TABLE_ELEMENTS_MAX,
+    EXECUTIONS_MAX, KEPT_MAX, MEMORY_PAGES_MAX, MODULES_LOADED_MAX, PAGE_BYTES, RESIDENT_BYTES, TABLE_ELEMENTS_MAX,
 };
 use crate::linker::{Call, link};
 use crate::prices;
@@ -23,9 +23,7 @@ use chancery_types::{Gas, Hash, Interface, ModuleId, TrapKind};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
-use wasmtime::{
-    Enabled, Global, InstanceAllocationStrategy, InstancePre, Linker, ModuleExport, PoolingAllocationConfig, Trap, Val,
-};
+use wasmtime::{Enabled, InstanceAllocationStrategy, Linker, PoolingAllocationConfig, Trap};
 
 /// How an engine is set up.
 #[derive(Clone, Default)]
@@ -34,6 +32,18 @@ pub struct Config {
     pub cache: Option<Cache>,
     /// Where modules are compiled.
     pub compiler: Compiler,
+    /// Where the instances of calls come from.
+    pub instances: Instances,
+}
+
+/// Where the instances of calls come from. What a call does and costs is the same either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instances {
+    /// Kept from earlier calls and restored, where they can be.
+    #[default]
+    Kept,
+    /// Made for each call: what keeping is compared with.
+    Fresh,
 }
 
 /// A module ready to run.
@@ -43,11 +53,7 @@ pub struct Module {
     /// What it says of itself.
     pub interface: Interface,
     instance_gas: Gas,
-    pre: InstancePre<Call>,
-    memory: ModuleExport,
-    gas: ModuleExport,
-    stack: ModuleExport,
-    entries: [Option<ModuleExport>; 3],
+    blueprint: Blueprint,
 }
 
 /// Loads and executes modules. Shared by all threads; each execution runs on its caller's.
@@ -57,19 +63,30 @@ pub struct Engine {
     config: Config,
     modules: RwLock<HashMap<ModuleId, Arc<Module>>>,
     slots: Slots,
+    kept: Kept,
 }
 
 /// The places of the pool of instances; who finds none free waits.
 struct Slots {
-    free: Mutex<u32>,
+    places: Mutex<Places>,
     released: Condvar,
+}
+
+struct Places {
+    free: u32,
+    /// How many wait for one. Waking takes a system call even where nobody sleeps.
+    waiting: u32,
 }
 
 impl Slots {
     fn take(&self) -> Slot<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.released.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        while places.free == 0 {
+            places.waiting += 1;
+            places = self.released.wait(places).unwrap_or_else(PoisonError::into_inner);
+            places.waiting -= 1;
+        }
+        places.free -= 1;
         Slot(self)
     }
 }
@@ -79,8 +96,11 @@ struct Slot<'a>(&'a Slots);
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.released.notify_one();
+        let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.free += 1;
+        if places.waiting > 0 {
+            self.0.released.notify_one();
+        }
     }
 }
 
@@ -90,22 +110,37 @@ impl Engine {
     /// # Errors
     /// [`NodeFault::Engine`] when the machine cannot run it, for instance for want of address space.
     pub fn new(config: Config) -> Result<Engine, NodeFault> {
+        Engine::set_up(config, Backend::Cranelift)
+    }
+
+    /// An engine of another backend, for comparing what it gives: it compiles in this process and keeps no code.
+    ///
+    /// # Errors
+    /// As [`Engine::new`], and where the backend is not built in.
+    pub fn for_comparison(backend: Backend, instances: Instances) -> Result<Engine, NodeFault> {
+        Engine::set_up(Config { instances, ..Config::default() }, backend)
+    }
+
+    fn set_up(config: Config, backend: Backend) -> Result<Engine, NodeFault> {
         let mut pool = PoolingAllocationConfig::default();
-        pool.total_core_instances(EXECUTIONS_MAX)
-            .total_memories(EXECUTIONS_MAX)
-            .total_tables(EXECUTIONS_MAX)
+        // A call that ends gives its own place to the instance that it keeps, and takes down what that one replaces.
+        let places = EXECUTIONS_MAX + KEPT_MAX as u32;
+        pool.total_core_instances(places)
+            .total_memories(places)
+            .total_tables(places)
             .max_memory_size((MEMORY_PAGES_MAX * PAGE_BYTES) as usize)
             .table_elements(TABLE_ELEMENTS_MAX as usize)
             .linear_memory_keep_resident(RESIDENT_BYTES)
             .table_keep_resident(16 << 10)
             .pagemap_scan(Enabled::Auto);
-        let mut wasmtime_config = configuration();
+        let mut wasmtime_config = configuration_of(backend).map_err(NodeFault::engine)?;
         wasmtime_config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = wasmtime::Engine::new(&wasmtime_config).map_err(NodeFault::engine)?;
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(NodeFault::engine)?;
-        let slots = Slots { free: Mutex::new(EXECUTIONS_MAX), released: Condvar::new() };
-        Ok(Engine { engine, linker, config, modules: RwLock::default(), slots })
+        let places = Mutex::new(Places { free: EXECUTIONS_MAX, waiting: 0 });
+        let slots = Slots { places, released: Condvar::new() };
+        Ok(Engine { engine, linker, config, modules: RwLock::default(), slots, kept: Kept::default() })
     }
 
     /// Loads a module: from memory, from the cache, or by admitting, instrumenting and compiling it.
@@ -131,18 +166,10 @@ impl Engine {
         };
         // SAFETY: the code was compiled by this program just now, or by it earlier and authenticated by the cache's MAC.
         let compiled = unsafe { wasmtime::Module::deserialize(&self.engine, &code) }.map_err(NodeFault::engine)?;
-        let export = |name: &str| compiled.get_export_index(name);
-        let needed = |name: &str| export(name).ok_or_else(|| NodeFault::engine(format!("no export {name}")));
-        let module = Arc::new(Module {
-            id,
-            interface: admitted.interface,
-            instance_gas: admitted.instance_gas,
-            memory: needed("memory")?,
-            gas: needed(GAS_EXPORT)?,
-            stack: needed(STACK_EXPORT)?,
-            entries: [Kind::Init, Kind::Call, Kind::Query].map(|kind| export(kind.export())),
-            pre: self.linker.instantiate_pre(&compiled).map_err(NodeFault::engine)?,
-        });
+        let pre = self.linker.instantiate_pre(&compiled).map_err(NodeFault::engine)?;
+        let blueprint = Blueprint::new(id, pre, &compiled)?;
+        let (interface, instance_gas) = (admitted.interface, admitted.instance_gas);
+        let module = Arc::new(Module { id, interface, instance_gas, blueprint });
         let mut modules = self.modules.write().unwrap_or_else(PoisonError::into_inner);
         if modules.len() >= MODULES_LOADED_MAX {
             // Any one: what was dropped comes back from the cache.
@@ -181,29 +208,31 @@ impl Engine {
         if let Err(stop) = started {
             return host.finish(Err(stop));
         }
-        let Some(entry) = &module.entries[kind as usize] else {
+        if !module.blueprint.has(kind) {
             return host.finish(Err(Stop::Trap(TrapKind::BadAnswer)));
-        };
+        }
         let arguments_len = i32::try_from(host.arguments_len()).map_err(NodeFault::engine)?;
         let balance = i64::try_from(host.gas()).map_err(NodeFault::engine)?;
-        let mut store = wasmtime::Store::new(&self.engine, Call { host, memory: None, gas: None, stop: None });
-        store.limiter(|call| call);
-        let instance = module.pre.instantiate(&mut store).map_err(NodeFault::engine)?;
-        let export = |store: &mut wasmtime::Store<Call>, export| instance.get_module_export(store, export);
-        let memory = export(&mut store, &module.memory).and_then(wasmtime::Extern::into_memory);
-        let gas = export(&mut store, &module.gas).and_then(wasmtime::Extern::into_global);
-        let stack = export(&mut store, &module.stack).and_then(wasmtime::Extern::into_global);
-        let entry = export(&mut store, entry).and_then(wasmtime::Extern::into_func);
-        let (Some(memory), Some(gas), Some(stack), Some(entry)) = (memory, gas, stack, entry) else {
-            return Err(NodeFault::engine("an export is of another kind than its module's"));
+        let mut instance = self.instance(&module.blueprint)?;
+        instance.begin(balance)?;
+        instance.store.data_mut().start(host);
+        let answer = match instance.initialize(&module.blueprint)? {
+            Ok(()) => instance.call(&module.blueprint, kind, selector.cast_signed(), arguments_len)?,
+            Err(stopped) => Err(stopped),
         };
-        gas.set(&mut store, Val::I64(balance)).map_err(NodeFault::engine)?;
-        stack.set(&mut store, Val::I32(STACK_SLOTS_MAX.cast_signed())).map_err(NodeFault::engine)?;
-        (store.data_mut().memory, store.data_mut().gas) = (Some(memory), Some(gas));
-        let entry = entry.typed::<(i32, i32), i32>(&store).map_err(NodeFault::engine)?;
-        let answer = entry.call(&mut store, (selector.cast_signed(), arguments_len));
-        let answer = settle(&mut store, answer, gas, stack);
-        store.into_data().host.finish(answer)
+        let answered = answer.is_ok();
+        let (host, answer) = settle(&mut instance, answer)?;
+        if answered && self.config.instances == Instances::Kept {
+            self.kept.put(&module.blueprint, instance);
+        }
+        host.finish(answer)
+    }
+
+    fn instance(&self, blueprint: &Blueprint) -> Result<Instance, NodeFault> {
+        match self.kept.take(blueprint) {
+            Some(instance) => Ok(instance),
+            None => blueprint.instantiate(&self.engine),
+        }
     }
 }
 
@@ -212,26 +241,24 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }
 
-/// Reads the counters and says how the call ended. An empty purse goes before a full stack, and both before any other trap.
-fn settle(
-    store: &mut wasmtime::Store<Call>,
-    answer: wasmtime::Result<i32>,
-    gas: Global,
-    stack: Global,
-) -> Result<i32, Stop> {
-    if let Some(stop) = store.data_mut().stop.take() {
-        return Err(stop);
-    }
-    let (Val::I64(balance), Val::I32(slots)) = (gas.get(&mut *store), stack.get(&mut *store)) else {
-        return Err(Stop::Fault(NodeFault::engine("a counter is of another type")));
+/// Reads the counters, takes the host back, and says how the call ended. An empty purse goes before a full stack, and both before any
+/// other trap.
+fn settle(instance: &mut Instance, answer: wasmtime::Result<i32>) -> Result<(Host, Result<i32, Stop>), NodeFault> {
+    let (gas, slots) = instance.counters()?;
+    let (host, stop) = instance.store.data_mut().finish();
+    let mut host = host.ok_or_else(|| NodeFault::engine("the call has lost its host"))?;
+    let answer = match stop {
+        Some(stop) => Err(stop),
+        None => host.set_gas(gas).and_then(|()| {
+            answer.map_err(|error| match error.downcast_ref::<Trap>() {
+                Some(_) if slots < 0 => Stop::Trap(TrapKind::StackOverflow),
+                Some(Trap::StackOverflow) => Stop::Fault(NodeFault::NativeStack),
+                Some(trap) => trap_kind(*trap).map_or_else(|| Stop::Fault(NodeFault::engine(&error)), Stop::Trap),
+                None => Stop::Fault(NodeFault::Memory(format!("{error:#}"))),
+            })
+        }),
     };
-    store.data_mut().host.set_gas(balance)?;
-    answer.map_err(|error| match error.downcast_ref::<Trap>() {
-        Some(_) if slots < 0 => Stop::Trap(TrapKind::StackOverflow),
-        Some(Trap::StackOverflow) => Stop::Fault(NodeFault::NativeStack),
-        Some(trap) => trap_kind(*trap).map_or_else(|| Stop::Fault(NodeFault::engine(&error)), Stop::Trap),
-        None => Stop::Fault(NodeFault::Memory(format!("{error:#}"))),
-    })
+    Ok((host, answer))
 }
 
 /// wasmtime's traps in our closed set; `None` for those that are faults of the node.
@@ -242,7 +269,8 @@ fn trap_kind(trap: Trap) -> Option<TrapKind> {
         Trap::TableOutOfBounds => TrapKind::TableOutOfBounds,
         Trap::IndirectCallToNull => TrapKind::IndirectCallToNull,
         Trap::BadSignature => TrapKind::BadSignature,
-        Trap::IntegerOverflow => TrapKind::IntegerOverflow,
+        // A NaN that is to become an integer, in the WASI profile, is one that no integer holds.
+        Trap::IntegerOverflow | Trap::BadConversionToInteger => TrapKind::IntegerOverflow,
         Trap::IntegerDivisionByZero => TrapKind::DivisionByZero,
         _ => return None,
     })

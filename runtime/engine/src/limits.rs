@@ -83,6 +83,10 @@ pub const REASON_BYTES_MAX: usize = 512;
 
 /// Executions at once; the next one waits. Each has a slot in the pool of instances.
 pub const EXECUTIONS_MAX: u32 = 32;
+/// Instances that are kept for their next call, of all modules together; each has a slot in the pool as well.
+pub const KEPT_MAX: usize = 32;
+/// Bytes of memory of an instance that is kept. A larger one takes longer to restore than a fresh one to make.
+pub const KEPT_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a slot's memory that stay resident between calls.
 pub const RESIDENT_BYTES: usize = 2 << 20;
 /// Compiled modules that are kept in memory.

@@ -2,16 +2,38 @@
 //!
 //! A pointer or length that leaves the memory traps as `BadPointer`. No function calls the guest.
 
-use crate::host::{Function, Host, IMPORT_MODULE, Stop};
+use crate::host::{Function, Host, IMPORT_MODULE, Stop, WASI_FUNCTIONS, WASI_MODULE, WasiEnd, WasiFunction};
 use crate::limits::{MEMORY_PAGES_MAX, PAGE_BYTES, TABLE_ELEMENTS_MAX};
-use wasmtime::{Caller, Global, Linker, Memory, ResourceLimiter, Trap, Val};
+use chancery_types::TrapKind;
+use wasmtime::{Caller, FuncType, Global, Linker, Memory, ResourceLimiter, Trap, Val, ValType};
 
-/// What a wasmtime store holds during one call.
+/// What a wasmtime store holds: of its instance all the time, of a call while it runs.
 pub(crate) struct Call {
-    pub(crate) host: Host,
-    pub(crate) memory: Option<Memory>,
-    pub(crate) gas: Option<Global>,
-    pub(crate) stop: Option<Stop>,
+    host: Option<Host>,
+    guest: Option<(Memory, Global)>,
+    stop: Option<Stop>,
+}
+
+impl Call {
+    /// Of an instance that is yet to be made.
+    pub(crate) const fn idle() -> Self {
+        Call { host: None, guest: None, stop: None }
+    }
+
+    /// The instance is made: its memory and its gas counter.
+    pub(crate) fn ready(&mut self, memory: Memory, gas: Global) {
+        self.guest = Some((memory, gas));
+    }
+
+    /// A call starts.
+    pub(crate) fn start(&mut self, host: Host) {
+        self.host = Some(host);
+    }
+
+    /// The call is over: its host, and what the host stopped it by, if it did.
+    pub(crate) fn finish(&mut self) -> (Option<Host>, Option<Stop>) {
+        (self.host.take(), self.stop.take())
+    }
 }
 
 /// Growth ends at the limits of admission, the same on every machine. What the operating system refuses is a fault of the node.
@@ -74,33 +96,44 @@ impl From<Stop> for End {
     }
 }
 
+/// Cannot happen: nothing of the guest runs outside of a call.
+const NOT_READY: &str = "a host function was called outside of a call";
+
 /// Runs a host function with the exact balance, and writes the balance back.
 fn run<R>(
     caller: &mut Caller<'_, Call>,
     function: Function,
     work: impl FnOnce(&mut Host, &mut Bytes<'_>) -> Result<R, End>,
 ) -> wasmtime::Result<R> {
-    let (Some(memory), Some(gas)) = (caller.data().memory, caller.data().gas) else {
-        return Err(wasmtime::Error::msg("a host function was called before the instance was ready"));
-    };
+    enter(caller, |host| host.bad_pointer(function), work)
+}
+
+/// As [`run`]; `outside` says what stops the guest where a pointer or length leaves the memory.
+fn enter<R>(
+    caller: &mut Caller<'_, Call>,
+    outside: impl FnOnce(&mut Host) -> Stop,
+    work: impl FnOnce(&mut Host, &mut Bytes<'_>) -> Result<R, End>,
+) -> wasmtime::Result<R> {
+    let Some((memory, gas)) = caller.data().guest else { return Err(wasmtime::Error::msg(NOT_READY)) };
     let Val::I64(balance) = gas.get(&mut *caller) else {
         return Err(wasmtime::Error::msg("the gas counter is not an i64"));
     };
     let (bytes, call) = memory.data_and_store_mut(&mut *caller);
-    let answer = match call.host.set_gas(balance) {
-        Ok(()) => work(&mut call.host, &mut Bytes(bytes)),
+    let Some(host) = &mut call.host else { return Err(wasmtime::Error::msg(NOT_READY)) };
+    let answer = match host.set_gas(balance) {
+        Ok(()) => work(host, &mut Bytes(bytes)),
         Err(stop) => Err(End::Stop(stop)),
     };
     match answer {
         Ok(answer) => {
-            let rest = i64::try_from(call.host.gas()).unwrap_or(i64::MAX);
+            let rest = i64::try_from(host.gas()).unwrap_or(i64::MAX);
             gas.set(&mut *caller, Val::I64(rest))?;
             Ok(answer)
         }
         Err(end) => {
             call.stop = Some(match end {
                 End::Stop(stop) => stop,
-                End::Outside => call.host.bad_pointer(function),
+                End::Outside => outside(host),
             });
             Err(Trap::Interrupt.into())
         }
@@ -153,5 +186,33 @@ pub(crate) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
         Ok(b.write(out, &hash)?)
     }))?;
     linker.func_wrap(m, "log", |mut c: C<'_>, p: i32, n: i32| run(&mut c, F::Log, |h, b| Ok(h.log(b.at(p, n)?)?)))?;
+    WASI_FUNCTIONS.iter().try_for_each(|function| link_wasi(linker, function))
+}
+
+/// Links a function of WASI. It is charged before it looks at a pointer, so a bad one costs what a good one does.
+fn link_wasi(linker: &mut Linker<Call>, function: &'static WasiFunction) -> wasmtime::Result<()> {
+    let parameters = function.parameters.bytes().map(|ty| if ty == b'I' { ValType::I64 } else { ValType::I32 });
+    let ty = FuncType::new(linker.engine(), parameters, function.has_result().then_some(ValType::I32));
+    linker.func_new(WASI_MODULE, function.name, ty, move |mut caller, parameters, results| {
+        let numbers: Vec<u64> = parameters.iter().map(number).collect();
+        let outside = |_: &mut Host| Stop::Trap(TrapKind::BadPointer);
+        let errno = enter(&mut caller, outside, |host, bytes| {
+            host.wasi(function, bytes.0, &numbers).map_err(|end| match end {
+                WasiEnd::Outside => End::Outside,
+                WasiEnd::Stop(stop) => End::Stop(stop),
+            })
+        })?;
+        results.iter_mut().for_each(|result| *result = Val::I32(errno));
+        Ok(())
+    })?;
     Ok(())
+}
+
+/// A parameter, read as unsigned. The others' types do not occur.
+fn number(value: &Val) -> u64 {
+    match value {
+        Val::I32(number) => u64::from(number.cast_unsigned()),
+        Val::I64(number) => number.cast_unsigned(),
+        _ => 0,
+    }
 }

@@ -1,19 +1,15 @@
 //! Committed state: the view, and over it what is committed but not yet applied to it.
 //!
-//! Behind the commit point one thread applies blocks to the view, several at once where they have queued, and publishes the signed
-//! checkpoint. It is never ahead of the journal and may be behind: reads see the difference from memory. The queue is bounded; when the view falls too
+//! Behind the commit point one thread applies blocks to the view, several at once where they have queued. It is never ahead of the journal and may be behind: reads see the difference from memory. The queue is bounded; when the view falls too
 //! far behind, the sequencer waits. Nothing here needs to survive a crash.
 
-use crate::{NodeError, disk};
+use crate::NodeError;
 use chancery_state::overlay::{Pending, merged};
 use chancery_state::view::Position;
-use chancery_state::{Pair, Scan, StateError, StateKey, Store, View, ViewBatch};
-use chancery_tlog::Checkpoint;
+use chancery_state::{Pair, Scan, StateError, StateKey, Store, Tree, View, ViewBatch};
 use chancery_types::entry::WriteSet;
 use chancery_types::{ContractId, RequestId};
-use ed25519_dalek::SigningKey;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -24,15 +20,16 @@ pub(crate) const BACKLOG_BLOCKS_MAX: usize = 256;
 const COALESCE_BLOCKS_MAX: usize = 64;
 /// How often sled's files are made durable.
 const VIEW_CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
-/// How often the signed checkpoint is published while blocks keep coming.
-const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// How long the thread waits for a block before it looks at the time.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A committed block on its way to the view.
 pub(crate) struct Job {
     pub(crate) writes: WriteSet,
     pub(crate) requests: Vec<(RequestId, u64)>,
     pub(crate) position: Position,
-    pub(crate) checkpoint: Checkpoint,
+    /// The tree of the state after it.
+    pub(crate) tree: Tree,
 }
 
 #[derive(Default)]
@@ -40,6 +37,9 @@ struct Waiting {
     values: Pending,
     heights: HashMap<StateKey, u64>,
     requests: HashMap<RequestId, u64>,
+    /// The tree of the committed state, and the entries that it is after.
+    tree: Tree,
+    entries: u64,
 }
 
 /// The committed state.
@@ -50,8 +50,8 @@ pub struct Committed {
 
 impl Committed {
     /// Nothing waits.
-    pub(crate) fn new(view: View) -> Self {
-        Committed { view, waiting: RwLock::default() }
+    pub(crate) fn new(view: View, tree: Tree, entries: u64) -> Self {
+        Committed { view, waiting: RwLock::new(Waiting { tree, entries, ..Waiting::default() }) }
     }
 
     /// Makes a block visible to readers.
@@ -62,6 +62,7 @@ impl Committed {
             waiting.heights.insert(key.clone(), job.position.height.0);
             waiting.values.insert(key, write.value.clone());
         }
+        (waiting.tree, waiting.entries) = (job.tree.clone(), job.position.entries);
         waiting.requests.extend(job.requests.iter().copied());
     }
 
@@ -74,7 +75,7 @@ impl Committed {
         let writes = newest.into_values().cloned().collect();
         self.view.apply(&ViewBatch { writes, requests: requests.clone(), position: last.position })?;
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
-        let Waiting { values, heights, requests: waiting_requests } = &mut *waiting;
+        let Waiting { values, heights, requests: waiting_requests, .. } = &mut *waiting;
         for write in jobs.iter().flat_map(|job| &job.writes) {
             let key = (write.contract, write.key.clone());
             if heights.get(&key).is_some_and(|height| *height <= last.position.height.0) {
@@ -86,6 +87,24 @@ impl Committed {
             waiting_requests.remove(request);
         }
         Ok(())
+    }
+
+    /// A key's value after the last committed block, the tree of that state, and the entries of the log up to the block's seal.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub(crate) fn at_head(
+        &self,
+        contract: &ContractId,
+        key: &[u8],
+    ) -> Result<(Option<Vec<u8>>, Tree, u64), StateError> {
+        // The lock is held: no block is committed between reading value and tree.
+        let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
+        let value = match waiting.values.get(&(*contract, key.to_vec())) {
+            Some(value) => value.clone(),
+            None => self.view.get(contract, key)?,
+        };
+        Ok((value, waiting.tree.clone(), waiting.entries))
     }
 
     /// The index of the entry that a request led to.
@@ -119,13 +138,11 @@ impl Store for Committed {
 /// What the thread behind the commit point works with.
 pub(crate) struct Follower {
     pub(crate) committed: Arc<Committed>,
-    pub(crate) checkpoint_path: PathBuf,
-    pub(crate) log_key: Option<SigningKey>,
     pub(crate) failed: Arc<Mutex<Option<String>>>,
 }
 
 impl Follower {
-    /// Follows the blocks until the sequencer hangs up, then leaves view and checkpoint at the head.
+    /// Follows the blocks until the sequencer hangs up, then leaves the view at the head.
     pub(crate) fn run(self, jobs: &Receiver<Job>) {
         if let Err(error) = self.follow(jobs) {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
@@ -133,40 +150,23 @@ impl Follower {
     }
 
     fn follow(&self, jobs: &Receiver<Job>) -> Result<(), NodeError> {
-        let (mut unpublished, mut published_at, mut durable_at) = (None, Instant::now(), Instant::now());
-        let mut dirty = false;
+        let (mut dirty, mut durable_at) = (false, Instant::now());
         loop {
-            let batch = match jobs.recv_timeout(PUBLISH_EVERY) {
+            let batch: Vec<Job> = match jobs.recv_timeout(LOOK_EVERY) {
                 Ok(job) => std::iter::once(job).chain(jobs.try_iter().take(COALESCE_BLOCKS_MAX - 1)).collect(),
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             self.committed.apply(&batch)?;
             dirty |= !batch.is_empty();
-            unpublished = batch.into_iter().last().map(|job| job.checkpoint).or(unpublished);
-            if unpublished.is_some() && published_at.elapsed() >= PUBLISH_EVERY {
-                self.publish(unpublished.take())?;
-                published_at = Instant::now();
-            }
             if dirty && durable_at.elapsed() >= VIEW_CHECKPOINT_EVERY {
                 self.committed.view.checkpoint()?;
                 (dirty, durable_at) = (false, Instant::now());
             }
         }
-        self.publish(unpublished)?;
         if dirty {
             self.committed.view.checkpoint()?;
         }
         Ok(())
-    }
-
-    /// Signs a checkpoint over what the journal holds durably, and replaces the published one.
-    fn publish(&self, checkpoint: Option<Checkpoint>) -> Result<(), NodeError> {
-        match (checkpoint, &self.log_key) {
-            (Some(checkpoint), Some(key)) => {
-                disk::write_file(&self.checkpoint_path, checkpoint.sign(key).as_bytes(), 0o644)
-            }
-            _ => Ok(()),
-        }
     }
 }

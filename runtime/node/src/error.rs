@@ -54,9 +54,61 @@ pub enum NodeError {
         /// What is wrong.
         problem: String,
     },
+    /// Executing again gives something else than was recorded.
+    #[error(
+        "entry {index}: {field}: recorded {recorded}, executed again {executed}: the record is not what the module does with this call on this state"
+    )]
+    Diverged {
+        /// Which entry.
+        index: u64,
+        /// Which part of it.
+        field: &'static str,
+        /// What the entry says.
+        recorded: String,
+        /// What executing again gave.
+        executed: String,
+    },
+    /// An audit cannot be done, or not be resumed.
+    #[error("the audit cannot go on: {0}")]
+    Audit(String),
     /// The checkpoint does not fit the log.
     #[error("the published checkpoint does not fit the journal: {0}")]
     Checkpoint(String),
+    /// A receipt or proof cannot be made.
+    #[error("no such receipt can be made: {0}")]
+    Receipt(String),
+    /// No such block.
+    #[error("there is no block at height {height}: the last one is at {head}")]
+    NoHeight {
+        /// What was asked for.
+        height: chancery_types::Height,
+        /// The last block's.
+        head: chancery_types::Height,
+    },
+    /// The log is not public up to where it was waited for.
+    #[error(
+        "the call is logged and durable, but not public: {0}. It is published when the ledger is opened again with its log key"
+    )]
+    NotPublished(String),
+    /// Too few witnesses cosigned.
+    #[error(
+        "the call is logged and published, but not witnessed: {0}. The witnesses are asked again; ask for the receipt later"
+    )]
+    NotWitnessed(String),
+    /// A witness contradicts this ledger.
+    #[error(
+        "{0}. Nothing more is signed. Restore the newest copy of the journal, or stop the other instance; without the log key the ledger can be opened for reading"
+    )]
+    Witness(String),
+    /// A policy cannot be used.
+    #[error("the policy cannot be used: {0}")]
+    Policy(String),
+    /// An export cannot be made.
+    #[error("the log cannot be exported: {0}")]
+    Export(String),
+    /// A public log does not verify.
+    #[error("the public log does not verify: {0}")]
+    Public(String),
     /// No room for the next block.
     #[error("the disk is full: the call was not recorded. Make room and send it again, with the same request id")]
     DiskFull,

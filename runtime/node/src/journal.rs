@@ -28,11 +28,10 @@
 //! The first error of `fdatasync` stops the ledger: the kernel may have dropped the pages, so that a second try would
 //! report success for data that is not there.
 
-use crate::{NodeError, disk};
+use crate::NodeError;
+use crate::disk::{self, Disk, DiskFile};
 use chancery_types::{Hash, LedgerId};
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -116,9 +115,10 @@ pub struct Location {
 
 /// Reads entries back, while the journal is written.
 pub struct Reader {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     locations: RwLock<Vec<Location>>,
-    files: Mutex<HashMap<u32, Arc<File>>>,
+    files: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
 }
 
 impl Reader {
@@ -127,11 +127,34 @@ impl Reader {
         self.locations.read().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
+    /// The bytes of entry `index`, without its effects.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn entry(&self, index: u64) -> Result<Vec<u8>, NodeError> {
+        let (file, path, mut offset) = self.locate(index)?;
+        let damaged = NodeError::Damaged { file: path.clone(), offset, index };
+        let frame = read_frame(&*file, &path, &mut offset, index)?;
+        frame.filter(|(kind, ..)| *kind == FrameKind::Entry).map(|(.., payload)| payload).ok_or(damaged)
+    }
+
     /// The payloads of entry `index`: the entry, and its effects where it has some.
     ///
     /// # Errors
     /// [`NodeError::NoEntry`], or what reading meets.
     pub fn read(&self, index: u64) -> Result<(Vec<u8>, Option<Vec<u8>>), NodeError> {
+        let (file, path, mut offset) = self.locate(index)?;
+        let damaged = NodeError::Damaged { file: path.clone(), offset, index };
+        let entry = read_frame(&*file, &path, &mut offset, index)?
+            .filter(|(kind, ..)| *kind == FrameKind::Entry)
+            .map(|(.., payload)| payload)
+            .ok_or(damaged)?;
+        let effects = read_frame(&*file, &path, &mut offset, index)?;
+        Ok((entry, effects.filter(|(kind, ..)| *kind == FrameKind::Effects).map(|(.., payload)| payload)))
+    }
+
+    /// The file that an entry's frame is in, and where.
+    fn locate(&self, index: u64) -> Result<(Arc<dyn DiskFile>, PathBuf, u64), NodeError> {
         let location = {
             let locations = self.locations.read().unwrap_or_else(PoisonError::into_inner);
             let size = locations.len() as u64;
@@ -143,25 +166,19 @@ impl Reader {
             match files.get(&location.segment) {
                 Some(file) => file.clone(),
                 None => {
-                    let file = Arc::new(File::open(&path).map_err(disk::failed("cannot open", &path))?);
+                    let file = self.disk.open(&path, false).map_err(disk::failed("cannot open", &path))?;
                     files.insert(location.segment, file.clone());
                     file
                 }
             }
         };
-        let mut offset = u64::from(location.offset);
-        let entry = read_frame(&file, &path, &mut offset, index)?
-            .filter(|(kind, ..)| *kind == FrameKind::Entry)
-            .map(|(.., payload)| payload)
-            .ok_or_else(|| NodeError::Damaged { file: path.clone(), offset: location.offset.into(), index })?;
-        let effects = read_frame(&file, &path, &mut offset, index)?;
-        Ok((entry, effects.filter(|(kind, ..)| *kind == FrameKind::Effects).map(|(.., payload)| payload)))
+        Ok((file, path, location.offset.into()))
     }
 }
 
 /// The frame of entry `index` at `offset`, which moves behind it; `None` where there is another or none.
 fn read_frame(
-    file: &File,
+    file: &dyn DiskFile,
     path: &Path,
     offset: &mut u64,
     index: u64,
@@ -170,13 +187,13 @@ fn read_frame(
     if *offset + (HEAD_BYTES as u64) > SEGMENT_BYTES {
         return Ok(None);
     }
-    file.read_exact_at(&mut head, *offset).map_err(disk::failed("cannot read", path))?;
+    file.read_at(&mut head, *offset).map_err(disk::failed("cannot read", path))?;
     let Some((kind, len, found)) = parse_head(&head) else { return Ok(None) };
     if found != index || *offset + (HEAD_BYTES + len + CHAIN_BYTES) as u64 > SEGMENT_BYTES {
         return Ok(None);
     }
     let mut payload = vec![0; len];
-    file.read_exact_at(&mut payload, *offset + HEAD_BYTES as u64).map_err(disk::failed("cannot read", path))?;
+    file.read_at(&mut payload, *offset + HEAD_BYTES as u64).map_err(disk::failed("cannot read", path))?;
     *offset += (HEAD_BYTES + len + CHAIN_BYTES) as u64;
     Ok(Some((kind, payload)))
 }
@@ -255,6 +272,7 @@ impl End {
 /// # Errors
 /// [`NodeError::Damaged`], or what `each` or reading meets.
 pub fn scan(
+    disk: &dyn Disk,
     dir: &Path,
     ledger: Option<&LedgerId>,
     mut each: impl FnMut(Frame<'_>, Location) -> Result<bool, NodeError>,
@@ -263,10 +281,10 @@ pub fn scan(
     let mut next = 0;
     for segment in 0.. {
         let path = segment_path(dir, segment);
-        if segment > 0 && !path.exists() {
+        if segment > 0 && !disk.exists(&path).map_err(disk::failed("cannot look for", &path))? {
             break;
         }
-        let bytes = disk::read_file(&path)?;
+        let bytes = disk.read_file(&path)?;
         let damaged = |offset: usize, index| NodeError::Damaged { file: path.clone(), offset: offset as u64, index };
         if end.torn {
             return Err(damaged(0, next));
@@ -305,9 +323,10 @@ pub fn scan(
 
 /// The journal as it is written.
 pub struct Journal {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     ledger: LedgerId,
-    file: File,
+    file: Arc<dyn DiskFile>,
     segment: u32,
     offset: u64,
     chain: Hash,
@@ -319,18 +338,19 @@ impl Journal {
     ///
     /// # Errors
     /// [`NodeError::DiskFull`] or [`NodeError::Io`].
-    pub fn create(dir: &Path, ledger: LedgerId) -> Result<Journal, NodeError> {
-        disk::make_dir(dir)?;
+    pub fn create(disk: Arc<dyn Disk>, dir: &Path, ledger: LedgerId) -> Result<Journal, NodeError> {
+        disk.make_dirs(dir)?;
         let chain = Hash([0; 32]);
-        let file = create_segment(dir, &ledger, 0, 0, &chain)?;
+        let file = create_segment(&*disk, dir, &ledger, 0, 0, &chain)?;
         Ok(Journal {
+            disk: disk.clone(),
             dir: dir.into(),
             ledger,
             file,
             segment: 0,
             offset: HEADER_BYTES as u64,
             chain,
-            reader: reader(dir, Vec::new()),
+            reader: reader(disk, dir, Vec::new()),
         })
     }
 
@@ -338,18 +358,25 @@ impl Journal {
     ///
     /// # Errors
     /// [`NodeError::Io`].
-    pub fn open(dir: &Path, ledger: LedgerId, end: &End, mut locations: Vec<Location>) -> Result<Journal, NodeError> {
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        ledger: LedgerId,
+        end: &End,
+        mut locations: Vec<Location>,
+    ) -> Result<Journal, NodeError> {
         let path = segment_path(dir, end.segment);
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(disk::failed("cannot open", &path))?;
+        let file = disk.open(&path, true).map_err(disk::failed("cannot open", &path))?;
         if end.torn {
             // A crash between the two leaves a short segment, which is cut again.
             file.set_len(end.offset).map_err(disk::failed("cannot cut", &path))?;
-            allocate(&file).map_err(disk::failed("cannot allocate", &path))?;
+            file.allocate(SEGMENT_BYTES).map_err(disk::failed("cannot allocate", &path))?;
             file.sync_all().map_err(disk::failed("cannot make durable", &path))?;
         }
         locations.truncate(usize::try_from(end.entries).unwrap_or(usize::MAX));
-        let reader = reader(dir, locations);
+        let reader = reader(disk.clone(), dir, locations);
         Ok(Journal {
+            disk: disk.clone(),
             dir: dir.into(),
             ledger,
             file,
@@ -377,12 +404,19 @@ impl Journal {
     /// error leaves the end of the journal unknown: the ledger must stop.
     pub fn append(&mut self, block: &Block, chain: Hash) -> Result<(), NodeError> {
         if self.offset + block.len() as u64 > SEGMENT_BYTES {
-            let file = create_segment(&self.dir, &self.ledger, self.segment + 1, self.reader.size(), &self.chain)?;
+            let file = create_segment(
+                &*self.disk,
+                &self.dir,
+                &self.ledger,
+                self.segment + 1,
+                self.reader.size(),
+                &self.chain,
+            )?;
             (self.file, self.segment, self.offset) = (file, self.segment + 1, HEADER_BYTES as u64);
         }
         let path = segment_path(&self.dir, self.segment);
         let unknown = |source| NodeError::Io { what: "cannot write", path: path.clone(), source };
-        self.file.write_all_at(&block.bytes, self.offset).map_err(unknown)?;
+        self.file.write_at(&block.bytes, self.offset).map_err(unknown)?;
         self.file.sync_data().map_err(unknown)?;
         let place = |start: &usize| Location {
             segment: self.segment,
@@ -396,19 +430,22 @@ impl Journal {
     }
 }
 
-fn reader(dir: &Path, locations: Vec<Location>) -> Arc<Reader> {
-    Arc::new(Reader { dir: dir.into(), locations: RwLock::new(locations), files: Mutex::default() })
+fn reader(disk: Arc<dyn Disk>, dir: &Path, locations: Vec<Location>) -> Arc<Reader> {
+    Arc::new(Reader { disk, dir: dir.into(), locations: RwLock::new(locations), files: Mutex::default() })
 }
 
-fn allocate(file: &File) -> std::io::Result<()> {
-    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, SEGMENT_BYTES)?)
-}
-
-fn create_segment(dir: &Path, ledger: &LedgerId, segment: u32, first: u64, chain: &Hash) -> Result<File, NodeError> {
+fn create_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    ledger: &LedgerId,
+    segment: u32,
+    first: u64,
+    chain: &Hash,
+) -> Result<Arc<dyn DiskFile>, NodeError> {
     let path = segment_path(dir, segment);
-    disk::create_file(&path, 0o640, |file| {
-        allocate(file)?;
-        file.write_all_at(&header(ledger, segment, first, chain), 0)
+    disk.create_file(&path, 0o640, |file| {
+        file.allocate(SEGMENT_BYTES)?;
+        file.write_at(&header(ledger, segment, first, chain), 0)
     })?;
-    OpenOptions::new().read(true).write(true).open(&path).map_err(disk::failed("cannot open", &path))
+    disk.open(&path, true).map_err(disk::failed("cannot open", &path))
 }

@@ -1,24 +1,25 @@
 //! A ledger that is open: submission and its checks, reading.
 
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
+use crate::disk::{self, Disk, OsDisk};
+use crate::export::read_policy;
 use crate::journal::Reader;
-use crate::recovery::{self, Recovered};
+use crate::publication::{Board, Content, Cosigner, Level, PublicLog, Publisher};
+use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Answer, At, Executor, Sequencer, Submission, Ticket, first_answer};
-use crate::{NodeError, Refusal, disk};
+use crate::witness::{WitnessClient, objections};
+use crate::{NodeError, Refusal};
 use chancery_engine::{Compiler, Execution};
-use chancery_receipt::{Receipt, TlogProof};
 use chancery_state::{Pair, Scan, Store};
-use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, is_contract_name, is_method_name};
-use chancery_types::codec::{Decode, Encode};
+use chancery_types::codec::Decode;
 use chancery_types::entry::Effects;
 use chancery_types::{
     Action, Call, ContractId, Entry, Hash, Height, Interface, LedgerId, ModuleId, PublicKey, RequestId, SignedCall,
     Timestamp,
 };
 use ed25519_dalek::SigningKey;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -57,6 +58,8 @@ pub struct Options {
     pub compiler: Compiler,
     /// Told how far a rebuild has come.
     pub progress: Progress,
+    /// Where the ledger lies.
+    pub disk: Arc<dyn Disk>,
 }
 
 impl Default for Options {
@@ -66,6 +69,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock),
             compiler: Compiler::default(),
             progress: Arc::new(|_, _, _| {}),
+            disk: Arc::new(OsDisk),
         }
     }
 }
@@ -91,18 +95,20 @@ pub struct Head {
 pub struct Ledger {
     id: LedgerId,
     origin: String,
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
     executor: Arc<Executor>,
-    committed: Arc<Committed>,
-    reader: Arc<Reader>,
-    log: Arc<RwLock<merkle::Tree>>,
+    pub(crate) committed: Arc<Committed>,
+    pub(crate) reader: Arc<Reader>,
+    board: Arc<Board>,
+    pub(crate) content: Content,
+    pub(crate) log_key: Option<SigningKey>,
     head: Arc<RwLock<Head>>,
     clock: Arc<dyn Clock>,
-    log_key: Option<SigningKey>,
     failed: Arc<Mutex<Option<String>>>,
     submissions: Option<Sender<Submission>>,
     threads: Vec<JoinHandle<()>>,
-    _lock: File,
+    _lock: Box<dyn Send + Sync>,
 }
 
 impl Ledger {
@@ -111,7 +117,7 @@ impl Ledger {
     /// # Errors
     /// When the directory is not empty, the origin is none, or the disk fails.
     pub fn create(dir: &Path, origin: &str, log_key: &SigningKey, options: Options) -> Result<Ledger, NodeError> {
-        recovery::create(dir, origin, log_key, options.clock.now())?;
+        recovery::create(&options.disk, dir, origin, log_key, options.clock.now())?;
         Ledger::open(dir, Options { log_key: Some(log_key.clone()), ..options })
     }
 
@@ -120,22 +126,41 @@ impl Ledger {
     /// # Errors
     /// When there is none, it is in use, of another format, damaged, or the disk fails.
     pub fn open(dir: &Path, options: Options) -> Result<Ledger, NodeError> {
-        let Recovered { lock, id, origin, journal, view, engine, tip, log, head } = recovery::recover(dir, &options)?;
+        let Recovered { lock, id, origin, journal, view, engine, tip, log, head, published } =
+            recovery::recover(dir, &options)?;
         let failed = Arc::new(Mutex::new(None));
-        let committed = Arc::new(Committed::new(view));
-        let executor = Arc::new(Executor { ledger: id, engine, blobs: dir.join("blobs") });
+        let committed = Arc::new(Committed::new(view, tip.tree.clone(), tip.index));
+        let executor = Arc::new(Executor { ledger: id, engine, disk: options.disk.clone(), blobs: dir.join("blobs") });
         let (log, head) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(head)));
         let reader = journal.reader();
         let (view_sender, jobs) = sync_channel(BACKLOG_BLOCKS_MAX);
         let (sender, submissions) = channel();
-        let follower = Follower {
-            committed: committed.clone(),
-            checkpoint_path: dir.join("checkpoint"),
-            log_key: options.log_key.clone(),
-            failed: failed.clone(),
-        };
-        let sequencer = Sequencer {
+        let follower = Follower { committed: committed.clone(), failed: failed.clone() };
+        let board = Arc::new(Board::default());
+        let content = Content { reader: reader.clone(), log: log.clone() };
+        let size = head.read().unwrap_or_else(PoisonError::into_inner).size;
+        board.committed(size);
+        let key = log_vkey(&*options.disk, dir, &origin)?;
+        let policy = read_policy(&options.disk, dir, &key)?.filter(|policy| !policy.is_quorum(&[]));
+        let witnesses = policy.map(|policy| Arc::new(WitnessClient::new(policy)));
+        if let (Some(client), Some(_)) = (&witnesses, &options.log_key) {
+            ask_witnesses(client, &origin, size, &content)?;
+        }
+        let log_key = options.log_key.clone();
+        let publisher = options.log_key.map(|key| Publisher {
+            public: PublicLog::of(options.disk.clone(), dir),
+            content: content.clone(),
             origin: origin.clone(),
+            key,
+            board: board.clone(),
+            witnesses: witnesses.clone(),
+            failed: failed.clone(),
+        });
+        match &publisher {
+            Some(publisher) => publisher.open(published, size)?,
+            None => board.end("the log key is not at hand"),
+        }
+        let sequencer = Sequencer {
             executor: executor.clone(),
             committed: committed.clone(),
             journal,
@@ -145,28 +170,42 @@ impl Ledger {
             head: head.clone(),
             clock: options.clock.clone(),
             view: view_sender,
+            board: board.clone(),
             failed: failed.clone(),
         };
-        let threads =
+        let mut threads =
             vec![spawn("sequencer", move || sequencer.run(&submissions))?, spawn("view", move || follower.run(&jobs))?];
-        let ledger = Ledger {
+        if let (Some(client), Some(publisher)) = (witnesses, &publisher) {
+            let cosigner = Cosigner {
+                public: publisher.public.clone(),
+                content: content.clone(),
+                board: board.clone(),
+                client,
+                failed: failed.clone(),
+            };
+            threads.push(spawn("witnesses", move || cosigner.run())?);
+        }
+        if let Some(publisher) = publisher {
+            threads.push(spawn("publication", move || publisher.run())?);
+        }
+        Ok(Ledger {
             id,
             origin,
             dir: dir.into(),
+            disk: options.disk,
             executor,
             committed,
             reader,
-            log,
             head,
             clock: options.clock,
-            log_key: options.log_key,
+            board,
+            content,
+            log_key,
             failed,
             submissions: Some(sender),
             threads,
             _lock: lock,
-        };
-        ledger.publish_head()?;
-        Ok(ledger)
+        })
     }
 
     /// Closes the ledger: what was submitted is finished, view and checkpoint are left at the head.
@@ -189,19 +228,6 @@ impl Ledger {
         }
     }
 
-    /// Signs a checkpoint over the head where the published one is older: after a crash, or with a new ledger.
-    fn publish_head(&self) -> Result<(), NodeError> {
-        let Some(key) = &self.log_key else { return Ok(()) };
-        let Head { size, root, .. } = self.head();
-        let note = Checkpoint { origin: self.origin.clone(), size, root }.sign(key);
-        let path = self.dir.join("checkpoint");
-        // Ed25519 is deterministic: an equal checkpoint has equal bytes.
-        if std::fs::read(&path).is_ok_and(|published| published == note.as_bytes()) {
-            return Ok(());
-        }
-        disk::write_file(&path, note.as_bytes(), 0o644)
-    }
-
     /// Which ledger this is.
     pub fn id(&self) -> LedgerId {
         self.id
@@ -219,7 +245,23 @@ impl Ledger {
 
     /// The published checkpoint, if there is one.
     pub fn checkpoint(&self) -> Option<String> {
-        std::fs::read_to_string(self.dir.join("checkpoint")).ok()
+        let (size, note) = self.board.published();
+        if size > 0 {
+            return Some(note);
+        }
+        PublicLog::of(self.disk.clone(), &self.dir).checkpoint().ok().flatten()
+    }
+
+    /// Waits until an entry has reached a level, and gives a checkpoint that covers it: its size, and its note.
+    ///
+    /// # Errors
+    /// [`NodeError::NoEntry`]; [`NodeError::NotPublished`] where it does not reach it.
+    pub fn wait_for(&self, index: u64, level: Level) -> Result<(u64, String), NodeError> {
+        let size = self.head().size;
+        if index >= size {
+            return Err(NodeError::NoEntry { index, size });
+        }
+        self.board.wait(level, index + 1)
     }
 
     /// Admits a module and keeps its bytes, durably.
@@ -229,9 +271,9 @@ impl Ledger {
     pub fn put_module(&self, wasm: &[u8]) -> Result<(ModuleId, Interface), NodeError> {
         let module = self.executor.engine.load(wasm)?;
         let path = self.executor.blob_path(&module.id);
-        if !path.exists() {
-            path.parent().map_or(Ok(()), disk::make_dir)?;
-            disk::write_file(&path, wasm, 0o640)?;
+        if !self.disk.exists(&path).map_err(disk::failed("cannot look for", &path))? {
+            path.parent().map_or(Ok(()), |dir| self.disk.make_dirs(dir))?;
+            self.disk.write_file(&path, wasm, 0o640)?;
         }
         Ok((module.id, module.interface.clone()))
     }
@@ -244,6 +286,20 @@ impl Ledger {
         Ok(self.executor.module(module)?.interface.clone())
     }
 
+    /// A module's bytes.
+    ///
+    /// # Errors
+    /// [`NodeError::NoModule`], or what reading meets.
+    pub fn module_bytes(&self, module: &ModuleId) -> Result<Vec<u8>, NodeError> {
+        let path = self.executor.blob_path(module);
+        let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*module))?;
+        if Hash::of(&wasm).0 == module.0 {
+            Ok(wasm)
+        } else {
+            Err(NodeError::Damaged { file: path, offset: 0, index: 0 })
+        }
+    }
+
     /// Checks a call and queues it.
     ///
     /// # Errors
@@ -253,12 +309,12 @@ impl Ledger {
         if let Some(first) = self.check(&signed)? {
             // The receiver is at hand: sending cannot fail.
             drop(reply.send(Ok(first)));
-            return Ok(Ticket(ticket));
+            return Ok(Ticket { answer: ticket, board: self.board.clone() });
         }
         let stopped = || NodeError::Stopped("it is being closed".into());
         let submissions = self.submissions.as_ref().ok_or_else(stopped)?;
         submissions.send(Submission { signed, reply }).map_err(|_| stopped())?;
-        Ok(Ticket(ticket))
+        Ok(Ticket { answer: ticket, board: self.board.clone() })
     }
 
     /// The checks before ordering. A call that was answered before gives its first answer.
@@ -378,21 +434,15 @@ impl Ledger {
     pub fn answer(&self, index: u64) -> Result<Answer, NodeError> {
         first_answer(&self.reader, index)
     }
+}
 
-    /// The receipt of an entry: the way from it to a checkpoint signed over the head.
-    ///
-    /// # Errors
-    /// [`NodeError::NoEntry`], or without a log key [`NodeError::Checkpoint`].
-    pub fn receipt(&self, index: u64) -> Result<Receipt, NodeError> {
-        let (entry, _) = self.entry(index)?;
-        let key = self.log_key.as_ref();
-        let key =
-            key.ok_or_else(|| NodeError::Checkpoint("the log key is not at hand, no receipt can be signed".into()))?;
-        let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
-        let size = log.size();
-        let path = log.prove_inclusion(index, size).ok_or(NodeError::NoEntry { index, size })?;
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root: log.root() }.sign(key);
-        Ok(Receipt::new(entry.to_bytes(), TlogProof { extra: None, index, path, checkpoint }))
+/// Refuses where a witness has seen more of this log than there is, or another tree. Witnesses that cannot be asked do not object.
+fn ask_witnesses(client: &WitnessClient, origin: &str, size: u64, content: &Content) -> Result<(), NodeError> {
+    let root_at = |size| content.log.read().unwrap_or_else(PoisonError::into_inner).root_at(size);
+    let objections = objections(client, origin, size, root_at);
+    match objections.iter().find(|objection| objection.fault.is_alarm()) {
+        Some(alarm) => Err(NodeError::Witness(alarm.to_string())),
+        None => Ok(()),
     }
 }
 
@@ -428,7 +478,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 }
 
 /// Runs on a thread whose stack the engine cannot exhaust, whatever that of the caller.
-fn on_large_stack<R: Send>(run: impl FnOnce() -> Result<R, NodeError> + Send) -> Result<R, NodeError> {
+pub(crate) fn on_large_stack<R: Send>(run: impl FnOnce() -> Result<R, NodeError> + Send) -> Result<R, NodeError> {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().stack_size(EXECUTION_STACK_BYTES);
         let thread = builder

@@ -2,27 +2,39 @@
 //!
 //! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → [`sequencer`] (order, execute,
 //! entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
-//! [`recovery`] opens a ledger after any stop, [`mod@verify`] checks a whole log, [`witness`] asks others to cosign it. [`disk`] is the
-//! only place that writes files, [`http`] the only one that uses the network.
+//! [`recovery`] opens a ledger after any stop, [`mod@verify`] checks a whole log, [`mod@audit`] executes it again. [`publication`] makes the log
+//! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`public`] verifies such a log, [`witness`] asks others to cosign it. [`disk`] is the only way to files, [`http`] the only one to the network.
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod committed;
 pub mod disk;
 mod error;
+pub mod export;
 pub mod http;
 pub mod journal;
 pub mod ledger;
+pub mod proofs;
+pub mod public;
+pub mod publication;
 pub mod recovery;
 pub mod registry;
 pub mod sequencer;
 pub mod verify;
+mod walk;
 pub mod witness;
 
+pub use audit::{Audit, AuditOptions, audit};
 pub use chancery_engine::{Compiler, Execution};
 pub use chancery_state::{Pair, Scan};
+pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::{NodeError, Refusal};
+pub use export::Exported;
 pub use ledger::{Clock, Head, Ledger, Options, Progress, SystemClock};
+pub use proofs::Parts;
+pub use public::{Place, PublicReport, verify_public};
+pub use publication::Level;
 pub use registry::ContractRecord;
 pub use sequencer::{Answer, Ticket};
-pub use verify::{Report, verify};
+pub use verify::{Report, verify, verify_on};

@@ -6,7 +6,7 @@
 //! DIR/log.vkey    the log's public key, as a vkey
 //! DIR/journal/    the log
 //! DIR/blobs/      modules by BLAKE3, in folders of the first two digits
-//! DIR/checkpoint  the signed checkpoint
+//! DIR/public/     the public log: signed checkpoint, tiles, entry bundles
 //! DIR/view/       the state on sled: derived
 //! DIR/cache/      precompiled code: derived; cache.key authenticates it
 //! ```
@@ -15,10 +15,12 @@
 //! the journal. A view that is missing, does not open, is ahead of the journal, or whose root is not that of the seal at its height or,
 //! in the end, that of the last seal, is moved aside as `view.quarantine-N` and rebuilt from the journal. The published checkpoint must be one of the log that was found.
 
+use crate::NodeError;
+use crate::disk::{self, Disk};
 use crate::journal::{self, End, Frame, FrameKind, Journal, Location};
 use crate::ledger::{Head, Options, Progress};
+use crate::publication::PublicLog;
 use crate::sequencer::Tip;
-use crate::{NodeError, disk};
 use chancery_engine::{Cache, Config, Engine};
 use chancery_state::view::Position;
 use chancery_state::{StateError, Tree, View, ViewBatch, tree};
@@ -29,8 +31,8 @@ use chancery_types::entry::{ENTRY_VERSION, Effects, Write};
 use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, RequestId, Timestamp};
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The version of the data directory that this program reads and writes.
 pub const FORMAT: u32 = 1;
@@ -39,7 +41,7 @@ const REBUILD_WRITES: usize = 20_000;
 
 /// All that opening found.
 pub(crate) struct Recovered {
-    pub(crate) lock: File,
+    pub(crate) lock: Box<dyn Send + Sync>,
     pub(crate) id: LedgerId,
     pub(crate) origin: String,
     pub(crate) journal: Journal,
@@ -48,17 +50,25 @@ pub(crate) struct Recovered {
     pub(crate) tip: Tip,
     pub(crate) log: merkle::Tree,
     pub(crate) head: Head,
+    /// Entries that the published checkpoint covers.
+    pub(crate) published: u64,
 }
 
 /// Makes a ledger: directory, genesis block, format last, so that a crash leaves a directory without a ledger.
-pub(crate) fn create(dir: &Path, origin: &str, log_key: &SigningKey, time: Timestamp) -> Result<(), NodeError> {
+pub(crate) fn create(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    origin: &str,
+    log_key: &SigningKey,
+    time: Timestamp,
+) -> Result<(), NodeError> {
     if !is_key_name(origin) || origin.contains("://") {
         return Err(NodeError::BadOrigin(origin.into()));
     }
-    if dir.exists() && dir.read_dir().map_err(disk::failed("cannot read", dir))?.next().is_some() {
+    disk.make_dirs(dir)?;
+    if !disk.list(dir).map_err(disk::failed("cannot list", dir))?.is_empty() {
         return Err(NodeError::NotEmpty(dir.into()));
     }
-    disk::make_dir(dir)?;
     let random = |bytes: &mut [u8]| {
         getrandom::fill(bytes).map_err(|error| NodeError::Stopped(format!("the system gives no randomness: {error}")))
     };
@@ -80,26 +90,23 @@ pub(crate) fn create(dir: &Path, origin: &str, log_key: &SigningKey, time: Times
         record: Record::Seal { height: Height(0), state_root, entries: 1, keys: 0 },
         ..genesis
     };
-    let mut journal = Journal::create(&dir.join("journal"), LedgerId(Hash::of(&bytes).0))?;
+    let mut journal = Journal::create(disk.clone(), &dir.join("journal"), LedgerId(Hash::of(&bytes).0))?;
     let (mut block, mut chain) = (journal::Block::default(), journal.chain());
     block.push(FrameKind::Entry, 0, &bytes, &mut chain);
     block.push(FrameKind::Entry, 1, &seal.to_bytes(), &mut chain);
     journal.append(&block, chain)?;
     let vkey = VerifierKey { name: origin.into(), key: PublicKey(log_key.verifying_key().to_bytes()) }.to_vkey();
-    disk::make_dir(&dir.join("blobs"))?;
-    disk::write_file(&dir.join("cache.key"), &cache_key, 0o600)?;
-    disk::write_file(&dir.join("log.vkey"), format!("{vkey}\n").as_bytes(), 0o644)?;
-    disk::write_file(&dir.join("format"), format!("chancery ledger {FORMAT}\n").as_bytes(), 0o644)
+    disk.make_dirs(&dir.join("blobs"))?;
+    disk.write_file(&dir.join("cache.key"), &cache_key, 0o600)?;
+    disk.write_file(&dir.join("log.vkey"), format!("{vkey}\n").as_bytes(), 0o644)?;
+    disk.write_file(&dir.join("format"), format!("chancery ledger {FORMAT}\n").as_bytes(), 0o644)
 }
 
 /// Refuses a directory that holds no ledger, or one of another format.
-pub(crate) fn check_format(dir: &Path) -> Result<(), NodeError> {
+pub(crate) fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
     let path = dir.join("format");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(NodeError::NoLedger(dir.into())),
-        Err(error) => return Err(disk::failed("cannot read", &path)(error)),
-    };
+    let bytes = disk.read_if_there(&path)?.ok_or_else(|| NodeError::NoLedger(dir.into()))?;
+    let text = String::from_utf8_lossy(&bytes);
     if text == format!("chancery ledger {FORMAT}\n") {
         return Ok(());
     }
@@ -107,15 +114,9 @@ pub(crate) fn check_format(dir: &Path) -> Result<(), NodeError> {
     Err(NodeError::Format { path: dir.into(), expected: FORMAT, found })
 }
 
-fn lock(dir: &Path) -> Result<File, NodeError> {
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Send + Sync>, NodeError> {
     let path = dir.join("lock");
-    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    let file = open.map_err(disk::failed("cannot open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(NodeError::Locked(dir.into())),
-        Err(TryLockError::Error(error)) => Err(disk::failed("cannot lock", &path)(error)),
-    }
+    disk.lock(&path).map_err(disk::failed("cannot lock", &path))?.ok_or_else(|| NodeError::Locked(dir.into()))
 }
 
 /// What one pass over the journal gathers.
@@ -246,12 +247,13 @@ impl Survey {
 
 /// Opens a ledger: lock, journal, view, checkpoint.
 pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeError> {
-    check_format(dir)?;
-    let lock = lock(dir)?;
+    let disk = &*options.disk;
+    check_format(disk, dir)?;
+    let lock = lock(disk, dir)?;
     let (mut survey, end) = match attempt(dir, options) {
         Ok(found) => found,
         Err(NodeError::State(_)) => {
-            quarantine(dir)?;
+            quarantine(disk, dir)?;
             attempt(dir, options)?
         }
         Err(error) => return Err(error),
@@ -263,7 +265,7 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
     let mut tree = state_tree(&survey.replay.view)?;
     if tree.root() != head.state_root {
         drop(survey);
-        quarantine(dir)?;
+        quarantine(disk, dir)?;
         survey = attempt(dir, options)?.0;
         tree = state_tree(&survey.replay.view)?;
         if tree.root() != head.state_root {
@@ -271,13 +273,14 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
             return Err(NodeError::Inconsistent { index: head.size - 1, problem });
         }
     }
-    check_checkpoint(dir, &origin, &survey.log)?;
+    let published = check_checkpoint(disk, dir, &origin, &survey.log)?.map_or(0, |checkpoint| checkpoint.size);
     let tip = Tip { index: head.size, height: head.height, previous: survey.last, time: head.time, tree };
-    let journal = Journal::open(&dir.join("journal"), id, &end, survey.locations)?;
-    let cache_key = std::fs::read(dir.join("cache.key")).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+    let journal = Journal::open(options.disk.clone(), &dir.join("journal"), id, &end, survey.locations)?;
+    let cache_key = disk.read(&dir.join("cache.key")).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
     let cache = cache_key.map(|key| Cache::new(dir.join("cache"), key));
-    let engine = Engine::new(Config { cache, compiler: options.compiler.clone() })?;
-    Ok(Recovered { lock, id, origin, journal, view: survey.replay.view, engine, tip, log: survey.log, head })
+    let engine = Engine::new(Config { cache, compiler: options.compiler.clone(), ..Config::default() })?;
+    let log = survey.log;
+    Ok(Recovered { lock, id, origin, journal, view: survey.replay.view, engine, tip, log, head, published })
 }
 
 fn end_index(survey: &Survey) -> u64 {
@@ -288,7 +291,8 @@ fn end_index(survey: &Survey) -> u64 {
 fn attempt(dir: &Path, options: &Options) -> Result<(Survey, End), NodeError> {
     let view = View::open(&dir.join("view"))?;
     let mut survey = Survey::new(Replay::new(view, options.progress.clone())?);
-    let end = journal::scan(&dir.join("journal"), None, |frame, location| survey.take(frame, location))?;
+    let end =
+        journal::scan(&*options.disk, &dir.join("journal"), None, |frame, location| survey.take(frame, location))?;
     survey.replay.flush()?;
     let height = survey.head.as_ref().map_or(Height(0), |head| head.height);
     if survey.replay.doubt || survey.replay.from.is_some_and(|from| from.height > height) {
@@ -310,18 +314,19 @@ fn state_tree(view: &View) -> Result<Tree, NodeError> {
 }
 
 /// Moves the view aside, so that it can be looked at.
-fn quarantine(dir: &Path) -> Result<(), NodeError> {
+fn quarantine(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
     let view = dir.join("view");
-    let free = |n: &u32| !dir.join(format!("view.quarantine-{n}")).exists();
-    let aside = (1..).find(free).map(|n| dir.join(format!("view.quarantine-{n}"))).unwrap_or_default();
-    std::fs::rename(&view, aside).map_err(disk::failed("cannot move aside", &view))?;
-    disk::sync_dir(dir)
+    let taken = disk.list(dir).map_err(disk::failed("cannot list", dir))?;
+    let names = (1..).map(|n: u32| format!("view.quarantine-{n}"));
+    let aside = names.filter(|name| !taken.contains(name)).map(|name| dir.join(name)).next().unwrap_or_default();
+    disk.rename(&view, &aside).map_err(disk::failed("cannot move aside", &view))?;
+    disk.sync_dir(dir).map_err(disk::failed("cannot make durable", dir))
 }
 
 /// The log's public key.
-pub(crate) fn log_vkey(dir: &Path, origin: &str) -> Result<VerifierKey, NodeError> {
+pub(crate) fn log_vkey(disk: &dyn Disk, dir: &Path, origin: &str) -> Result<VerifierKey, NodeError> {
     let path = dir.join("log.vkey");
-    let text = disk::read_file(&path)?;
+    let text = disk.read_file(&path)?;
     let text = String::from_utf8_lossy(&text);
     VerifierKey::from_vkey(text.trim())
         .filter(|key| key.name == origin)
@@ -329,14 +334,16 @@ pub(crate) fn log_vkey(dir: &Path, origin: &str) -> Result<VerifierKey, NodeErro
 }
 
 /// The published checkpoint must be of this log, and not beyond it.
-pub(crate) fn check_checkpoint(dir: &Path, origin: &str, log: &merkle::Tree) -> Result<Option<Checkpoint>, NodeError> {
-    let note = match std::fs::read_to_string(dir.join("checkpoint")) {
-        Ok(note) => note,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(disk::failed("cannot read", &dir.join("checkpoint"))(error)),
-    };
-    let found =
-        Checkpoint::open(&note, &log_vkey(dir, origin)?).map_err(|error| NodeError::Checkpoint(error.to_string()))?;
+pub(crate) fn check_checkpoint(
+    disk: &dyn Disk,
+    dir: &Path,
+    origin: &str,
+    log: &merkle::Tree,
+) -> Result<Option<Checkpoint>, NodeError> {
+    let Some(note) = disk.read_if_there(&PublicLog::path(dir))? else { return Ok(None) };
+    let note = String::from_utf8_lossy(&note);
+    let found = Checkpoint::open(&note, &log_vkey(disk, dir, origin)?)
+        .map_err(|error| NodeError::Checkpoint(error.to_string()))?;
     if found.size > log.size() {
         return Err(NodeError::Checkpoint(format!(
             "it covers {} entries, the journal has {}: an older copy of the journal was put in place, or its end was lost. Restore the newer one",

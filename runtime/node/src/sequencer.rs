@@ -11,13 +11,15 @@
 //! error of the journal, and any fault of the engine, stops the ledger.
 
 use crate::committed::{Committed, Job};
+use crate::disk::Disk;
 use crate::journal::{Block, FrameKind, Journal, Reader};
+use crate::publication::{Board, Level};
 use crate::registry::{self, ContractRecord, contract_id};
-use crate::{Clock, Head, NodeError, Refusal, disk};
+use crate::{Clock, Head, NodeError, Refusal};
 use chancery_engine::{Context, Engine, Execution, Invocation, Kind, Module, prices};
 use chancery_state::view::Position;
 use chancery_state::{BlockStore, Store, Tree, tree};
-use chancery_tlog::{Checkpoint, merkle};
+use chancery_tlog::merkle;
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::{ENTRY_VERSION, Effects, Rejection, WriteSet};
 use chancery_types::interface::MethodKind;
@@ -69,7 +71,10 @@ impl Answer {
 }
 
 /// An answer to come.
-pub struct Ticket(pub(crate) Receiver<Result<Answer, Refusal>>);
+pub struct Ticket {
+    pub(crate) answer: Receiver<Result<Answer, Refusal>>,
+    pub(crate) board: Arc<Board>,
+}
 
 impl Ticket {
     /// Waits for the answer, which comes when the call is durable.
@@ -77,7 +82,20 @@ impl Ticket {
     /// # Errors
     /// What kept the call from being recorded.
     pub fn wait(self) -> Result<Answer, Refusal> {
-        self.0.recv().unwrap_or_else(|_| Err(NodeError::Stopped("the sequencer ended".into()).into()))
+        self.answer.recv().unwrap_or_else(|_| Err(NodeError::Stopped("the sequencer ended".into()).into()))
+    }
+
+    /// Waits for the answer, and until the call has reached a level.
+    ///
+    /// # Errors
+    /// As [`Ticket::wait`]; [`NodeError::NotPublished`] where the call is recorded but does not reach the level.
+    pub fn wait_for(self, level: Level) -> Result<Answer, Refusal> {
+        let board = self.board.clone();
+        let answer = self.wait()?;
+        if level > Level::Logged {
+            board.wait(level, answer.index + 1)?;
+        }
+        Ok(answer)
     }
 }
 
@@ -91,6 +109,7 @@ pub(crate) struct Submission {
 pub(crate) struct Executor {
     pub(crate) ledger: LedgerId,
     pub(crate) engine: Engine,
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) blobs: PathBuf,
 }
 
@@ -109,7 +128,7 @@ pub(crate) struct Executed {
     pub(crate) execution: Execution,
 }
 
-fn rejected(rejection: Rejection) -> Executed {
+pub(crate) fn rejected(rejection: Rejection) -> Executed {
     Executed {
         contract: ContractId::default(),
         module: ModuleId::default(),
@@ -138,10 +157,7 @@ impl Executor {
             return Ok(module);
         }
         let path = self.blob_path(id);
-        if !path.exists() {
-            return Err(NodeError::NoModule(*id));
-        }
-        let wasm = disk::read_file(&path)?;
+        let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*id))?;
         if Hash::of(&wasm).0 != id.0 {
             return Err(NodeError::Damaged { file: path, offset: 0, index: 0 });
         }
@@ -273,7 +289,6 @@ pub(crate) struct Tip {
 
 /// The sequencer's thread.
 pub(crate) struct Sequencer {
-    pub(crate) origin: String,
     pub(crate) executor: Arc<Executor>,
     pub(crate) committed: Arc<Committed>,
     pub(crate) journal: Journal,
@@ -283,6 +298,7 @@ pub(crate) struct Sequencer {
     pub(crate) head: Arc<RwLock<Head>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) view: SyncSender<Job>,
+    pub(crate) board: Arc<Board>,
     pub(crate) failed: Arc<Mutex<Option<String>>>,
 }
 
@@ -327,6 +343,7 @@ impl Sequencer {
                 }
             }
         }
+        self.board.close();
     }
 
     /// Makes one block of what is queued, up to the block's limits.
@@ -455,12 +472,12 @@ impl Sequencer {
         };
         let requests = draft.answers.iter().filter_map(request).collect();
         let position = Position { height, root: state_root, entries: size };
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
-        let job = Job { writes, requests, position, checkpoint };
+        let job = Job { writes, requests, position, tree: draft.tip.tree.clone() };
         self.committed.commit(&job);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) =
             Head { size, root, height, state_root, keys, time };
         self.tip = draft.tip;
+        self.board.committed(size);
         if self.view.send(job).is_err() {
             self.stop(&NodeError::Stopped("the view's thread ended".into()));
         }

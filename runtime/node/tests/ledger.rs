@@ -273,7 +273,7 @@ fn a_write_torn_at_any_byte_is_cut_off_and_the_ledger_goes_on() {
     let (_, longer, end) = segment(dir.path());
     assert_eq!(bytes[..start], longer[..start]);
     // The checkpoint covers the block that will be torn: a crash before the commit point never leaves that.
-    std::fs::remove_file(dir.path().join("checkpoint")).unwrap();
+    std::fs::remove_file(dir.path().join("public/checkpoint")).unwrap();
     std::fs::remove_dir_all(dir.path().join("view")).unwrap();
     // The last byte of a hash may be zero, so the true end may lie a little further.
     for cut in (start + 1..end).step_by(31).chain(end - 3..end) {
@@ -397,7 +397,11 @@ fn a_receipt_leads_from_the_entry_to_a_signed_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = deployed(dir.path());
     let answer = ledger.submit(put(&ledger, 1)).unwrap().wait().unwrap();
-    let file = ledger.receipt(answer.index).unwrap().to_text().unwrap();
+    let file = ledger
+        .receipt(answer.index, &chancery_node::Parts::default(), chancery_node::Level::Published)
+        .unwrap()
+        .to_text()
+        .unwrap();
     let vkey = std::fs::read_to_string(dir.path().join("log.vkey")).unwrap();
     let policy = Policy::parse(format!("log {}\nquorum none\n", vkey.trim()).as_bytes()).unwrap();
     let receipt = Receipt::parse(file.as_bytes()).unwrap();

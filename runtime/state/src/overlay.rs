@@ -13,17 +13,31 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// Values by key that are not in the store below; `None` is a removal.
 pub type Pending = BTreeMap<StateKey, Option<Vec<u8>>>;
+/// The same of one contract, by its keys.
+type ContractPending = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The writes of one call over a store.
 pub struct Overlay {
     base: Arc<dyn Store>,
-    pending: Pending,
+    /// By contract: a call writes to few.
+    pending: Vec<(ContractId, ContractPending)>,
 }
 
 impl Overlay {
     /// Nothing written yet.
     pub fn new(base: Arc<dyn Store>) -> Self {
-        Overlay { base, pending: Pending::new() }
+        Overlay { base, pending: Vec::new() }
+    }
+
+    fn of(&self, contract: &ContractId) -> Option<&ContractPending> {
+        self.pending.iter().find(|(of, _)| of == contract).map(|(_, pending)| pending)
+    }
+
+    fn write(&mut self, contract: &ContractId, key: Vec<u8>, value: Option<Vec<u8>>) {
+        match self.pending.iter_mut().find(|(of, _)| of == contract) {
+            Some((_, pending)) => drop(pending.insert(key, value)),
+            None => self.pending.push((*contract, BTreeMap::from([(key, value)]))),
+        }
     }
 
     /// The value of a key as this call sees it.
@@ -31,10 +45,7 @@ impl Overlay {
     /// # Errors
     /// As [`Store::get`].
     pub fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        if self.pending.is_empty() {
-            return self.base.get(contract, key);
-        }
-        match self.pending.get(&(*contract, key.to_vec())) {
+        match self.of(contract).and_then(|pending| pending.get(key)) {
             Some(value) => Ok(value.clone()),
             None => self.base.get(contract, key),
         }
@@ -45,22 +56,30 @@ impl Overlay {
     /// # Errors
     /// As [`Store::scan`].
     pub fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
-        merged(&*self.base, &self.pending, contract, range)
+        let (Some(bounds), Some(pending)) = (range.key_bounds(), self.of(contract)) else {
+            return self.base.scan(contract, range);
+        };
+        laid_over(&*self.base, pending.range::<[u8], _>(bounds), contract, range)
     }
 
     /// Sets a key.
     pub fn set(&mut self, contract: &ContractId, key: Vec<u8>, value: Vec<u8>) {
-        self.pending.insert((*contract, key), Some(value));
+        self.write(contract, key, Some(value));
     }
 
     /// Removes a key.
     pub fn remove(&mut self, contract: &ContractId, key: Vec<u8>) {
-        self.pending.insert((*contract, key), None);
+        self.write(contract, key, None);
     }
 
     /// The writes, each key once, in order.
-    pub fn into_writes(self) -> WriteSet {
-        into_writes(self.pending)
+    pub fn into_writes(mut self) -> WriteSet {
+        self.pending.sort_unstable_by_key(|(contract, _)| *contract);
+        let mut writes = WriteSet::with_capacity(self.pending.iter().map(|(_, pending)| pending.len()).sum());
+        for (contract, pending) in self.pending {
+            writes.extend(pending.into_iter().map(|(key, value)| Write { contract, key, value }));
+        }
+        writes
     }
 }
 
@@ -117,10 +136,17 @@ pub fn merged(
     range: &Scan,
 ) -> Result<Vec<Pair>, StateError> {
     let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
-    let over: Vec<(&Vec<u8>, &Option<Vec<u8>>)> = {
-        let over = pending.range(bounds).map(|((_, key), value)| (key, value));
-        if range.descending { over.rev().collect() } else { over.collect() }
-    };
+    laid_over(base, pending.range(bounds).map(|((_, key), value)| (key, value)), contract, range)
+}
+
+/// The pairs of a range where the writes `over` it, in the order of their keys, are laid over `base`.
+fn laid_over<'a>(
+    base: &dyn Store,
+    over: impl DoubleEndedIterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>,
+    contract: &ContractId,
+    range: &Scan,
+) -> Result<Vec<Pair>, StateError> {
+    let over: Vec<_> = if range.descending { over.rev().collect() } else { over.collect() };
     // Every removal may hide one pair of the base, so that many more are asked for.
     let hidden = over.iter().filter(|(_, value)| value.is_none()).count();
     let below = base.scan(contract, &Scan { limit: range.limit.saturating_add(hidden), ..range.clone() })?;

@@ -3,7 +3,7 @@
 use crate::StateError;
 use chancery_types::ContractId;
 use chancery_types::entry::WriteSet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
@@ -11,6 +11,8 @@ use std::sync::{PoisonError, RwLock};
 pub type StateKey = (ContractId, Vec<u8>);
 /// A key within a contract, and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
+/// Where a range begins and ends.
+pub(crate) type Bounds<Key> = (Bound<Key>, Bound<Key>);
 
 /// A half-open range of one contract's keys, in byte order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,8 +28,17 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// The range as bounds of keys within the contract, or `None` where it is empty.
+    pub(crate) fn key_bounds(&self) -> Option<Bounds<&[u8]>> {
+        if self.limit == 0 || self.to.as_ref().is_some_and(|to| *to <= self.from) {
+            return None;
+        }
+        let end = self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        Some((Bound::Included(self.from.as_slice()), end))
+    }
+
     /// The range as bounds, or `None` where it is empty.
-    pub(crate) fn bounds(&self, contract: &ContractId) -> Option<(Bound<StateKey>, Bound<StateKey>)> {
+    pub(crate) fn bounds(&self, contract: &ContractId) -> Option<Bounds<StateKey>> {
         if self.limit == 0 || self.to.as_ref().is_some_and(|to| *to <= self.from) {
             return None;
         }
@@ -72,10 +83,13 @@ pub trait Store: Send + Sync {
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError>;
 }
 
+/// The pairs of one contract.
+type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// State in memory: for tests, benches and the harness.
 #[derive(Default)]
 pub struct MemoryStore {
-    pairs: RwLock<BTreeMap<StateKey, Vec<u8>>>,
+    contracts: RwLock<HashMap<ContractId, Pairs>>,
 }
 
 impl MemoryStore {
@@ -86,12 +100,12 @@ impl MemoryStore {
 
     /// Applies a call's writes.
     pub fn apply(&self, writes: &WriteSet) {
-        let mut pairs = self.pairs.write().unwrap_or_else(PoisonError::into_inner);
+        let mut contracts = self.contracts.write().unwrap_or_else(PoisonError::into_inner);
         for write in writes {
-            let key = (write.contract, write.key.clone());
+            let pairs = contracts.entry(write.contract).or_default();
             match &write.value {
-                Some(value) => pairs.insert(key, value.clone()),
-                None => pairs.remove(&key),
+                Some(value) => pairs.insert(write.key.clone(), value.clone()),
+                None => pairs.remove(&write.key),
             };
         }
     }
@@ -99,14 +113,14 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(pairs.get(&(*contract, key.to_vec())).cloned())
+        let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(contracts.get(contract).and_then(|pairs| pairs.get(key)).cloned())
     }
 
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
-        let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
-        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
-        let found = pairs.range(bounds).map(|((_, key), value)| (key.clone(), value.clone()));
+        let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
+        let (Some(bounds), Some(pairs)) = (range.key_bounds(), contracts.get(contract)) else { return Ok(Vec::new()) };
+        let found = pairs.range::<[u8], _>(bounds).map(|(key, value)| (key.clone(), value.clone()));
         Ok(if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() })
     }
 }

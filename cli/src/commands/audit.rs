@@ -1,0 +1,52 @@
+//! `audit`: the whole log executed again.
+
+use crate::failure::Outcome;
+use crate::output::Session;
+use crate::town::compiler;
+use chancery_node::AuditOptions;
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A ledger's or an exported directory [default: that of --data].
+    dir: Option<PathBuf>,
+    /// Keep in FILE how far the audit came, and go on from there where FILE exists.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+}
+
+pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
+    let dir = arguments.dir.as_ref().unwrap_or(&session.data);
+    let bar = session.bar(0, "auditing");
+    let shown = bar.clone();
+    let progress: chancery_node::Progress = Arc::new(move |_, done, total| {
+        shown.set_length(total.max(done));
+        shown.set_position(done);
+    });
+    let options = AuditOptions { compiler: compiler(), progress, resume: arguments.resume.clone() };
+    let audit = chancery_node::audit(dir, &options)?;
+    bar.finish_and_clear();
+    let report = &audit.report;
+    let value = json!({
+        "ledger": report.ledger.to_string(), "origin": report.origin, "entries": report.entries, "calls": report.calls,
+        "executed": audit.executed, "resumed_from": audit.resumed, "blocks": report.blocks, "root": report.root.to_string(),
+        "state_root": report.state_root.to_string(), "keys": report.keys, "checkpoint": report.checkpoint, "torn": report.torn,
+    });
+    session.print(
+        || {
+            let resumed = match audit.resumed {
+                0 => String::new(),
+                entries => format!(" (the first {entries} entries were audited before)"),
+            };
+            format!(
+                "audited: {} of {} calls executed again{resumed}, each with the outcome, gas, events, trace and writes that its entry says; \
+                {} blocks with their state roots\nroot {}\nstate root {} over {} keys",
+                audit.executed, report.calls, report.blocks, report.root, report.state_root, report.keys
+            )
+        },
+        || value.clone(),
+    );
+    Ok(())
+}

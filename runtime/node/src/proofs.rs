@@ -1,0 +1,167 @@
+//! What a ledger hands out: receipts, inclusion and consistency proofs, and proofs of state at any height.
+//!
+//! All of them lead to a checkpoint that is public, or witnessed where that is asked for, and verify without this ledger.
+//!
+//! The tree of the state is in memory as it is after the last block. For an older height the write sets of the journal are replayed up to that
+//! height: always right, since the result must have the root of the height's seal, and slow for a long log (all effects are read once).
+
+use crate::ledger::Ledger;
+use crate::{Level, NodeError};
+use chancery_receipt::{ConsistencyProof, Receipt, StateProof, TlogProof};
+use chancery_state::{Tree, tree};
+use chancery_types::codec::{Decode, Encode};
+use chancery_types::entry::Effects;
+use chancery_types::{ContractId, Entry, Hash, Height, Record};
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+/// What a receipt holds beyond the entry and its proof.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    /// The module that was executed, with its interface description.
+    pub module: bool,
+    /// The decision trace.
+    pub trace: bool,
+    /// The writes.
+    pub writes: bool,
+    /// Values of these keys of the contract that was called, after the call's block.
+    pub states: Vec<Vec<u8>>,
+}
+
+/// The state after a block.
+struct StateAt {
+    tree: Tree,
+    /// Index of the block's seal.
+    seal: u64,
+    /// What the key held.
+    value: Option<Vec<u8>>,
+}
+
+impl Ledger {
+    /// The receipt of an entry, under a checkpoint of this level.
+    ///
+    /// # Errors
+    /// [`NodeError::NoEntry`]; [`NodeError::NotPublished`] where there is no such checkpoint; [`NodeError::Receipt`] where parts are asked for that
+    /// the entry has not, or the file would be too long.
+    pub fn receipt(&self, index: u64, parts: &Parts, level: Level) -> Result<Receipt, NodeError> {
+        let (entry, effects) = self.entry(index)?;
+        let mut receipt = Receipt::new(entry.to_bytes(), self.prove_inclusion(index, level)?);
+        let Record::Call { contract, module, .. } = &entry.record else {
+            let asked = parts.module || parts.trace || parts.writes || !parts.states.is_empty();
+            let problem = || format!("entry {index} is no call: it has no module, trace, writes or state of its own");
+            return if asked { Err(NodeError::Receipt(problem())) } else { Ok(receipt) };
+        };
+        if parts.module {
+            if module.0 == [0; 32] {
+                return Err(NodeError::Receipt(format!("no module was executed for entry {index}")));
+            }
+            receipt.module = Some(self.module_bytes(module)?);
+        }
+        receipt.trace = parts.trace.then(|| effects.trace.to_bytes());
+        receipt.writes = parts.writes.then(|| effects.writes.to_bytes());
+        if !parts.states.is_empty() {
+            let height = self.answer(index)?.height;
+            let prove = |key: &Vec<u8>| self.prove_state(contract, key, Some(height), level);
+            receipt.states = parts.states.iter().map(prove).collect::<Result<_, _>>()?;
+        }
+        receipt.to_text().map_err(|error| NodeError::Receipt(error.to_string()))?;
+        Ok(receipt)
+    }
+
+    /// The proof that entry `index` is in the log, under a checkpoint of this level.
+    ///
+    /// # Errors
+    /// As [`Ledger::wait_for`].
+    pub fn prove_inclusion(&self, index: u64, level: Level) -> Result<TlogProof, NodeError> {
+        let (size, checkpoint) = self.wait_for(index, level.max(Level::Published))?;
+        let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
+        let path = log.prove_inclusion(index, size).ok_or(NodeError::NoEntry { index, size })?;
+        Ok(TlogProof { extra: None, index, path, checkpoint })
+    }
+
+    /// The proof that the log of `new` entries continues that of `old`: the hashes, and the roots at both sizes.
+    ///
+    /// # Errors
+    /// [`NodeError::NoEntry`] unless 0 < `old` ≤ `new` ≤ the log's size.
+    pub fn prove_consistency(&self, old: u64, new: u64) -> Result<(Vec<Hash>, Hash, Hash), NodeError> {
+        let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
+        let proof = log.prove_consistency(old, new).zip(log.root_at(old)).zip(log.root_at(new));
+        let proof = proof.map(|((path, old_root), new_root)| (path, old_root, new_root));
+        proof.ok_or(NodeError::NoEntry { index: new.max(1) - 1, size: log.size() })
+    }
+
+    /// The file that proves that the log of `new` entries continues that of `old`, with checkpoints at both sizes.
+    ///
+    /// # Errors
+    /// As [`Ledger::prove_consistency`]; [`NodeError::NotPublished`] without the log key.
+    pub fn consistency(&self, old: u64, new: u64) -> Result<ConsistencyProof, NodeError> {
+        let (path, ..) = self.prove_consistency(old, new)?;
+        let (published, note) = self.wait_for(new - 1, Level::Published)?;
+        let key = self.log_key.as_ref().ok_or_else(|| NodeError::NotPublished("the log key is not at hand".into()))?;
+        let sign = |size| Ok::<_, NodeError>(self.content.checkpoint(self.origin(), size)?.sign(key));
+        let new = if published == new { note } else { sign(new)? };
+        Ok(ConsistencyProof { path, old: sign(old)?, new })
+    }
+
+    /// The proof of what a key held after the block at `height`, or after the last one.
+    ///
+    /// # Errors
+    /// [`NodeError::NoHeight`]; as [`Ledger::wait_for`]; [`NodeError::Inconsistent`] where the journal contradicts itself.
+    pub fn prove_state(
+        &self,
+        contract: &ContractId,
+        key: &[u8],
+        height: Option<Height>,
+        level: Level,
+    ) -> Result<StateProof, NodeError> {
+        let state = match height.filter(|height| *height != self.head().height) {
+            Some(height) => self.replayed(contract, key, height)?,
+            None => {
+                let (value, tree, entries) = self.committed.at_head(contract, key)?;
+                StateAt { tree, seal: entries - 1, value }
+            }
+        };
+        let proof = state.tree.prove(&tree::path(contract, key));
+        let seal = self.reader.entry(state.seal)?;
+        let included = self.prove_inclusion(state.seal, level)?;
+        StateProof::new(*contract, key.to_vec(), state.value, proof, seal, included)
+            .map_err(|error| NodeError::Receipt(error.to_string()))
+    }
+
+    /// The state after an older block, from the write sets of the journal.
+    fn replayed(&self, contract: &ContractId, key: &[u8], height: Height) -> Result<StateAt, NodeError> {
+        let head = self.head();
+        let absent = || NodeError::NoHeight { height, head: head.height };
+        if height > head.height {
+            return Err(absent());
+        }
+        let (mut newest, mut value) = (HashMap::new(), None);
+        for index in 0..head.size {
+            let damaged = |_| NodeError::Inconsistent { index, problem: "it does not decode".into() };
+            let (bytes, effects) = self.reader.read(index)?;
+            if let Some(effects) = effects {
+                for write in Effects::from_bytes(&effects).map_err(damaged)?.writes {
+                    newest
+                        .insert(tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash));
+                    if write.contract == *contract && write.key == key {
+                        value = write.value;
+                    }
+                }
+            }
+            if !Entry::is_seal(&bytes) {
+                continue;
+            }
+            let entry = Entry::from_bytes(&bytes).map_err(damaged)?;
+            if let Some((found, root)) = entry.seal().filter(|(found, _)| *found == height) {
+                let mut tree = Tree::new();
+                tree.update(newest);
+                if tree.root() != root {
+                    let problem = format!("the writes up to height {found} do not lead to its state root");
+                    return Err(NodeError::Inconsistent { index, problem });
+                }
+                return Ok(StateAt { tree, seal: index, value });
+            }
+        }
+        Err(absent())
+    }
+}

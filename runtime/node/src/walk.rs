@@ -1,0 +1,308 @@
+//! Going through a whole log: every entry checked for itself by all cores, and then, in order, against what came before.
+//!
+//! What is checked whatever the log is read from:
+//!
+//! 1. every entry decodes to the one encoding it was read from; index, previous hash, format version and time follow from the entry before;
+//! 2. every call's signature, ledger and request id, each used once;
+//! 3. where the effects are at hand: the digests of writes and trace; a call that is not done has no writes and no events;
+//! 4. every block's seal: height and number of entries.
+//!
+//! Where entries come from is a [`Source`]: the journal, or the bundles of a public log. What state they lead to is checked by a
+//! [`States`]: from the recorded writes, by executing again, or not at all.
+
+use crate::disk::Disk;
+use crate::journal::{self, Frame, FrameKind};
+use crate::{NodeError, Progress};
+use chancery_state::tree::{self, Change};
+use chancery_tlog::merkle;
+use chancery_types::codec::{Decode, Encode};
+use chancery_types::entry::{ENTRY_VERSION, Effects, Write};
+use chancery_types::{Entry, Hash, Height, LedgerId, Record, RequestId, Timestamp};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Entries that are handed to a checking thread at once.
+const BATCH_ENTRIES: usize = 256;
+
+/// An entry as it is read.
+pub(crate) struct Read {
+    pub(crate) index: u64,
+    pub(crate) entry: Vec<u8>,
+    pub(crate) effects: Option<Vec<u8>>,
+}
+
+/// Where entries come from.
+pub(crate) trait Source: Sync {
+    /// Whether the journal's effects stand beside the entries.
+    fn has_effects(&self) -> bool;
+
+    /// Hands every entry of every whole block to `each`, in order. Says whether an interrupted write was left out at the end.
+    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError>;
+}
+
+/// The journal of a data directory.
+pub(crate) struct JournalSource<'a> {
+    pub(crate) disk: &'a dyn Disk,
+    pub(crate) dir: &'a Path,
+}
+
+impl Source for JournalSource<'_> {
+    fn has_effects(&self) -> bool {
+        true
+    }
+
+    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
+        let mut open: Vec<Read> = Vec::new();
+        let end = journal::scan(self.disk, &self.dir.join("journal"), None, |frame: Frame<'_>, _| {
+            if frame.kind == FrameKind::Effects {
+                let read = open.last_mut().filter(|read| read.effects.is_none());
+                let read = read.ok_or_else(|| inconsistent(frame.index, "its effects stand twice"))?;
+                read.effects = Some(frame.payload.to_vec());
+                return Ok(false);
+            }
+            open.push(Read { index: frame.index, entry: frame.payload.to_vec(), effects: None });
+            let sealed = Entry::is_seal(frame.payload);
+            if sealed {
+                open.drain(..).for_each(&mut *each);
+            }
+            Ok(sealed)
+        })?;
+        Ok(end.is_torn())
+    }
+}
+
+/// An entry whose own content is sound.
+pub(crate) struct Checked {
+    pub(crate) entry: Entry,
+    pub(crate) effects: Option<Effects>,
+    /// Paths and value hashes of its writes in the state tree; none where the effects are not at hand.
+    pub(crate) changes: Vec<Change>,
+    hash: Hash,
+    leaf: Hash,
+}
+
+/// What state the entries lead to.
+pub(crate) trait States {
+    /// Takes in a call that fits its place.
+    fn call(&mut self, checked: Checked) -> Result<(), NodeError>;
+
+    /// Takes in a seal that fits its place: the end of a block.
+    fn seal(&mut self, entry: &Entry, chain: &Chain) -> Result<(), NodeError>;
+}
+
+/// The change of a leaf of the state tree that a write makes.
+pub(crate) fn change(write: &Write) -> Change {
+    (tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash))
+}
+
+/// An entry that contradicts the log.
+pub(crate) fn inconsistent(index: u64, problem: impl Into<String>) -> NodeError {
+    NodeError::Inconsistent { index, problem: problem.into() }
+}
+
+/// Goes through the log. `progress` is told how many entries are done, of `total` where that is known. Says whether the end is torn.
+pub(crate) fn walk(
+    source: &impl Source,
+    chain: &mut Chain,
+    states: &mut dyn States,
+    (what, total): (&str, u64),
+    progress: &Progress,
+) -> Result<bool, NodeError> {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let needs_effects = source.has_effects();
+    std::thread::scope(|scope| {
+        let mut inputs = Vec::new();
+        let mut outputs = Vec::new();
+        for _ in 0..workers {
+            let (input, work) = sync_channel::<Vec<Read>>(4);
+            let (done, output) = sync_channel(4);
+            scope.spawn(move || check_batches(&work, &done, needs_effects));
+            inputs.push(input);
+            outputs.push(output);
+        }
+        let scanner = scope.spawn(move || hand_out(source, &inputs));
+        // Batches went round the workers in turn, and come back in that order.
+        for output in outputs.iter().cycle() {
+            let Ok(batch) = output.recv() else { break };
+            for checked in batch {
+                chain.follow(checked?, states)?;
+            }
+            progress(what, chain.next, total);
+        }
+        // Whoever still works finds its channel closed and ends.
+        drop(outputs);
+        scanner.join().unwrap_or_else(|_| Err(inconsistent(chain.next, "the scan panicked")))
+    })
+}
+
+/// Hands entries to the workers in turn.
+fn hand_out(source: &impl Source, inputs: &[SyncSender<Vec<Read>>]) -> Result<bool, NodeError> {
+    let mut turn = inputs.iter().cycle();
+    let mut batch: Vec<Read> = Vec::new();
+    let mut hand_over = |batch: &mut Vec<Read>| {
+        let worker = turn.next();
+        // A worker that is gone has met an error, which is told by its receiver.
+        worker.is_some_and(|worker| worker.send(std::mem::take(batch)).is_ok())
+    };
+    let torn = source.read(&mut |read| {
+        batch.push(read);
+        if batch.len() >= BATCH_ENTRIES {
+            hand_over(&mut batch);
+        }
+    })?;
+    if !batch.is_empty() {
+        hand_over(&mut batch);
+    }
+    Ok(torn)
+}
+
+fn check_batches(work: &Receiver<Vec<Read>>, done: &SyncSender<Vec<Result<Checked, NodeError>>>, needs_effects: bool) {
+    while let Ok(batch) = work.recv() {
+        if done.send(batch.into_iter().map(|read| check(read, needs_effects)).collect()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Checks what an entry says of itself.
+fn check(read: Read, needs_effects: bool) -> Result<Checked, NodeError> {
+    let Read { index, entry: bytes, effects: effect_bytes } = read;
+    let wrong = |problem: &str| inconsistent(index, problem);
+    let entry = Entry::from_bytes(&bytes).map_err(|error| wrong(&format!("it does not decode: {error}")))?;
+    if entry.to_bytes() != bytes {
+        return Err(wrong("it is not in its one encoding"));
+    }
+    let effects = effect_bytes.as_deref().map(Effects::from_bytes).transpose();
+    let effects = effects.map_err(|error| wrong(&format!("its effects do not decode: {error}")))?;
+    if effects.as_ref().map(Encode::to_bytes) != effect_bytes {
+        return Err(wrong("its effects are not in their one encoding"));
+    }
+    if let Record::Call { signed, outcome, events, .. } = &entry.record {
+        if !signed.is_authentic() {
+            return Err(wrong("its call is not signed by the actor that it names"));
+        }
+        if !outcome.is_done() && !events.is_empty() {
+            return Err(wrong("it has effects although its call was not done"));
+        }
+    }
+    match (&entry.record, &effects) {
+        (Record::Call { .. }, Some(effects)) => check_effects(&entry, effects)?,
+        (Record::Call { .. }, None) if needs_effects => return Err(wrong("its effects are missing")),
+        (Record::Call { .. }, None) | (_, None) => {}
+        (_, Some(_)) => return Err(wrong("it has effects although it is no call")),
+    }
+    let changes = effects.iter().flat_map(|effects| &effects.writes).map(change).collect();
+    Ok(Checked { hash: Hash::of(&bytes), leaf: merkle::leaf_hash(&bytes), entry, effects, changes })
+}
+
+/// Checks the effects of a call against what its entry says of them.
+fn check_effects(entry: &Entry, effects: &Effects) -> Result<(), NodeError> {
+    let wrong = |problem: &str| Err(inconsistent(entry.index, problem));
+    let Record::Call { outcome, trace, writes, .. } = &entry.record else { return Ok(()) };
+    if Hash::of(&effects.writes.to_bytes()) != *writes {
+        return wrong("its writes are not those that its digest covers");
+    }
+    if Hash::of(&effects.trace.to_bytes()) != *trace {
+        return wrong("its decision trace is not the one that its digest covers");
+    }
+    if !outcome.is_done() && !effects.writes.is_empty() {
+        return wrong("it has effects although its call was not done");
+    }
+    if effects.writes.windows(2).any(|pair| (pair[0].contract, &pair[0].key) >= (pair[1].contract, &pair[1].key)) {
+        return wrong("its writes are not in order");
+    }
+    Ok(())
+}
+
+/// What must follow from one entry to the next.
+#[derive(Default)]
+pub(crate) struct Chain {
+    pub(crate) next: u64,
+    previous: Hash,
+    time: Timestamp,
+    pub(crate) genesis: Option<(LedgerId, String)>,
+    pub(crate) calls: u64,
+    pub(crate) blocks: u64,
+    /// Entries of the block that is not sealed yet.
+    pub(crate) open: u32,
+    requests: HashSet<RequestId>,
+    pub(crate) log: merkle::Tree,
+}
+
+impl Chain {
+    fn follow(&mut self, checked: Checked, states: &mut dyn States) -> Result<(), NodeError> {
+        let (entry, hash, leaf) = (&checked.entry, checked.hash, checked.leaf);
+        self.check_place(entry)?;
+        let sealed = entry.seal().is_some().then(|| entry.clone());
+        let time = entry.time;
+        match &entry.record {
+            Record::Genesis { origin, .. } => self.genesis = Some((LedgerId(hash.0), origin.clone())),
+            Record::Call { signed, .. } => {
+                self.check_call(entry, signed)?;
+                states.call(checked)?;
+                self.calls += 1;
+            }
+            Record::Seal { height, entries, .. } => {
+                if (*height, *entries) != (Height(self.blocks), self.open) {
+                    return Err(inconsistent(
+                        entry.index,
+                        format!(
+                            "the seal's height or number of entries is wrong: expected {} and {}, found {height} and {entries}",
+                            self.blocks, self.open
+                        ),
+                    ));
+                }
+                self.blocks += 1;
+            }
+        }
+        self.log.push(leaf);
+        (self.next, self.previous, self.time) = (self.next + 1, hash, time);
+        match sealed {
+            Some(seal) => {
+                self.open = 0;
+                states.seal(&seal, self)
+            }
+            None => {
+                self.open += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// What every entry owes to the one before.
+    fn check_place(&self, entry: &Entry) -> Result<(), NodeError> {
+        let wrong = |problem: String| Err(inconsistent(self.next, problem));
+        if entry.version != ENTRY_VERSION {
+            return wrong(format!("it has format version {}, this program reads {ENTRY_VERSION}", entry.version));
+        }
+        if entry.index != self.next {
+            return wrong(format!("entry {} stands in its place: one was dropped, added or moved", entry.index));
+        }
+        if entry.previous != self.previous {
+            return wrong(format!(
+                "it names {} as the hash of the entry before it, which is {}: one of the two was edited, dropped or moved",
+                entry.previous, self.previous
+            ));
+        }
+        if entry.time < self.time {
+            return wrong(format!("its time {} is before that of the entry before, {}", entry.time, self.time));
+        }
+        match (&entry.record, self.next) {
+            (Record::Genesis { .. }, 0) => Ok(()),
+            (Record::Genesis { .. }, _) => wrong("a second genesis".into()),
+            (_, 0) => wrong("the log does not begin with its genesis".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_call(&mut self, entry: &Entry, signed: &chancery_types::SignedCall) -> Result<(), NodeError> {
+        if self.genesis.as_ref().is_none_or(|(ledger, _)| *ledger != signed.call.ledger) {
+            return Err(inconsistent(entry.index, format!("its call is for another ledger, {}", signed.call.ledger)));
+        }
+        if !self.requests.insert(signed.call.request) {
+            return Err(inconsistent(entry.index, format!("request id {} stands twice", signed.call.request)));
+        }
+        Ok(())
+    }
+}
