@@ -91,7 +91,7 @@ fn an_edited_entry_is_found_by_its_tile() {
 fn an_edited_tile_is_found_by_what_is_below_it() {
     let attack = Attack::begin();
     attack.flip("tile/1/000.p/2", 40);
-    attack.found(None, &["tile/1/000.p/2: a hash is not that of what is below it"]);
+    attack.found(None, &["tile/1/000.p/2: it holds another history than the entries"]);
     let attack = Attack::begin();
     attack.flip("tile/0/001.p/44", 3);
     attack.found(None, &["tile/0/001.p/44: it holds another history"]);
