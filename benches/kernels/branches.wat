@@ -1,10 +1,11 @@
-;; A byte classifier over 64 KiB, as a parser does: br_table and short blocks.
+;; A classifier of 64 KiB of pseudo-random bytes, as a parser does: br_table and short blocks.
 (module
   (memory (export "memory") 1)
   (func (export "call") (param i32 i32) (result i32)
-    (local $i i32) (local $digits i32) (local $quotes i32) (local $other i32)
+    (local $i i32) (local $random i32) (local $digits i32) (local $quotes i32) (local $other i32)
     (loop $fill
-      (i32.store8 (local.get $i) (i32.mul (local.get $i) (i32.const 31)))
+      (local.set $random (i32.add (i32.mul (local.get $random) (i32.const 1664525)) (i32.const 1013904223)))
+      (i32.store8 (local.get $i) (i32.shr_u (local.get $random) (i32.const 24)))
       (br_if $fill (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 65536))))
     (local.set $i (i32.const 0))
     (loop $next

@@ -59,8 +59,17 @@ impl Failure {
     }
 }
 
+/// How the standard library ends the text of `ENOSPC`. The store hands on texts alone.
+const NO_SPACE: &str = "(os error 28)";
+
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
+        let derived = matches!(error, NodeError::State(_) | NodeError::Io { .. } | NodeError::Stopped(_));
+        if derived && error.to_string().contains(NO_SPACE) {
+            let message =
+                format!("the disk is full: make room, then do it again, a call with its same request id ({error})");
+            return Failure { code: Code::Unavailable, message };
+        }
         let code = match &error {
             NodeError::NoLedger(_)
             | NodeError::NoEntry { .. }

@@ -8,6 +8,8 @@ mod failure;
 mod fields;
 mod keys;
 mod output;
+#[cfg(test)]
+mod reference;
 mod stored;
 mod town;
 

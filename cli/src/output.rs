@@ -1,7 +1,7 @@
 //! What a command prints: text for people, or one JSON value for programs.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::io::{IsTerminal, Write};
 
 /// Where and how a command works.
@@ -58,6 +58,24 @@ pub fn plain(value: &Value) -> String {
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
         other => other.to_string(),
+    }
+}
+
+/// A value in one line of words: `{"Issued": {"on": "2024-01-05"}}` as `Issued, on 2024-01-05`.
+pub fn spoken(value: &Value) -> String {
+    let inner = |value: &Value| if value.is_object() { format!("({})", spoken(value)) } else { spoken(value) };
+    let fields = |fields: &Map<String, Value>| {
+        let field = |(name, value): (&String, &Value)| format!("{} {}", name.replace('_', " "), inner(value));
+        fields.iter().map(field).collect::<Vec<_>>().join(", ")
+    };
+    match value {
+        Value::Object(object) => match object.iter().next() {
+            Some((name, Value::Object(of))) if object.len() == 1 => format!("{name}, {}", fields(of)),
+            _ => fields(object),
+        },
+        Value::Array(items) if items.is_empty() => "none".into(),
+        Value::Array(items) => items.iter().map(inner).collect::<Vec<_>>().join(", "),
+        other => plain(other),
     }
 }
 

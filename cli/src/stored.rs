@@ -1,6 +1,8 @@
 //! Stored keys and values by the interface: `name length ‖ name ‖ key parts` and the value's encoding.
 
-use chancery_types::codec::Reader;
+use chancery_node::ContractRecord;
+use chancery_node::registry::REGISTRY;
+use chancery_types::codec::{Decode, Reader};
 use chancery_types::entry::Write;
 use chancery_types::interface::{Interface, Storage};
 use chancery_types::json;
@@ -31,6 +33,12 @@ pub fn value(storage: &Storage, bytes: &[u8]) -> Value {
 
 /// A write as people read it.
 pub fn write(interface: &Interface, write: &Write) -> Value {
+    let record = write.value.as_deref().filter(|_| write.contract == REGISTRY);
+    if let Some(record) = record.and_then(|bytes| ContractRecord::from_bytes(bytes).ok()) {
+        let value =
+            json!({"contract": record.id.to_string(), "module": record.module.to_string(), "by": record.by.to_did()});
+        return json!({"stored": "register of contracts", "key": [record.name], "value": value});
+    }
     match key(interface, &write.key) {
         Some((storage, parts)) => {
             let value = write.value.as_deref().map(|bytes| value(storage, bytes));

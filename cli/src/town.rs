@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::keys::Keys;
 use crate::output::{Session, lines};
+use chancery_engine::Admitted;
 use chancery_node::{Answer, Compiler, ContractRecord, Execution, Ledger, Options};
 use chancery_types::interface::{Interface, Method, MethodKind, Type};
 use chancery_types::{
@@ -49,10 +50,18 @@ pub fn open(session: &Session) -> Outcome<Ledger> {
         Err(_) => None,
     };
     // Another ledger of the same origin has a key of its own; signing with it would not verify.
-    let log_key = log_key.filter(|key| {
+    let is_of_this_log = |key: &SigningKey| {
         let key = PublicKey(key.verifying_key().to_bytes());
         vkey.trim() == chancery_tlog::note::VerifierKey { name: origin.into(), key }.to_vkey()
-    });
+    };
+    if log_key.as_ref().is_some_and(|key| !is_of_this_log(key)) {
+        eprintln!(
+            "the key `{}` in {} is that of another log: no checkpoint is signed. Name the directory of this log's key with --keys",
+            log_key_name(origin),
+            session.keys.display()
+        );
+    }
+    let log_key = log_key.filter(is_of_this_log);
     Ok(Ledger::open(&session.data, options(session, log_key))?)
 }
 
@@ -80,6 +89,19 @@ pub fn method<'a>(interface: &'a Interface, contract: &str, name: &str, kind: Me
         interface.methods.iter().filter(|method| method.kind == kind).map(|method| method.name.as_str()).collect();
     let word = if kind == MethodKind::Query { "queries" } else { "methods" };
     Err(Failure::usage(format!("`{contract}` has no such method `{name}`: its {word} are {}", known.join(", "))))
+}
+
+/// The methods of a kind, one a line, for the help of `call` and `query`.
+pub fn methods(interface: &Interface, contract: &str, kind: MethodKind) -> String {
+    let command = if kind == MethodKind::Query { "query" } else { "call" };
+    let of_kind: Vec<&Method> = interface.methods.iter().filter(|method| method.kind == kind).collect();
+    let width = of_kind.iter().map(|method| method.name.len()).max().unwrap_or(0);
+    let line = |method: &&Method| format!("  {:width$}  {}\n", method.name.replace('_', "-"), method.doc);
+    let all = if of_kind.is_empty() { "  none\n".into() } else { of_kind.iter().map(line).collect::<String>() };
+    format!(
+        "{}: {}\nchancery {command} {contract} METHOD …, one of\n{all}`--help` after a method lists its fields",
+        interface.name, interface.doc
+    )
 }
 
 /// Who acts, with what key.
@@ -140,6 +162,13 @@ pub fn deploy(
 /// The gas that a call used.
 pub fn gas(answer: &Answer) -> u64 {
     if let Record::Call { gas, .. } = &answer.entry.record { gas.0 } else { 0 }
+}
+
+/// Closes a ledger behind answers that are durable: what fails then concerns what is derived from the log, and is only told.
+pub fn close(ledger: Ledger) {
+    if let Err(error) = ledger.close() {
+        eprintln!("warning: what was answered is recorded, but the ledger could not be closed in order: {error}");
+    }
 }
 
 /// What an outcome means by the interface: word, result or error, reasons.
@@ -233,14 +262,8 @@ pub fn show_execution(
     session.print(
         || {
             let mut text = format!("dry run of {name}: nothing was recorded\n");
-            let list = |name: &str, shown: &Value| {
-                let items: Vec<String> =
-                    shown.as_array().into_iter().flatten().map(|item| format!("    {item}\n")).collect();
-                if items.is_empty() { String::new() } else { format!("  {name}:\n{}", items.concat()) }
-            };
             text.push_str(&lines(&explain(interface, returns, &execution.outcome), 2));
-            text.push_str(&list("events", &shown["events"]));
-            text.push_str(&list("writes", &shown["writes"]));
+            text.push_str(&lines(&json!({"events": shown["events"], "writes": shown["writes"]}), 2));
             if !execution.trace.is_empty() {
                 text.push_str("  reasoning:\n");
                 text.push_str(&trace_lines(&execution.trace));
@@ -281,6 +304,15 @@ pub fn show_answer(session: &Session, interface: &Interface, returns: &Type, ans
         },
     );
     refusal(outcome)
+}
+
+/// Admits a module, or says why not and what to do.
+pub fn admit(wasm: &[u8]) -> Outcome<Admitted> {
+    chancery_engine::admit(wasm).map_err(|error| {
+        Failure::usage(format!(
+            "{error}\n`chancery check FILE` shows every limit; `chancery build` makes a module with its interface description"
+        ))
+    })
 }
 
 /// Reads a module's file.

@@ -102,6 +102,26 @@ pub fn check_golden(path: &str, name: &str, expected: &str) {
     std::fs::write(root().join(path), changed).expect("the page can be written");
 }
 
+/// Compares what stands between `<!-- NAME -->` and `<!-- /NAME -->` with what the code gives, or writes it where `CHANCERY_BLESS` is set.
+///
+/// # Panics
+/// When they differ, or the page has no such comments.
+pub fn check_region(path: &str, name: &str, expected: &str) {
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
+    let text = page(path);
+    let parts = text.split_once(&start).and_then(|(before, rest)| Some((before, rest.split_once(&end)?)));
+    let (before, (there, after)) = parts.unwrap_or_else(|| panic!("{path} has no {start}"));
+    if there == expected {
+        return;
+    }
+    assert!(
+        std::env::var_os("CHANCERY_BLESS").is_some(),
+        "{path}: what stands between {start} and {end} is not what the code gives; with CHANCERY_BLESS=1 the test writes it. It gives:\n{expected}"
+    );
+    std::fs::write(root().join(path), format!("{before}{start}{expected}{end}{after}"))
+        .expect("the page can be written");
+}
+
 /// Every Markdown page of the project: those at the root, of the book, and of each package.
 ///
 /// # Panics

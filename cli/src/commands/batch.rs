@@ -4,10 +4,14 @@
 //! text and bytes ‖ row, u64 LE), so that the same row of the same file is never done twice, however often the batch is started. A changed file is
 //! another file. Rows that do not fit the method are collected and the rest is carried on.
 
+<<<<<<< HEAD
 use crate::commands::receipt::Wait;
 use crate::failure::{Failure, Outcome};
+=======
+use crate::failure::{Code, Failure, Outcome};
+>>>>>>> c5f53abab3cbda1381c5c65fddeb20f3abf1097f
 use crate::output::{Session, plain, table};
-use crate::town::{VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
+use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
 use chancery_node::{Answer, Ledger, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
@@ -105,13 +109,22 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         lines.push(line);
     })?;
     bar.finish_and_clear();
+<<<<<<< HEAD
     if let Some(last) = lines.iter().filter_map(|line| line.entry).max() {
         wait.reach(&ledger, last)?;
     }
     ledger.close()?;
+=======
+    town::close(ledger);
+>>>>>>> c5f53abab3cbda1381c5c65fddeb20f3abf1097f
     if let (Some(writer), Some(path)) = (&mut writer, report) {
-        write_report(writer, method, &lines)
-            .map_err(|error| Failure::usage(format!("cannot write the report {}: {error}", path.display())))?;
+        write_report(writer, method, &lines).map_err(|error| Failure {
+            code: Code::Unavailable,
+            message: format!(
+                "the rows were carried out, but the report {} cannot be written: {error}. Run the batch again: nothing is done twice",
+                path.display()
+            ),
+        })?;
     }
     summarise(session, &lines)
 }

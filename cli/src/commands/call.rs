@@ -5,9 +5,11 @@ use super::receipt::Wait;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::output::Session;
-use crate::town::{VALID_FOR_SECONDS, actor, call, contract, method, open, send, show_answer, show_execution};
-use chancery_types::Action;
+use crate::town::{
+    self, VALID_FOR_SECONDS, actor, call, contract, method, methods, open, send, show_answer, show_execution,
+};
 use chancery_types::interface::MethodKind;
+use chancery_types::{Action, Timestamp};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -32,9 +34,15 @@ pub struct Arguments {
     /// Seconds for which the call is valid.
     #[arg(long, value_name = "SECONDS", default_value_t = VALID_FOR_SECONDS)]
     valid_for: u64,
+<<<<<<< HEAD
     /// What to wait for before the call is acknowledged.
     #[arg(long, value_enum, default_value_t = Wait::Logged)]
     wait: Wait,
+=======
+    /// Time until which the call is valid, YYYY-MM-DDTHH:MM:SSZ, instead of --valid-for.
+    #[arg(long, value_name = "TIME")]
+    valid_until: Option<String>,
+>>>>>>> c5f53abab3cbda1381c5c65fddeb20f3abf1097f
     /// Show the method's fields.
     #[arg(long)]
     help: bool,
@@ -42,8 +50,18 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let (Some(name), Some(method_name)) = (&arguments.contract, &arguments.method) else {
+<<<<<<< HEAD
         let help = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS] [--wait logged|published|witnessed]\n\
+=======
+        let help = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS | --valid-until TIME]\n\
+>>>>>>> c5f53abab3cbda1381c5c65fddeb20f3abf1097f
             `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
+        if let (Some(name), true) = (&arguments.contract, arguments.help) {
+            let (_, interface) = contract(&open(session)?, name)?;
+            let help = methods(&interface, name, MethodKind::Call);
+            session.print(|| help.clone(), || json!(help));
+            return Ok(());
+        }
         if arguments.help {
             session.print(|| help.into(), || json!(help));
             return Ok(());
@@ -63,13 +81,22 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let encoded = encode(method, arguments.json.as_deref(), flags)?;
     let key = actor(session, arguments.actor.as_deref())?;
     let action = Action::Invoke { contract: name.clone(), method: method.name.clone(), arguments: encoded };
-    let call = call(&ledger, &key, request(arguments.request.as_deref())?, arguments.valid_for, action);
+    let mut call = call(&ledger, &key, request(arguments.request.as_deref())?, arguments.valid_for, action);
+    if let Some(text) = &arguments.valid_until {
+        call.valid_until = Timestamp::parse(text).ok_or_else(|| {
+            Failure::usage(format!("--valid-until: expected a time, YYYY-MM-DDTHH:MM:SSZ, found `{text}`"))
+        })?;
+    }
     if arguments.dry_run {
         let execution = ledger.dry_run(&call)?;
         return show_execution(session, &interface, &method.returns, &execution, &format!("{name} {}", method.name));
     }
     let answer = send(&ledger, &key, call)?;
+<<<<<<< HEAD
     arguments.wait.reach(&ledger, answer.index)?;
     ledger.close()?;
+=======
+    town::close(ledger);
+>>>>>>> c5f53abab3cbda1381c5c65fddeb20f3abf1097f
     show_answer(session, &interface, &method.returns, &answer)
 }

@@ -11,6 +11,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
-    clap_complete::generate(arguments.shell, &mut crate::Cli::command(), "chancery", &mut std::io::stdout());
+    let all = crate::Cli::command();
+    // What is hidden is not offered.
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let mut offered = clap::Command::new("chancery").args(all.get_arguments().cloned()).subcommands(shown);
+    clap_complete::generate(arguments.shell, &mut offered, "chancery", &mut std::io::stdout());
     Ok(())
 }

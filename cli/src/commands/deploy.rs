@@ -5,7 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::keys::request_id;
 use crate::output::Session;
-use crate::town::{self, actor, explain, open, read_module, refusal};
+use crate::town::{self, actor, admit, explain, open, read_module, refusal};
 use chancery_types::RequestId;
 use chancery_types::interface::Type;
 use serde_json::json;
@@ -56,7 +56,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         return Err(Failure::usage(help));
     };
     let wasm = read_module(file)?;
-    let interface = chancery_engine::admit(&wasm).map_err(|error| Failure::usage(error.to_string()))?.interface;
+    let interface = admit(&wasm)?.interface;
     if arguments.help {
         let init = interface.init().map_or_else(|| "init has no fields".into(), |(_, init)| usage(init));
         session.print(|| format!("chancery deploy FILE --name NAME --as KEY\n{init}"), || json!(init));
@@ -77,7 +77,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let shown = explain(&interface, &Type::Unit, &outcome);
     let record = ledger.contract(&name)?;
     let receipt = ledger.receipt(answer.index, &Default::default(), chancery_node::Level::Published).ok();
-    ledger.close()?;
+    town::close(ledger);
     let contract = record.filter(|_| outcome.is_done()).map(|record| record.id.to_string());
     session.print(
         || {

@@ -1,10 +1,10 @@
 //! `init`: a new ledger with its log key.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Code, Failure, Outcome};
 use crate::keys::{Keys, passphrase};
 use crate::output::Session;
 use crate::town::{log_key_name, options};
-use chancery_node::Ledger;
+use chancery_node::{Ledger, NodeError};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -36,11 +36,24 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     } else {
         keys.open(&name)?
     };
+    let absent = !session.data.exists();
     let made = Ledger::create(&session.data, &arguments.origin, &key, options(session, None));
-    let ledger = made.inspect_err(|_| {
+    let ledger = made.map_err(|error| {
+        // What was begun is of no use without the rest; that it may stay is harmless.
         if fresh {
-            // A key without a ledger is of no use; that it may stay is harmless.
             drop(keys.path(&name).map(std::fs::remove_file));
+        }
+        if absent {
+            drop(std::fs::remove_dir_all(&session.data));
+        }
+        match error {
+            NodeError::DiskFull => Failure {
+                code: Code::Unavailable,
+                message:
+                    "the disk is full: no ledger was made. Make room, or name a directory on another disk with --data"
+                        .into(),
+            },
+            other => other.into(),
         }
     })?;
     let (id, path) = (ledger.id(), keys.path(&name)?);

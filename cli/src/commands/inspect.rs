@@ -1,8 +1,8 @@
 //! `inspect`: the interface description of a module's file or of a deployed contract.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::output::Session;
-use crate::town::{contract, open, read_module};
+use crate::town::{admit, contract, open, read_module};
 use chancery_types::interface::{Field, Interface, MethodKind, Type, Variant};
 use chancery_types::{ModuleId, json};
 use serde_json::{Value, json};
@@ -17,8 +17,7 @@ pub struct Arguments {
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let path = Path::new(&arguments.what);
     let (interface, module) = if path.is_file() || arguments.what.ends_with(".wasm") {
-        let admitted =
-            chancery_engine::admit(&read_module(path)?).map_err(|error| Failure::usage(error.to_string()))?;
+        let admitted = admit(&read_module(path)?)?;
         (admitted.interface, admitted.id)
     } else {
         let ledger = open(session)?;

@@ -2,7 +2,7 @@
 
 use crate::commands::receipt::hand_out;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, lines, plain, table};
+use crate::output::{Session, lines, plain, spoken, table};
 use crate::stored;
 use crate::town::{explain, open, trace, trace_lines};
 use chancery_node::{Ledger, Level, Place, Report};
@@ -380,7 +380,7 @@ fn list(session: &Session, from: Option<u64>, limit: u64) -> Outcome {
             let what = [&row["error"], &row["result"], &row["origin"], &row["state_root"]]
                 .into_iter()
                 .find(|value| !value.is_null());
-            let mut what = what.map(plain).unwrap_or_default();
+            let mut what = what.map(spoken).unwrap_or_default();
             what.truncate(what.floor_char_boundary(90));
             let cell = |name: &str| if row[name].is_null() { String::new() } else { plain(&row[name]) };
             table.add_row([

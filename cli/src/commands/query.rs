@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::keys::Keys;
 use crate::output::{Session, lines};
-use crate::town::{contract, explain, method, open, refusal};
+use crate::town::{contract, explain, method, methods, open, refusal};
 use chancery_types::PublicKey;
 use chancery_types::interface::MethodKind;
 use serde_json::json;
@@ -31,6 +31,12 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let (Some(name), Some(query)) = (&arguments.contract, &arguments.query) else {
         let help = "chancery query CONTRACT QUERY --field value… [--json JSON|@FILE] [--as KEY]\n\
             `chancery inspect CONTRACT` lists the queries; `--help` after the query lists its fields";
+        if let (Some(name), true) = (&arguments.contract, arguments.help) {
+            let (_, interface) = contract(&open(session)?, name)?;
+            let help = methods(&interface, name, MethodKind::Query);
+            session.print(|| help.clone(), || json!(help));
+            return Ok(());
+        }
         if arguments.help {
             session.print(|| help.into(), || json!(help));
             return Ok(());

@@ -2,7 +2,7 @@
 
 use crate::commands::receipt::{Wait, hand_out};
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, lines, plain, table};
+use crate::output::{Session, lines, plain, spoken, table};
 use crate::stored;
 use crate::town::{contract, open};
 use chancery_node::{Ledger, Scan};
@@ -96,7 +96,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
                 let mut table = table(&["stored", "key", "value"]);
                 for row in &rows {
                     let key: Vec<String> = row["key"].as_array().into_iter().flatten().map(plain).collect();
-                    table.add_row([plain(&row["stored"]), key.join(", "), plain(&row["value"])]);
+                    table.add_row([plain(&row["stored"]), key.join(", "), spoken(&row["value"])]);
                 }
                 let more = if rows.len() == *limit {
                     format!("\nthe first {limit}; --limit shows more")

@@ -1,7 +1,7 @@
 //! What a module must be, decided before anything is compiled.
 //!
 //! 1. Size, before a byte is parsed.
-//! 2. Validity, by wasmparser, with every proposal off but [`FEATURES`]: mutable globals, sign extension, bulk memory (`memory.copy`,
+//! 2. Validity, by wasmparser, with every proposal off but [`FEATURES`] ([`WASI_FEATURES`] in a module that imports WASI): mutable globals, sign extension, bulk memory (`memory.copy`,
 //!    `memory.fill`) and overlong `call_indirect` (what rustc writes). So: no floating point, SIMD, threads, 64-bit or second memory, multiple
 //!    results, tail calls, exceptions, reference types, garbage collection.
 //! 3. The flat list of `checks`: each names one limit, its value, what was found, and why it exists.
@@ -13,17 +13,55 @@ mod checks;
 mod facts;
 mod strip;
 
+use crate::host::WASI_MODULE;
 use chancery_types::{Hash, Interface, ModuleId};
+pub(crate) use checks::INITIALIZE;
 use facts::Facts;
 pub(crate) use facts::Frame;
 pub use strip::strip;
-use wasmparser::WasmFeatures;
+use wasmparser::{Parser, Payload, WasmFeatures};
 
 /// The proposals that are on.
 pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::BULK_MEMORY_OPT)
     .union(WasmFeatures::CALL_INDIRECT_OVERLONG);
+
+/// The proposals that a module of the WASI profile may use besides: floating point, since programs of other languages are hardly to be had
+/// without. Every NaN is the canonical one, so that results are equal to the bit.
+pub const WASI_FEATURES: WasmFeatures =
+    FEATURES.union(WasmFeatures::FLOATS).union(WasmFeatures::SATURATING_FLOAT_TO_INT);
+
+/// What a module may use. Its imports decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// The host functions, no floating point.
+    #[default]
+    Standard,
+    /// The functions of WASI preview 1 besides.
+    Wasi,
+}
+
+impl Profile {
+    /// The profile of a module: whether it imports anything from WASI. Bytes that are no module have the standard one.
+    pub fn of(wasm: &[u8]) -> Profile {
+        let imports = Parser::new(0).parse_all(wasm).map_while(Result::ok).find_map(|payload| match payload {
+            Payload::ImportSection(section) => Some(section),
+            _ => None,
+        });
+        let mut imports =
+            imports.into_iter().flat_map(wasmparser::ImportSectionReader::into_imports).map_while(Result::ok);
+        if imports.any(|import| import.module == WASI_MODULE) { Profile::Wasi } else { Profile::Standard }
+    }
+
+    /// The proposals that are on.
+    pub const fn features(self) -> WasmFeatures {
+        match self {
+            Profile::Standard => FEATURES,
+            Profile::Wasi => WASI_FEATURES,
+        }
+    }
+}
 
 /// Why a module is not admitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +103,8 @@ pub struct Admitted {
     pub id: ModuleId,
     /// What it says of itself.
     pub interface: Interface,
+    /// What it may use.
+    pub profile: Profile,
     /// Gas that each call pays for the module's memory and data, before any of its code runs.
     pub instance_gas: chancery_types::Gas,
     /// What the instrumentation needs to know of each function of the module's own.
@@ -93,5 +133,16 @@ pub fn admit(wasm: &[u8]) -> Result<Admitted, AdmissionError> {
     checks::ALL.iter().try_for_each(|check| passed(check(&facts)))?;
     let interface = checks::interface(&facts).map_err(AdmissionError::Invalid)?;
     let id = ModuleId(Hash::of(wasm).0);
-    Ok(Admitted { id, interface, instance_gas: facts.instance_gas(), frames: facts.frames })
+    Ok(Admitted { id, interface, profile: facts.profile, instance_gas: facts.instance_gas(), frames: facts.frames })
+}
+
+/// What the instrumentation needs to know of a module with the WASI profile's features, without the checks; `None` where it could not take
+/// it: it relies on there being a function, no start function, and imports of functions only.
+pub(crate) fn unchecked(wasm: &[u8]) -> Result<Option<Admitted>, AdmissionError> {
+    let facts = Facts::read_as(Profile::Wasi, wasm)?;
+    if facts.start || facts.functions.is_empty() || facts.imports.iter().any(|import| import.ty.is_none()) {
+        return Ok(None);
+    }
+    let (id, interface, instance_gas) = (ModuleId(Hash::of(wasm).0), Interface::default(), facts.instance_gas());
+    Ok(Some(Admitted { id, interface, profile: facts.profile, instance_gas, frames: facts.frames }))
 }

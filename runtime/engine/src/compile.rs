@@ -24,11 +24,54 @@ pub enum Compiler {
     Child(PathBuf, Vec<OsString>),
 }
 
-/// What decides the code that comes out; part of the cache's key.
-pub const CONFIGURATION: &str = "wasmtime 48.0.8, cranelift, speed, nan canonicalization";
+/// What executes the code. All give the same results, gas and traps, and `tests/determinism.rs` holds them to it; production uses the default
+/// only, which is the fastest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// Cranelift, optimising.
+    #[default]
+    Cranelift,
+    /// Cranelift without optimisation.
+    CraneliftPlain,
+    /// Cranelift without optimisation, with its other register allocator.
+    CraneliftSinglePass,
+    /// The interpreter, where wasmtime was built with it (feature `pulley`).
+    Pulley,
+}
 
-/// The engine's configuration as far as it decides the code.
-pub(crate) fn configuration() -> wasmtime::Config {
+impl Backend {
+    /// Every one, the production's first.
+    pub const ALL: [Backend; 4] =
+        [Backend::Cranelift, Backend::CraneliftPlain, Backend::CraneliftSinglePass, Backend::Pulley];
+}
+
+/// What decides the code that comes out; part of the cache's key.
+pub const CONFIGURATION: &str = "wasmtime 48.0.8, cranelift, speed, floats, nan canonicalization, instrumentation 2";
+
+/// The configuration of another backend than the production's.
+///
+/// # Errors
+/// Where this machine has no such target.
+pub(crate) fn configuration_of(backend: Backend) -> wasmtime::Result<wasmtime::Config> {
+    let mut config = configuration();
+    match backend {
+        Backend::Cranelift => {}
+        Backend::CraneliftPlain => {
+            config.cranelift_opt_level(OptLevel::None);
+        }
+        Backend::CraneliftSinglePass => {
+            config.cranelift_opt_level(OptLevel::None);
+            config.cranelift_regalloc_algorithm(wasmtime::RegallocAlgorithm::SinglePass);
+        }
+        Backend::Pulley => {
+            config.target(if cfg!(target_pointer_width = "64") { "pulley64" } else { "pulley32" })?;
+        }
+    }
+    Ok(config)
+}
+
+/// The engine's configuration as far as it decides the code: what benches and cross-checks start from.
+pub fn configuration() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
         .strategy(Strategy::Cranelift)
@@ -39,7 +82,10 @@ pub(crate) fn configuration() -> wasmtime::Config {
             wasmtime::WasmFeatures::MUTABLE_GLOBAL
                 | wasmtime::WasmFeatures::SIGN_EXTENSION
                 | wasmtime::WasmFeatures::BULK_MEMORY_OPT
-                | wasmtime::WasmFeatures::CALL_INDIRECT_OVERLONG,
+                | wasmtime::WasmFeatures::CALL_INDIRECT_OVERLONG
+                // For the WASI profile; admission keeps them out of the standard one.
+                | wasmtime::WasmFeatures::FLOATS
+                | wasmtime::WasmFeatures::SATURATING_FLOAT_TO_INT,
             true,
         )
         .max_wasm_stack(NATIVE_STACK_BYTES)

@@ -8,7 +8,7 @@
 use crate::admission::admit;
 use crate::cache::Cache;
 use crate::call::{Execution, Invocation};
-use crate::compile::{Compiler, configuration};
+use crate::compile::{Backend, Compiler, configuration_of};
 use crate::error::{LoadError, NodeFault};
 use crate::host::{Host, Stop};
 use crate::instance::{Blueprint, Instance, Kept};
@@ -110,6 +110,18 @@ impl Engine {
     /// # Errors
     /// [`NodeFault::Engine`] when the machine cannot run it, for instance for want of address space.
     pub fn new(config: Config) -> Result<Engine, NodeFault> {
+        Engine::set_up(config, Backend::Cranelift)
+    }
+
+    /// An engine of another backend, for comparing what it gives: it compiles in this process and keeps no code.
+    ///
+    /// # Errors
+    /// As [`Engine::new`], and where the backend is not built in.
+    pub fn for_comparison(backend: Backend, instances: Instances) -> Result<Engine, NodeFault> {
+        Engine::set_up(Config { instances, ..Config::default() }, backend)
+    }
+
+    fn set_up(config: Config, backend: Backend) -> Result<Engine, NodeFault> {
         let mut pool = PoolingAllocationConfig::default();
         // A call that ends gives its own place to the instance that it keeps, and takes down what that one replaces.
         let places = EXECUTIONS_MAX + KEPT_MAX as u32;
@@ -121,7 +133,7 @@ impl Engine {
             .linear_memory_keep_resident(RESIDENT_BYTES)
             .table_keep_resident(16 << 10)
             .pagemap_scan(Enabled::Auto);
-        let mut wasmtime_config = configuration();
+        let mut wasmtime_config = configuration_of(backend).map_err(NodeFault::engine)?;
         wasmtime_config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = wasmtime::Engine::new(&wasmtime_config).map_err(NodeFault::engine)?;
         let mut linker = Linker::new(&engine);
@@ -203,9 +215,11 @@ impl Engine {
         let balance = i64::try_from(host.gas()).map_err(NodeFault::engine)?;
         let mut instance = self.instance(&module.blueprint)?;
         instance.begin(balance)?;
-        let entry = instance.entry(&module.blueprint, kind)?;
         instance.store.data_mut().start(host);
-        let answer = entry.call(&mut instance.store, (selector.cast_signed(), arguments_len));
+        let answer = match instance.initialize(&module.blueprint)? {
+            Ok(()) => instance.call(&module.blueprint, kind, selector.cast_signed(), arguments_len)?,
+            Err(stopped) => Err(stopped),
+        };
         let answered = answer.is_ok();
         let (host, answer) = settle(&mut instance, answer)?;
         if answered && self.config.instances == Instances::Kept {
@@ -255,7 +269,8 @@ fn trap_kind(trap: Trap) -> Option<TrapKind> {
         Trap::TableOutOfBounds => TrapKind::TableOutOfBounds,
         Trap::IndirectCallToNull => TrapKind::IndirectCallToNull,
         Trap::BadSignature => TrapKind::BadSignature,
-        Trap::IntegerOverflow => TrapKind::IntegerOverflow,
+        // A NaN that is to become an integer, in the WASI profile, is one that no integer holds.
+        Trap::IntegerOverflow | Trap::BadConversionToInteger => TrapKind::IntegerOverflow,
         Trap::IntegerDivisionByZero => TrapKind::DivisionByZero,
         _ => return None,
     })

@@ -11,7 +11,9 @@
 //! No host function calls the guest, so none can be entered twice at once.
 
 mod functions;
+mod header;
 mod meter;
+mod wasi;
 
 use crate::NodeFault;
 pub use crate::call::{CONTEXT_BYTES, Context, Execution, HostCost, Invocation, Kind};
@@ -22,8 +24,11 @@ use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::{Rejection, WriteSet};
 use chancery_types::{Event, Finding, Gas, Hash, Outcome, PublicKey, Signature, Step, TrapKind};
 pub use functions::{Function, HOST_FUNCTIONS, HostFunction, IMPORT_MODULE, Scalar};
+pub use header::c_header;
 use meter::Meter;
 use std::sync::Arc;
+pub(crate) use wasi::WasiEnd;
+pub use wasi::{WASI_FUNCTIONS, WASI_MODULE, WasiFunction};
 
 /// What the entry function answers: done.
 pub const ANSWER_DONE: i32 = 0;
@@ -77,6 +82,8 @@ pub struct Host {
     writes_bytes: usize,
     log: Vec<String>,
     log_bytes: usize,
+    /// Bytes of the random stream that were given out.
+    random_bytes: u64,
 }
 
 impl Host {
@@ -99,6 +106,7 @@ impl Host {
             writes_bytes: 0,
             log: Vec::new(),
             log_bytes: 0,
+            random_bytes: 0,
         }
     }
 
@@ -315,11 +323,15 @@ impl Host {
     /// [`Stop::OutOfGas`].
     pub fn log(&mut self, text: &[u8]) -> Result<(), Stop> {
         self.meter.call(Function::Log, text.len())?;
+        self.keep_log(text);
+        Ok(())
+    }
+
+    fn keep_log(&mut self, text: &[u8]) {
         self.log_bytes = self.log_bytes.saturating_add(text.len());
         if self.log_bytes <= LOG_BYTES_MAX {
             self.log.push(String::from_utf8_lossy(text).into_owned());
         }
-        Ok(())
     }
 
     /// Ends the call. `answer` is what the entry function answered, or what stopped it.

@@ -17,6 +17,7 @@
 //! slower than one alone).
 
 use crate::NodeFault;
+use crate::admission::INITIALIZE;
 use crate::host::Kind;
 use crate::instrument::{BEGIN_EXPORT, GAS_EXPORT, STACK_EXPORT};
 use crate::limits::{KEPT_BYTES_MAX, KEPT_MAX, STACK_SLOTS_MAX};
@@ -37,6 +38,7 @@ pub(crate) struct Blueprint {
     stack: ModuleExport,
     begin: ModuleExport,
     entries: [Option<ModuleExport>; 3],
+    initialize: Option<ModuleExport>,
     image: OnceLock<Image>,
 }
 
@@ -87,6 +89,7 @@ impl Blueprint {
             stack: needed(STACK_EXPORT)?,
             begin: needed(BEGIN_EXPORT)?,
             entries: [Kind::Init, Kind::Call, Kind::Query].map(|kind| export(kind.export())),
+            initialize: export(INITIALIZE),
             pre,
             image: OnceLock::new(),
         })
@@ -140,20 +143,37 @@ impl Instance {
         self.begin.call(&mut self.store, (gas, STACK_SLOTS_MAX.cast_signed())).map_err(NodeFault::engine)
     }
 
-    /// The entry function, which the module has.
+    /// Calls the entry function, which the module has. The outer error is a fault of the engine, the inner one what stopped the guest.
+    pub(crate) fn call(
+        &mut self,
+        blueprint: &Blueprint,
+        kind: Kind,
+        selector: i32,
+        arguments_len: i32,
+    ) -> Result<wasmtime::Result<i32>, NodeFault> {
+        let entry = match &mut self.entries[kind as usize] {
+            Some(entry) => entry,
+            none => {
+                let export = blueprint.entries[kind as usize].as_ref();
+                let export = export.and_then(|export| self.instance.get_module_export(&mut self.store, export));
+                let function = export.and_then(wasmtime::Extern::into_func);
+                let function = function.ok_or_else(|| NodeFault::engine(format!("no export {}", kind.export())))?;
+                none.insert(function.typed(&self.store).map_err(NodeFault::engine)?)
+            }
+        };
+        Ok(entry.call(&mut self.store, (selector, arguments_len)))
+    }
+
+    /// Runs what a module of the WASI profile may want to run before its entry function. The inner result is the guest's.
     ///
     /// # Errors
     /// A fault of the engine.
-    pub(crate) fn entry(&mut self, blueprint: &Blueprint, kind: Kind) -> Result<Entry, NodeFault> {
-        if let Some(entry) = &self.entries[kind as usize] {
-            return Ok(entry.clone());
-        }
-        let export = blueprint.entries[kind as usize].as_ref();
-        let export = export.and_then(|export| self.instance.get_module_export(&mut self.store, export));
-        let function = export.and_then(wasmtime::Extern::into_func).ok_or_else(|| NodeFault::engine("no entry"))?;
-        let entry: Entry = function.typed(&self.store).map_err(NodeFault::engine)?;
-        self.entries[kind as usize] = Some(entry.clone());
-        Ok(entry)
+    pub(crate) fn initialize(&mut self, blueprint: &Blueprint) -> Result<wasmtime::Result<()>, NodeFault> {
+        let Some(export) = &blueprint.initialize else { return Ok(Ok(())) };
+        let export = self.instance.get_module_export(&mut self.store, export);
+        let function = export.and_then(wasmtime::Extern::into_func).ok_or_else(|| NodeFault::engine("no function"))?;
+        let function = function.typed::<(), ()>(&self.store).map_err(NodeFault::engine)?;
+        Ok(function.call(&mut self.store, ()))
     }
 
     /// What the counters show: gas, and slots of the stack.

@@ -3,18 +3,20 @@
 //! Two mutable globals are appended and exported: `__gas` (`i64`, what is left) and `__stack` (`i32`, slots left). They survive a trap, so
 //! that a trap costs what was done before it, on every configuration of every engine alike.
 //!
-//! **Gas.** A body is cut into segments: what runs from its first operator to its last once it is entered. A segment's whole price is taken
-//! off where it begins, before any of it runs; a segment that costs nothing has no code. Calls do not end segments. The balance is
-//! checked (`unreachable` when below zero) at function entry, at loop heads, and wherever more than [`CREDIT_MAX`] could have been run up
-//! since the last check on some path; each host function looks at the exact balance, and the engine at the end of the call. So a
-//! contract can work on credit, a little, but nothing that it did then has an effect.
+//! **Gas.** A body is cut into segments, each paid for where it begins, before any of it runs; what all ways out of some segments owe is paid ahead
+//! by those (see `plan`). Calls do not end segments. What a function that is only ever called by name pays on entry is paid by its callers, so
+//! that a short function costs no payment of its own. The balance is checked (`unreachable` when below zero) at the first payment of a body, at loop
+//! heads, and wherever more than [`CREDIT_MAX`] could have been run up since the last check on some path; each host function looks at the
+//! exact balance, and the engine at the end of the call. So a contract can work on credit, a little, but nothing that it did then has an
+//! effect.
 //!
 //! **Bulk operations.** `memory.grow`, `memory.copy` and `memory.fill` are replaced by calls of appended functions that charge by the
 //! operand, check, and then do the operation. A growth beyond the maximum answers -1 there and never reaches the engine.
 //!
-//! **Stack.** Around each call of a function of the module's own the caller's frame, `parameters + locals + most operands +`
-//! [`FRAME_SLOTS`](crate::limits::FRAME_SLOTS), is taken off `__stack`, checked, and given back. A call of a leaf, a function that calls none but the host's,
-//! takes nothing: its frame is the last, and bounded.
+//! **Stack.** `__stack` holds what the function that is being called may use. A function that calls one of the module's own takes its own
+//! frame, `parameters + locals + most operands +` [`FRAME_SLOTS`](crate::limits::FRAME_SLOTS), off what it was given, and gives the rest
+//! to each of its callees, checked; nothing needs to be given back. A call of a leaf, a function that calls none but the
+//! host's, takes nothing: its frame is the last, and bounded.
 //!
 //! A stop by a counter is an `unreachable` with that counter below zero. Gas takes precedence over the stack, and both over the kind of
 //! any other trap, so that the outcome of a call does not depend on where exactly the credit ended.
@@ -25,19 +27,22 @@
 //! No index of the module changes: types, functions and globals are appended, and code is copied as it is.
 
 mod body;
+mod plan;
 
-use crate::admission::{AdmissionError, Admitted, FEATURES};
+use crate::admission::{AdmissionError, Admitted, unchecked};
 use crate::limits::MEMORY_PAGES_MAX;
 use crate::prices;
-pub use body::CREDIT_MAX;
 use body::{check_gas, metered};
+pub use plan::CREDIT_MAX;
+use plan::{Plan, Surroundings};
+use std::collections::BTreeSet;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Encode, ExportKind, ExportSection, Function,
     FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection, MemoryType, Module,
     TableSection, TypeSection, ValType,
 };
-use wasmparser::{Parser, Payload, Validator};
+use wasmparser::{ElementItems, Operator, Parser, Payload, Validator};
 
 /// Export of the gas counter.
 pub const GAS_EXPORT: &str = "__gas";
@@ -62,6 +67,8 @@ struct Sections {
     data: DataSection,
     /// Sets the module's own mutable globals to their first values.
     begin: Vec<u8>,
+    /// Functions that are called otherwise than by name: by the host, or through the table.
+    elsewhere: BTreeSet<u32>,
 }
 
 /// Indices of what was appended, and of what calls refer to.
@@ -87,23 +94,43 @@ fn failed(error: impl std::fmt::Display) -> AdmissionError {
 pub fn instrument(wasm: &[u8], admitted: &Admitted) -> Result<Vec<u8>, AdmissionError> {
     let mut sections = Sections::default();
     let mut indices = Indices::default();
-    let mut frames = admitted.frames.iter();
+    let mut bodies = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(failed)? {
             Payload::CodeSectionStart { .. } => indices = sections.append(indices),
-            Payload::CodeSectionEntry(body) => {
-                let frame = frames.next().ok_or_else(|| failed("more functions than were admitted"))?;
-                let body = metered(wasm, &body, *frame, &admitted.frames, &indices).map_err(failed)?;
-                sections.code.raw(&body);
-            }
+            Payload::CodeSectionEntry(body) => bodies.push(body),
             payload => sections.copy(payload, &mut indices)?,
         }
+    }
+    let frames = &admitted.frames;
+    if bodies.len() != frames.len() {
+        return Err(failed("another number of functions than were admitted"));
+    }
+    let around = Surroundings { frames, imported: indices.imported };
+    let planned = bodies.iter().zip(frames).map(|(body, frame)| Plan::of(body, *frame, around));
+    let mut plans = planned.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    // What callers pay on behalf of each function.
+    let named =
+        (indices.imported..).zip(&plans).map(|(function, plan)| (!sections.elsewhere.contains(&function), plan));
+    let entries: Vec<u64> = named.map(|(only_by_name, plan)| if only_by_name { plan.entry() } else { 0 }).collect();
+    for ((body, plan), (frame, entry)) in bodies.iter().zip(&mut plans).zip(frames.iter().zip(&entries)) {
+        plan.settle(*entry, &entries);
+        sections.code.raw(&metered(wasm, body, plan, *frame, &indices).map_err(failed)?);
     }
     sections.append_bodies(&indices);
     let out = sections.assemble();
     // What is compiled is valid by the parser that the compiler uses, whatever happened above.
-    Validator::new_with_features(FEATURES).validate_all(&out).map_err(failed)?;
+    Validator::new_with_features(admitted.profile.features()).validate_all(&out).map_err(failed)?;
     Ok(out)
+}
+
+/// As [`instrument`], without admission: for comparing what instrumented modules do with what the specification says. `None` where the
+/// module has a start function, no function, or imports something else than functions.
+///
+/// # Errors
+/// [`AdmissionError::Invalid`] where it is not valid in the WASI profile.
+pub fn instrument_for_comparison(wasm: &[u8]) -> Result<Option<Vec<u8>>, AdmissionError> {
+    unchecked(wasm)?.map(|admitted| instrument(wasm, &admitted)).transpose()
 }
 
 impl Sections {
@@ -119,8 +146,14 @@ impl Sections {
                 self.write_first_values(section.clone()).map_err(failed)?;
                 copy.parse_global_section(&mut self.globals, section)
             }
-            Payload::ExportSection(section) => copy.parse_export_section(&mut self.exports, section),
-            Payload::ElementSection(section) => copy.parse_element_section(&mut self.elements, section),
+            Payload::ExportSection(section) => {
+                self.note_exports(section.clone()).map_err(failed)?;
+                copy.parse_export_section(&mut self.exports, section)
+            }
+            Payload::ElementSection(section) => {
+                self.note_elements(section.clone()).map_err(failed)?;
+                copy.parse_element_section(&mut self.elements, section)
+            }
             Payload::DataSection(section) => copy.parse_data_section(&mut self.data, section),
             Payload::MemorySection(section) => {
                 for memory in section {
@@ -139,6 +172,36 @@ impl Sections {
             _ => Ok(()),
         }
         .map_err(failed)
+    }
+
+    fn note_exports(&mut self, section: wasmparser::ExportSectionReader<'_>) -> wasmparser::Result<()> {
+        for export in section {
+            let export = export?;
+            if export.kind == wasmparser::ExternalKind::Func {
+                self.elsewhere.insert(export.index);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_elements(&mut self, section: wasmparser::ElementSectionReader<'_>) -> wasmparser::Result<()> {
+        for element in section {
+            match element?.items {
+                ElementItems::Functions(functions) => {
+                    self.elsewhere.extend(functions.into_iter().collect::<wasmparser::Result<Vec<_>>>()?);
+                }
+                ElementItems::Expressions(_, expressions) => {
+                    for expression in expressions {
+                        for operator in expression?.get_operators_reader() {
+                            if let Operator::RefFunc { function_index } = operator? {
+                                self.elsewhere.insert(function_index);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Code that gives each mutable global its first value. None is imported, so that their indices begin at 0.

@@ -2,9 +2,10 @@
 //!
 //! A pointer or length that leaves the memory traps as `BadPointer`. No function calls the guest.
 
-use crate::host::{Function, Host, IMPORT_MODULE, Stop};
+use crate::host::{Function, Host, IMPORT_MODULE, Stop, WASI_FUNCTIONS, WASI_MODULE, WasiEnd, WasiFunction};
 use crate::limits::{MEMORY_PAGES_MAX, PAGE_BYTES, TABLE_ELEMENTS_MAX};
-use wasmtime::{Caller, Global, Linker, Memory, ResourceLimiter, Trap, Val};
+use chancery_types::TrapKind;
+use wasmtime::{Caller, FuncType, Global, Linker, Memory, ResourceLimiter, Trap, Val, ValType};
 
 /// What a wasmtime store holds: of its instance all the time, of a call while it runs.
 pub(crate) struct Call {
@@ -104,6 +105,15 @@ fn run<R>(
     function: Function,
     work: impl FnOnce(&mut Host, &mut Bytes<'_>) -> Result<R, End>,
 ) -> wasmtime::Result<R> {
+    enter(caller, |host| host.bad_pointer(function), work)
+}
+
+/// As [`run`]; `outside` says what stops the guest where a pointer or length leaves the memory.
+fn enter<R>(
+    caller: &mut Caller<'_, Call>,
+    outside: impl FnOnce(&mut Host) -> Stop,
+    work: impl FnOnce(&mut Host, &mut Bytes<'_>) -> Result<R, End>,
+) -> wasmtime::Result<R> {
     let Some((memory, gas)) = caller.data().guest else { return Err(wasmtime::Error::msg(NOT_READY)) };
     let Val::I64(balance) = gas.get(&mut *caller) else {
         return Err(wasmtime::Error::msg("the gas counter is not an i64"));
@@ -123,7 +133,7 @@ fn run<R>(
         Err(end) => {
             call.stop = Some(match end {
                 End::Stop(stop) => stop,
-                End::Outside => host.bad_pointer(function),
+                End::Outside => outside(host),
             });
             Err(Trap::Interrupt.into())
         }
@@ -176,5 +186,33 @@ pub(crate) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
         Ok(b.write(out, &hash)?)
     }))?;
     linker.func_wrap(m, "log", |mut c: C<'_>, p: i32, n: i32| run(&mut c, F::Log, |h, b| Ok(h.log(b.at(p, n)?)?)))?;
+    WASI_FUNCTIONS.iter().try_for_each(|function| link_wasi(linker, function))
+}
+
+/// Links a function of WASI. It is charged before it looks at a pointer, so a bad one costs what a good one does.
+fn link_wasi(linker: &mut Linker<Call>, function: &'static WasiFunction) -> wasmtime::Result<()> {
+    let parameters = function.parameters.bytes().map(|ty| if ty == b'I' { ValType::I64 } else { ValType::I32 });
+    let ty = FuncType::new(linker.engine(), parameters, function.has_result().then_some(ValType::I32));
+    linker.func_new(WASI_MODULE, function.name, ty, move |mut caller, parameters, results| {
+        let numbers: Vec<u64> = parameters.iter().map(number).collect();
+        let outside = |_: &mut Host| Stop::Trap(TrapKind::BadPointer);
+        let errno = enter(&mut caller, outside, |host, bytes| {
+            host.wasi(function, bytes.0, &numbers).map_err(|end| match end {
+                WasiEnd::Outside => End::Outside,
+                WasiEnd::Stop(stop) => End::Stop(stop),
+            })
+        })?;
+        results.iter_mut().for_each(|result| *result = Val::I32(errno));
+        Ok(())
+    })?;
     Ok(())
+}
+
+/// A parameter, read as unsigned. The others' types do not occur.
+fn number(value: &Val) -> u64 {
+    match value {
+        Val::I32(number) => u64::from(number.cast_unsigned()),
+        Val::I64(number) => number.cast_unsigned(),
+        _ => 0,
+    }
 }

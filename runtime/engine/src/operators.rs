@@ -1,6 +1,7 @@
 //! Which operators are admitted, and what each costs. The list is closed: an operator that a newer parser knows has no price and is refused.
 //!
-//! Admitted are those of WebAssembly 1.0 without floating point, sign extension, `memory.copy` and `memory.fill`.
+//! Admitted are those of WebAssembly 1.0, sign extension, `memory.copy` and `memory.fill`. Floating point has prices here because the WASI profile
+//! has it; the validator keeps it out of the standard profile.
 
 use crate::prices;
 use wasmparser::Operator;
@@ -36,12 +37,39 @@ pub(crate) fn price(operator: &Operator<'_>) -> Option<u64> {
         | O::I32Store { .. } | O::I64Store { .. } | O::I32Store8 { .. } | O::I32Store16 { .. }
         | O::I64Store8 { .. } | O::I64Store16 { .. } | O::I64Store32 { .. } => prices::ACCESS,
 
+        O::F32Const { .. } | O::F64Const { .. } => prices::SIMPLE,
+        O::F32Load { .. } | O::F64Load { .. } | O::F32Store { .. } | O::F64Store { .. } => prices::ACCESS,
+        O::F32Eq | O::F32Ne | O::F32Lt | O::F32Gt | O::F32Le | O::F32Ge | O::F64Eq | O::F64Ne | O::F64Lt | O::F64Gt | O::F64Le | O::F64Ge
+        | O::F32Abs | O::F32Neg | O::F32Ceil | O::F32Floor | O::F32Trunc | O::F32Nearest | O::F32Copysign
+        | O::F64Abs | O::F64Neg | O::F64Ceil | O::F64Floor | O::F64Trunc | O::F64Nearest | O::F64Copysign
+        | O::F32Add | O::F32Sub | O::F32Mul | O::F32Min | O::F32Max | O::F64Add | O::F64Sub | O::F64Mul | O::F64Min | O::F64Max
+        | O::F32ConvertI32S | O::F32ConvertI32U | O::F32ConvertI64S | O::F32ConvertI64U | O::F32DemoteF64
+        | O::F64ConvertI32S | O::F64ConvertI32U | O::F64ConvertI64S | O::F64ConvertI64U | O::F64PromoteF32
+        | O::I32ReinterpretF32 | O::I64ReinterpretF64 | O::F32ReinterpretI32 | O::F64ReinterpretI64 => prices::FLOAT,
+        O::F32Div | O::F64Div | O::F32Sqrt | O::F64Sqrt
+        | O::I32TruncF32S | O::I32TruncF32U | O::I32TruncF64S | O::I32TruncF64U
+        | O::I64TruncF32S | O::I64TruncF32U | O::I64TruncF64S | O::I64TruncF64U
+        | O::I32TruncSatF32S | O::I32TruncSatF32U | O::I32TruncSatF64S | O::I32TruncSatF64U
+        | O::I64TruncSatF32S | O::I64TruncSatF32U | O::I64TruncSatF64S | O::I64TruncSatF64U => prices::FLOAT_SLOW,
+
         O::BrTable { .. } => prices::TABLE_BRANCH,
         O::Call { .. } => prices::FUNCTION,
         O::CallIndirect { .. } => prices::INDIRECT,
 
         _ => return None,
     })
+}
+
+/// Whether an admitted operator may trap by itself.
+pub(crate) fn may_trap(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    match price(operator) {
+        Some(prices::ACCESS | prices::DIVIDE) => true,
+        _ => matches!(
+            operator,
+            O::Unreachable | O::Call { .. } | O::CallIndirect { .. } | O::MemoryCopy { .. } | O::MemoryFill { .. }
+        ),
+    }
 }
 
 /// The operator's name and the proposal that brought it.
@@ -64,9 +92,12 @@ mod tests {
 
     #[test]
     fn an_operator_that_is_not_listed_has_no_price() {
-        for operator in
-            [Operator::F32Add, Operator::RefIsNull, Operator::TableSize { table: 0 }, Operator::I32TruncSatF32S]
-        {
+        for operator in [
+            Operator::RefIsNull,
+            Operator::TableSize { table: 0 },
+            Operator::I64Add128,
+            Operator::MemoryDiscard { mem: 0 },
+        ] {
             assert_eq!(price(&operator), None, "{}", name(&operator));
         }
         assert_eq!(name(&Operator::F32Add), "F32Add (mvp)");

@@ -69,6 +69,16 @@ prices! {
     BULK_BYTES_PER_GAS = 4 "bytes copied or filled for one gas";
     /// A call into the engine, whatever comes of it.
     GROW = 2_000 "a memory.grow";
+    /// Latency of the unit, and making a NaN the canonical one.
+    FLOAT = 6 "a floating-point operator (WASI profile)";
+    /// 15 to 20 cycles, and the checks of a conversion.
+    FLOAT_SLOW = 25 "a floating-point division, root or conversion to an integer (WASI profile)";
+    /// A call into the engine with values on the heap.
+    WASI = 1_500 "a call of a WASI function";
+    /// Read from the memory before what it points to.
+    WASI_VECTOR = 100 "a vector of fd_write";
+    /// As a digest, which random bytes are.
+    WASI_BYTE = 10 "a byte written by fd_write or random_get";
     /// A step of the search, and a pair's own allocations.
     SCAN_PAIR = 3_000 "a pair that state_scan reads, beside its bytes";
 }

@@ -1,64 +1,45 @@
-//! What hostile modules try, and what must happen: each test names its attack (V-numbers are those of the security model).
+//! What hostile modules and calls try, and what must happen.
+//!
+//! Each row is an attack that has broken a runtime of this kind; each test is named by its row. Where a row concerns the ledger, its
+//! other half is in `runtime/node/tests/hostile.rs` (marked N); rows that are tested elsewhere say where.
+//!
+//! | | attack | must happen | test |
+//! |---|---|---|---|
+//! | V1 | the guest's allocator is called by the host and calls the host | no host function calls the guest; recursion of the guest ends at the stack's limit | here |
+//! | V2 | recursion through calls and queries between contracts | there are no calls between contracts in this version, so only recursion within a module applies | here, N |
+//! | V3 | compile bombs | refused at admission by a named limit with the value found; the worst module within the limits compiles in bounded time | here |
+//! | V4 | an operator that costs too little | everything that works costs; entering a function with many locals costs (how long each gas takes is `benches`') | here |
+//! | V5 | code compiled under old prices | the cache's key holds prices, engine and configuration | here |
+//! | V6 | a cache file replaced or changed | not run: deleted, compiled again | here |
+//! | V7 | facts of the node in results | outcomes come from a closed set; equal bytes on every backend, in other environments | here, `determinism.rs` |
+//! | V8 | work that is not paid for | what is charged is never more than set aside, and at least the work, on every path; queries pay too | here, N |
+//! | V9 | guest data that panics the host | no panic (`host_fuzz.rs`); were there one, the call has no outcome and the engine goes on | here |
+//! | V10 | pointers and lengths at every edge | trap as `BadPointer`, charged | here, `host_fuzz.rs` |
+//! | V11 | a query that writes | trap as `WriteInQuery` | here, N |
+//! | V12 | two keys with one spelling | a contract sees its own keys only; one encoding, one spelling of a name | here, N |
+//! | V13 | deep or huge arguments | refused by size before decoding; descriptions nest 16 deep | here, N |
+//! | V14 | a trap or refusal after writes | no writes, no events; the root stays, the entry says why | here, N |
+//! | V15 | writes while scanning | the scan sees them, in byte order, as of each host call | here, `host::tests` |
+//! | V16 | start functions, re-exported imports, exported globals, several memories | refused at admission | here |
+//! | V17 | a recycled instance shows another call's memory, globals or table | it shows the module's own | here |
+//! | V18 | a deployment that takes over another's contract, or fails half way | there are no upgrades in this version; a taken name is refused, a failed `init` leaves nothing | N |
+//! | V19 | log and store disagree after a crash | recovery gives the same root | `runtime/node/tests/ledger.rs` |
+//! | V20 | wrapping arithmetic | overflow checks in every profile, checked money | here |
+//! | V21 | much work, then a trap | the work is charged | here, N |
+//! | V22 | straight-line code on credit, then a host call | out of gas, no effect | here |
+//! | V23 | stack depth by build | the same depth on every backend | here, `determinism.rs` |
 
-use chancery_engine::{AdmissionError, Compiler, Config, Context, Engine, Execution, Invocation, Kind, admit, strip};
-use chancery_state::{MemoryStore, Store};
-use chancery_types::codec::Encode;
-use chancery_types::{ContractId, Gas, Interface, LedgerId, Outcome, PublicKey, RequestId, Timestamp, TrapKind};
+mod harness;
+
+use chancery_engine::{
+    AdmissionError, Backend, Compiler, Config, Engine, Execution, HOST_FUNCTIONS, Instances, Kind, NodeFault, admit,
+    limits, strip,
+};
+use chancery_state::{MemoryStore, Pair, Scan, StateError, Store};
+use chancery_types::codec::{Decode, Encode};
+use chancery_types::{ContractId, Gas, Outcome, TrapKind};
+use harness::{GAS, calling, invocation, module};
 use std::sync::Arc;
-
-/// A module of this text, with an empty interface description.
-fn module(text: &str) -> Vec<u8> {
-    let interface = Interface { version: 1, name: "fixture".into(), ..Interface::default() };
-    let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
-    nameless(&wat::parse_str(format!("(module (@custom \"chancery:interface\" \"{escaped}\") {text})")).unwrap())
-}
-
-/// The module without the section of names that the text format leaves.
-fn nameless(wasm: &[u8]) -> Vec<u8> {
-    let mut module = wasm_encoder::Module::new();
-    for payload in wasmparser::Parser::new(0).parse_all(wasm).map(Result::unwrap) {
-        let names = matches!(&payload, wasmparser::Payload::CustomSection(section) if section.name() == "name");
-        if let Some((id, range)) = payload.as_section().filter(|_| !names) {
-            module.section(&wasm_encoder::RawSection { id, data: &wasm[range] });
-        }
-    }
-    module.finish()
-}
-
-/// A module whose `call` has this body, with a page of memory and every host function at hand.
-fn calling(body: &str) -> Vec<u8> {
-    module(&format!(
-        r#"(import "chancery_v1" "state_set" (func $set (param i32 i32 i32 i32)))
-           (import "chancery_v1" "state_get" (func $get (param i32 i32 i32 i32) (result i64)))
-           (import "chancery_v1" "state_scan" (func $scan (param i32 i32 i32 i32 i32 i32 i32 i32) (result i64)))
-           (import "chancery_v1" "event" (func $event (param i32 i32 i32)))
-           (import "chancery_v1" "fault" (func $fault (param i32 i32 i32)))
-           (import "chancery_v1" "trace" (func $trace (param i32 i32)))
-           (import "chancery_v1" "result" (func $result (param i32 i32)))
-           (memory (export "memory") 1)
-           (type $entry (func (param i32 i32) (result i32)))
-           (table 4 funcref)
-           (data (i32.const 0) "key")
-           (func $deep (param i32) (result i32)
-             (if (result i32) (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1)))) (else (i32.const 0))))
-           (func (export "query") (type $entry) {body})
-           (func (export "call") (type $entry) {body})"#
-    ))
-}
-
-fn invocation(kind: Kind, gas: u64) -> Invocation {
-    let context = Context {
-        actor: PublicKey([1; 32]),
-        contract: ContractId([2; 32]),
-        ledger: LedgerId([3; 32]),
-        time: Timestamp(4),
-        height: chancery_types::Height(5),
-        request: RequestId(6),
-    };
-    Invocation { kind, selector: 0, arguments: vec![7; 10], context, gas: Gas(gas) }
-}
-
-const GAS: u64 = 10_000_000;
 
 fn run_on(store: Arc<dyn Store>, wasm: &[u8], kind: Kind, gas: u64) -> Execution {
     let engine = Engine::new(Config::default()).unwrap();
@@ -73,6 +54,9 @@ fn run(body: &str) -> Execution {
 fn trapped(kind: TrapKind) -> Outcome {
     Outcome::Trapped { kind }
 }
+
+/// A loop of some 700,000 gas.
+const BURN: &str = "(local $i i32) (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100000))))";
 
 const WRITE: &str = "(call $set (i32.const 0) (i32.const 3) (i32.const 0) (i32.const 3)) (call $event (i32.const 0) (i32.const 0) (i32.const 3))";
 
@@ -99,6 +83,269 @@ fn v14_refusals_traps_and_empty_purses_leave_no_writes_and_no_events() {
         assert_eq!(execution.outcome.word(), word, "{ending}");
         assert_eq!((execution.writes.len(), execution.events.len()), (0, 0), "{ending}");
     }
+}
+
+#[test]
+fn v1_the_host_calls_nothing_of_the_guest_but_the_entry() {
+    // An allocator that the host would call cannot be offered,
+    let with_alloc = module(&format!(
+        r#"{} (memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0))
+           (func (export "alloc") (param i32) (result i32) (call $get (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0)) (drop) (i32.const 0))"#,
+        harness::IMPORTS
+    ));
+    assert!(admit(&with_alloc).unwrap_err().to_string().contains("alloc, which"));
+    // nor a host function be given a function to call: all take numbers, and none is a reference or an export's name.
+    assert!(HOST_FUNCTIONS.iter().all(|function| !function.parameters.iter().any(|name| name.contains("func"))));
+    // The guest reaches its own entry and a host function by turns, 3,000 deep; its stack ends it, charged.
+    let module = module(&format!(
+        r#"{} (memory (export "memory") 1) (type $entry (func (param i32 i32) (result i32)))
+           (func $again (export "call") (type $entry)
+             (call $log (i32.const 0) (i32.const 1))
+             (call $again (local.get 0) (local.get 1)))"#,
+        harness::IMPORTS
+    ));
+    let execution = run_on(Arc::new(MemoryStore::new()), &module, Kind::Call, GAS);
+    assert_eq!(execution.outcome, trapped(TrapKind::StackOverflow));
+    assert_eq!(execution.costs[0].calls, u64::from(limits::STACK_SLOTS_MAX / 20) + 1);
+}
+
+#[test]
+fn v2_a_contract_reaches_no_other_contract_and_recursion_ends_alike_every_time() {
+    // Nothing takes a contract's id, so there is no loop through calls or queries to bound. The first function that does needs a depth limit.
+    for function in HOST_FUNCTIONS {
+        assert!(
+            function.parameters.iter().all(|name| !["contract", "method", "module"].contains(name)),
+            "{function:?}"
+        );
+    }
+    let endless = "(call_indirect (type $entry) (i32.const 0) (i32.const 0) (i32.const 0))";
+    let wasm = module(&format!(
+        r#"(memory (export "memory") 1) (type $entry (func (param i32 i32) (result i32)))
+           (table 1 funcref) (elem (i32.const 0) $call) (func $call (export "call") (type $entry) {endless})"#
+    ));
+    let once = || run_on(Arc::new(MemoryStore::new()), &wasm, Kind::Call, GAS);
+    let first = once();
+    assert_eq!(first.outcome, trapped(TrapKind::StackOverflow));
+    assert_eq!((once().gas, once().outcome), (first.gas, first.outcome));
+}
+
+#[test]
+fn v4_everything_that_works_costs_more_the_more_it_works() {
+    let gas = |body: &str| run(&format!("{body} (i32.const 0)")).gas.0;
+    let nothing = gas("");
+    for work in [
+        "(drop (i32.add (i32.const 1) (i32.const 2)))",
+        "(drop (i64.mul (i64.const 1) (i64.const 2)))",
+        "(drop (i32.div_u (i32.const 1) (i32.const 2)))",
+        "(drop (i32.load (i32.const 8)))",
+        "(i64.store (i32.const 8) (i64.const 2))",
+        "(drop (i32.load8_s (i32.const 8)))",
+        "(global.set $counter (i32.const 1))",
+        "(drop (select (i32.const 1) (i32.const 2) (i32.const 3)))",
+        "(drop (i32.popcnt (i32.const 1)))",
+        "(drop (i64.extend8_s (i64.const 1)))",
+        "(drop (call $deep (i32.const 0)))",
+        "(drop (memory.size))",
+        "(drop (memory.grow (i32.const 0)))",
+        "(memory.fill (i32.const 0) (i32.const 0) (i32.const 0))",
+        "(memory.copy (i32.const 0) (i32.const 0) (i32.const 0))",
+        "(block (br 0))",
+        "(block (br_table 0 0 (i32.const 1)))",
+        "(if (i32.const 1) (then))",
+    ] {
+        let once = gas(work) - nothing;
+        assert!(once > 0, "{work}");
+        assert_eq!(gas(&work.repeat(50)) - nothing, 50 * once, "{work}");
+    }
+    // CVE-like: a function whose many locals are cleared at each entry.
+    let frame = |locals: usize| {
+        let many = "(local i64)".repeat(locals);
+        let wasm = module(&format!(
+            r#"(memory (export "memory") 1) (func $wide {many})
+               (func (export "call") (param i32 i32) (result i32) {} (i32.const 0))"#,
+            "(call $wide)".repeat(10)
+        ));
+        run_on(Arc::new(MemoryStore::new()), &wasm, Kind::Call, GAS).gas.0
+    };
+    assert_eq!(frame(250) - frame(0), 10 * 250 * chancery_engine::prices::LOCAL);
+}
+
+#[test]
+fn v7_an_outcome_says_nothing_of_the_node() {
+    for body in [
+        "unreachable",
+        "(i32.load (i32.const -1))",
+        "(i32.div_u (i32.const 1) (i32.const 0))",
+        "(call $deep (i32.const 1000000))",
+        "(call $result (i32.const -1) (i32.const 1)) (i32.const 0)",
+    ] {
+        let execution = run(body);
+        let Outcome::Trapped { kind } = execution.outcome else { panic!("{body}: {:?}", execution.outcome) };
+        // The whole of what is recorded is the kind, one of a list; no text, path or backtrace.
+        assert!(TrapKind::from_bytes(&kind.to_bytes()).is_ok());
+        assert_eq!(kind.to_bytes().len(), 1);
+        assert!(execution.diagnostics.is_empty());
+    }
+}
+
+#[test]
+fn v8_gas_is_conserved_on_every_path() {
+    let endings = [
+        "(i32.const 0)",
+        "(call $fault (i32.const 7) (i32.const 0) (i32.const 1)) (i32.const 1)",
+        "(i32.const 2)",
+        "(i32.const 9)",
+        "unreachable",
+        "(i32.div_u (i32.const 1) (i32.const 0))",
+        "(call $result (i32.const -1) (i32.const 1)) (i32.const 0)",
+        "(call $set (i32.const 0) (i32.const 600) (i32.const 0) (i32.const 1)) (i32.const 0)",
+        "(call $deep (i32.const 1000000))",
+        "(loop $for_ever (br $for_ever)) (i32.const 0)",
+    ];
+    for ending in endings {
+        let wasm = calling(&format!("{BURN} {ending}"));
+        for kind in [Kind::Call, Kind::Query] {
+            for gas in [0, 1, 29_999, 30_000, 50_000, 100_000, 800_000, GAS] {
+                let execution = run_on(Arc::new(MemoryStore::new()), &wasm, kind, gas);
+                let used = execution.gas.0;
+                assert!(used <= gas, "{ending}: {used} of {gas}");
+                let hosts: u64 = execution.costs.iter().map(|cost| cost.gas.0).sum();
+                assert!(hosts <= used, "{ending}: the host functions took {hosts} of {used}");
+                match execution.outcome {
+                    Outcome::OutOfGas => assert_eq!(used, gas, "{ending}: all that was set aside is charged"),
+                    _ => assert!(used > 700_000, "{ending}: the loop is charged, {used}"),
+                }
+            }
+        }
+    }
+}
+
+/// A store that breaks, as no store should.
+struct Broken;
+
+impl Store for Broken {
+    fn get(&self, _: &ContractId, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        panic!("the store is broken on purpose")
+    }
+
+    fn scan(&self, _: &ContractId, _: &Scan) -> Result<Vec<Pair>, StateError> {
+        panic!("{}", String::from("the store is broken on purpose"))
+    }
+}
+
+#[test]
+fn v9_a_panic_of_the_host_is_a_fault_of_the_node_and_never_an_outcome() {
+    for backend in Backend::ALL {
+        let engine = Engine::for_comparison(backend, Instances::Kept).unwrap();
+        for body in [
+            "(drop (call $get (i32.const 0) (i32.const 2) (i32.const 0) (i32.const 0)))",
+            "(drop (call $scan (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 9) (i32.const 0) (i32.const 9)))",
+        ] {
+            let module = engine.load(&calling(&format!("{WRITE} {body} (i32.const 0)"))).unwrap();
+            // More often than there are places in the pool: none is lost to a panic.
+            for _ in 0..2 * limits::EXECUTIONS_MAX {
+                let fault = engine.execute(&module, invocation(Kind::Call, GAS), Arc::new(Broken)).unwrap_err();
+                let NodeFault::Panic(text) = &fault else { panic!("{fault}") };
+                assert_eq!(text, "the store is broken on purpose");
+                assert!(fault.to_string().contains("report this with the module and the call"));
+            }
+            let sound = engine.execute(&module, invocation(Kind::Call, GAS), Arc::new(MemoryStore::new()));
+            assert!(sound.unwrap().outcome.is_done(), "the engine goes on with a sound store");
+        }
+    }
+}
+
+#[test]
+fn v12_a_contract_sees_its_own_keys_only() {
+    let store = Arc::new(MemoryStore::new());
+    let write = |contract, key: &[u8]| chancery_types::entry::Write {
+        contract: ContractId(contract),
+        key: key.into(),
+        value: Some(b"x".to_vec()),
+    };
+    // The neighbours in the order of the store, and the same key.
+    store.apply(&vec![write([1; 32], b"key"), write([3; 32], b"key"), write([1; 32], b"\xff"), write([3; 32], b"\0")]);
+    let everything = "(call $scan (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 99) (i32.const 100) (i32.const 999))";
+    let backwards = everything.replace("(i32.const 2)", "(i32.const 3)");
+    for question in [
+        everything.into(),
+        backwards,
+        "(i64.ne (call $get (i32.const 0) (i32.const 3) (i32.const 0) (i32.const 0)) (i64.const -1))".into(),
+    ] {
+        let value =
+            if question.starts_with("(i64.ne") { question } else { format!("(i64.ne {question} (i64.const 0))") };
+        let execution = run_on(store.clone(), &calling(&format!("(i32.mul {value} (i32.const 9))")), Kind::Call, GAS);
+        assert!(execution.outcome.is_done(), "{value}: a neighbour's key is seen");
+    }
+}
+
+#[test]
+fn v13_a_description_that_nests_too_deep_is_refused_without_recursing() {
+    use chancery_types::interface::{Interface, Method, MethodKind, Type};
+    let method = Method {
+        name: "m".into(),
+        doc: String::new(),
+        citation: String::new(),
+        kind: MethodKind::Call,
+        fields: vec![],
+        returns: Type::Bool,
+    };
+    let flat = Interface { version: 1, name: "deep".into(), methods: vec![method], ..Interface::default() }.to_bytes();
+    // Its last bytes are the method's result, and three empty lists. A list of lists of … is a tag for each.
+    const LIST: u8 = 19;
+    let module_of = |depth: usize| {
+        let (before, after) = flat.split_at(flat.len() - 13);
+        let bytes = [before, &vec![LIST; depth], after].concat();
+        let mut wasm = strip(&wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#).unwrap()).unwrap();
+        let section = wasm_encoder::CustomSection { name: "chancery:interface".into(), data: bytes.into() };
+        wasm_encoder::Section::append_to(&section, &mut wasm);
+        wasm
+    };
+    assert!(admit(&module_of(15)).is_ok());
+    for depth in [16, 1_000, 60_000] {
+        let error = admit(&module_of(depth)).unwrap_err().to_string();
+        assert!(error.contains("a damaged one: "), "{depth}: {error}");
+    }
+}
+
+#[test]
+fn v17_a_recycled_instance_shows_the_modules_own_globals_and_table() {
+    let engine = Engine::new(Config::default()).unwrap();
+    // Answers 0 where global, memory and size are as the module says, then spoils all three.
+    let spoils = calling(
+        "(i32.or (i32.ne (global.get $counter) (i32.const 5))
+           (i32.or (i32.ne (i32.load (i32.const 0)) (i32.const 0x0079656b)) (i32.ne (memory.size) (i32.const 1))))
+         (global.set $counter (i32.const 77)) (i32.store (i32.const 0) (i32.const -1)) (drop (memory.grow (i32.const 3)))
+         (i32.store (i32.const 200000) (i32.const -1)) (i32.const 9) (i32.mul)",
+    );
+    // Another module in the same places, which looks through all that it can reach.
+    let searches = module(
+        r#"(memory (export "memory") 4) (func (export "call") (param i32 i32) (result i32) (local $at i32)
+             (loop $next
+               (if (i64.ne (i64.load (local.get $at)) (i64.const 0)) (then (return (i32.const 9))))
+               (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 8))) (i32.const 262144))))
+             (i32.const 0))"#,
+    );
+    let (spoils, searches) = (engine.load(&spoils).unwrap(), engine.load(&searches).unwrap());
+    for round in 0..100 {
+        for module in [&spoils, &searches, &spoils] {
+            let store = Arc::new(MemoryStore::new());
+            let execution = engine.execute(module, invocation(Kind::Call, GAS), store).unwrap();
+            assert!(execution.outcome.is_done(), "round {round}: an instance saw what another left");
+        }
+    }
+}
+
+#[test]
+fn v20_arithmetic_does_not_wrap_in_any_profile() {
+    let manifest = include_str!("../../../Cargo.toml");
+    for profile in ["dev", "release", "contract"] {
+        let section = manifest.split(&format!("[profile.{profile}]")).nth(1).and_then(|rest| rest.split("\n[").next());
+        assert!(section.unwrap().contains("overflow-checks = true"), "profile {profile}");
+    }
+    // The profile that this very test was built with.
+    let sum = std::panic::catch_unwind(|| std::hint::black_box(i64::MAX) + std::hint::black_box(1));
+    assert!(sum.is_err());
 }
 
 #[test]
@@ -189,9 +436,8 @@ fn v17_a_recycled_memory_reads_zeros() {
 
 #[test]
 fn v21_work_before_a_trap_is_charged() {
-    let burn = "(local $i i32) (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100000))))";
     for ending in ["(i32.div_u (i32.const 1) (i32.const 0))", "(i32.load (i32.const -1))", "unreachable"] {
-        let execution = run(&format!("{burn} {ending}"));
+        let execution = run(&format!("{BURN} {ending}"));
         assert_eq!(execution.outcome.word(), "trapped");
         assert!(execution.gas.0 > 500_000, "{ending}: {}", execution.gas);
     }
@@ -222,10 +468,22 @@ fn bulk_work_and_growth_are_charged_by_their_size() {
 #[test]
 fn v23_the_call_stack_ends_at_the_same_depth_whatever_the_native_stack() {
     // A frame of $deep has 1 parameter, at most 2 operands and 16 more slots; the entry function has 2 + 1 + 16.
-    let depth = |n: u32| run(&format!("(call $deep (i32.const {n}))")).outcome;
-    let most = (65_536 - 19) / 19 - 1;
-    assert!(depth(most).is_done() || depth(most - 1).is_done());
-    assert_eq!(depth(most + 2), trapped(TrapKind::StackOverflow));
+    let most = (limits::STACK_SLOTS_MAX - 19) / 19 - 1;
+    let outcomes = |backend| {
+        let engine = Engine::for_comparison(backend, Instances::Kept).unwrap();
+        let depth = |n: u32| {
+            let module = engine.load(&calling(&format!("(call $deep (i32.const {n}))"))).unwrap();
+            let execution = engine.execute(&module, invocation(Kind::Call, GAS), Arc::new(MemoryStore::new())).unwrap();
+            (execution.outcome, execution.gas)
+        };
+        [most - 1, most, most + 1, most + 2, 1_000_000].map(depth)
+    };
+    let expected = outcomes(Backend::Cranelift);
+    assert!(expected[0].0.is_done(), "{:?}", expected[0]);
+    assert_eq!(expected[3].0, trapped(TrapKind::StackOverflow));
+    for backend in Backend::ALL {
+        assert_eq!(outcomes(backend), expected, "{backend:?}");
+    }
 }
 
 #[test]
@@ -257,6 +515,10 @@ fn v16_superfluous_exports_start_functions_and_unknown_imports_are_refused() {
     assert!(refused(&format!(r#"{entry} (func (export "query"))"#)).contains("query of another type"));
     assert!(refused(&format!(r#"{entry} (data (i32.const 65530) "0123456789")"#)).contains("place of the data"));
     assert!(refused(&format!(r#"{entry} (data "passive")"#)).contains("not an admissible WebAssembly module"));
+    assert!(refused(&format!(r#"{entry} (memory 1)"#)).contains("not an admissible WebAssembly module"));
+    let reexported = r#"(import "chancery_v1" "log" (func $log (param i32 i32))) (memory (export "memory") 1) (export "call" (func $log))"#;
+    assert!(refused(reexported).contains("call of another type, or not the module's own"));
+    assert!(refused(r#"(import "chancery_v1" "memory" (memory 1)) (func (export "call") (param i32 i32) (result i32) (i32.const 0))"#).contains("exactly 1, its own"));
 }
 
 #[test]
@@ -336,7 +598,7 @@ fn v5_v6_a_cache_file_that_was_touched_is_deleted_and_compiled_again() {
     let wasm = calling("(i32.const 0)");
     let load = |key| {
         let cache = Some(chancery_engine::Cache::new(dir.path().into(), [key; 32]));
-        Engine::new(Config { cache, compiler: Compiler::InProcess }).unwrap().load(&wasm).map(drop)
+        Engine::new(Config { cache, compiler: Compiler::InProcess, ..Config::default() }).unwrap().load(&wasm).map(drop)
     };
     let file = || std::fs::read_dir(dir.path()).unwrap().next().map(|file| file.unwrap().path());
     load(1).unwrap();

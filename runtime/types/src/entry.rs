@@ -2,7 +2,7 @@
 //!
 //! An entry's encoding is at most [`ENTRY_BYTES_MAX`] bytes (the bundle format of C2SP tlog-tiles has a `u16` length).
 //! Entries are chained by BLAKE3 and hashed into the log's Merkle tree. A block is the entries of its calls and, last,
-//! a [`Record::Seal`]. `docs/formats/entry.md` describes every byte.
+//! a [`Record::Seal`]. `docs/src/formats/entry.md` describes every byte.
 
 use crate::call::SignedCall;
 use crate::codec::{codec_enum, codec_struct};

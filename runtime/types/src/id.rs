@@ -55,7 +55,7 @@ hash_ids! {
     LedgerId,
     /// BLAKE3 of a module's bytes.
     ModuleId,
-    /// A deployed contract: BLAKE3 of ledger id, name and deploying request (see `docs/formats/state.md`).
+    /// A deployed contract: BLAKE3 of ledger id, name and deploying request (see `docs/src/formats/state-tree.md`).
     ContractId,
     /// An Ed25519 public key (RFC 8032). As text it is a `did:key` (W3C CCG did:key v0.7).
     PublicKey,

@@ -94,7 +94,7 @@ pub struct Variant {
 codec_struct!(Variant { name, doc, citation, fields });
 
 /// A stored item or map. The storage key is the name's length (`u8`), the name, and for a map the keys in
-/// their ordered encoding (`docs/formats/storage-keys.md`).
+/// their ordered encoding (`docs/src/formats/storage-keys.md`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Storage {
     /// Its name.

@@ -115,6 +115,8 @@ pub struct World {
     time: Timestamp,
     height: u64,
     transcript: Vec<Said>,
+    /// The calls of the run on the engine, encoded: kind, selector, arguments, context.
+    invocations: Vec<u8>,
     costs: BTreeMap<(String, &'static str), (u64, u64)>,
 }
 
@@ -143,6 +145,7 @@ pub fn run(contract: Contract, name: &str, test: impl Fn(&mut World)) {
         assert_eq!(native, wasm, "call {number} ({}): native (left) and wasm (right) differ", native.0);
     }
     wasm.print_costs(name);
+    wasm.keep_invocations(name);
 }
 
 /// `dist/NAME.wasm` or `contracts/dist/NAME.wasm` of the package or a directory above it.
@@ -166,6 +169,7 @@ impl World {
             time: Timestamp(0),
             height: 0,
             transcript: Vec::new(),
+            invocations: Vec::new(),
             costs: BTreeMap::new(),
         }
     }
@@ -246,6 +250,10 @@ impl World {
             request: RequestId(self.height.into()),
         };
         let invocation = Invocation { kind, selector, arguments, context, gas: prices::CALL_GAS_MAX };
+        if matches!(self.runner, Runner::Wasm(_)) {
+            (kind as u8, selector, invocation.arguments.clone(), invocation.context.to_bytes())
+                .encode(&mut self.invocations);
+        }
         let store: Arc<dyn Store> = self.store.clone();
         let execution = match &self.runner {
             Runner::Native(contract) => native::execute(contract, invocation, store),
@@ -262,6 +270,14 @@ impl World {
         add("", 1, gas);
         costs.iter().for_each(|cost| add(cost.function, cost.calls, cost.gas));
         Answer { outcome, events, trace, writes, gas, interface: self.interface.clone() }
+    }
+
+    /// Keeps the calls where `CHANCERY_TRANSCRIPTS` names a directory: the engine's tests make them again on every backend.
+    fn keep_invocations(&self, name: &str) {
+        let Some(dir) = std::env::var_os("CHANCERY_TRANSCRIPTS") else { return };
+        let test = std::thread::current().name().unwrap_or("main").replace("::", "-");
+        let path = PathBuf::from(dir).join(format!("{name}.{test}.calls"));
+        std::fs::write(&path, &self.invocations).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
     /// Gas by method and host function; the line without a host function is the whole method.

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Determine the households of this file too, and not of the sample that the program holds.
+    /// Determine the households of this file instead of the sample that the program holds.
     #[arg(long, value_name = "FILE.csv")]
     cases: Option<PathBuf>,
 }

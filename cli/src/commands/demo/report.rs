@@ -1,11 +1,11 @@
 //! What the demonstration shows: a table for each contract, a value read back, the log's head, its verification, and how to go on.
 
 use super::food_assistance::Determined;
-use super::stage::{Deployed, Row, spoken};
+use super::stage::{Deployed, Row};
 use super::{DAYS, Place};
 use crate::commands::{log, state};
 use crate::failure::Outcome;
-use crate::output::{Session, lines, table};
+use crate::output::{Session, lines, spoken, table};
 use chancery_node::{Ledger, Report};
 use serde_json::{Value, json};
 use std::path::Path;

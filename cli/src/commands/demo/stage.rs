@@ -3,14 +3,14 @@
 use super::{CONTRACTS, DAYS, ORIGIN, PEOPLE};
 use crate::failure::{Failure, Outcome};
 use crate::keys::{Keys, request_id};
-use crate::output::{Session, plain};
+use crate::output::{Session, plain, spoken};
 use crate::town::{self, VALID_FOR_SECONDS};
 use chancery_node::{Answer, Clock, Ledger, Options, SystemClock};
 use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
 use chancery_types::{Action, ContractId, Finding, Outcome as CallOutcome, PublicKey, RequestId, Timestamp, json};
 use ed25519_dalek::{Signer, SigningKey};
 use indicatif::ProgressBar;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -316,21 +316,6 @@ fn events(interface: &Interface, answer: &Answer) -> Vec<Value> {
     let chancery_types::Record::Call { events, .. } = &answer.entry.record else { return Vec::new() };
     let event = |event: &chancery_types::Event| json::variant(&interface.events, event.kind, &event.data).ok();
     events.iter().filter_map(event).collect()
-}
-
-/// `{"Issued": {"on": "2024-01-05"}}` as `Issued, on 2024-01-05`.
-pub fn spoken(value: &Value) -> String {
-    let fields = |fields: &Map<String, Value>| {
-        let field = |(name, value): (&String, &Value)| format!("{} {}", name.replace('_', " "), plain(value));
-        fields.iter().map(field).collect::<Vec<_>>().join(", ")
-    };
-    match value {
-        Value::Object(object) => match object.iter().next() {
-            Some((name, Value::Object(inner))) if object.len() == 1 => format!("{name}, {}", fields(inner)),
-            _ => fields(object),
-        },
-        other => plain(other),
-    }
 }
 
 /// Citations of the computed steps that one decision may have before its method's citation says it shorter.

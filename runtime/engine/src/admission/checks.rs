@@ -1,8 +1,10 @@
 //! The checks, one limit each.
 
-use super::facts::Facts;
-use super::{AdmissionError, Check};
-use crate::host::{HOST_FUNCTIONS, HostFunction, IMPORT_MODULE, Kind, Scalar};
+use super::facts::{Facts, Import};
+use super::{AdmissionError, Check, Profile};
+use crate::host::{
+    HOST_FUNCTIONS, HostFunction, IMPORT_MODULE, Kind, Scalar, WASI_FUNCTIONS, WASI_MODULE, WasiFunction,
+};
 use crate::limits::*;
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::interface::{INTERFACE_VERSION, Interface};
@@ -168,6 +170,7 @@ fn imports(facts: &Facts) -> Check {
         let host = HOST_FUNCTIONS.iter().find(|function| function.name == import.name);
         let what = format!("{}.{}", import.module, import.name);
         match (host, &import.ty) {
+            _ if import.module == WASI_MODULE => wasi_import(&what, import),
             _ if import.module != IMPORT_MODULE => Some(format!("{what}, which is not of {IMPORT_MODULE}")),
             (None, _) => Some(format!("{what}, which the host does not have")),
             (Some(host), Some(ty)) if is_type_of(ty, host) => None,
@@ -175,6 +178,21 @@ fn imports(facts: &Facts) -> Check {
         }
     });
     nothing_wrong("names and types of imports", "they are what a contract may do", "the host functions", wrong)
+}
+
+/// What is wrong with an import of WASI.
+fn wasi_import(what: &str, import: &Import) -> Option<String> {
+    let Some(function) = WASI_FUNCTIONS.iter().find(|function| function.name == import.name) else {
+        return Some(format!("{what}, which WASI preview 1 does not have"));
+    };
+    let fits = import.ty.as_ref().is_some_and(|ty| is_type_of_wasi(ty, function));
+    (!fits).then(|| format!("{what} with another type than WASI's"))
+}
+
+fn is_type_of_wasi(ty: &FuncType, function: &WasiFunction) -> bool {
+    let parameters = function.parameters.bytes().map(|ty| if ty == b'I' { ValType::I64 } else { ValType::I32 });
+    let results: &[ValType] = if function.has_result() { &[ValType::I32] } else { &[] };
+    parameters.eq(ty.params().iter().copied()) && ty.results() == results
 }
 
 fn is_type_of(ty: &FuncType, host: &HostFunction) -> bool {
@@ -191,11 +209,17 @@ fn is_type_of(ty: &FuncType, host: &HostFunction) -> bool {
 /// The names that a module may export.
 pub(super) const EXPORTS: [&str; 4] = ["memory", Kind::Init.export(), Kind::Call.export(), Kind::Query.export()];
 
+/// What a module of the WASI profile may export besides: it prepares the language's library, and runs before the entry function.
+pub(crate) const INITIALIZE: &str = "_initialize";
+
 fn exports(facts: &Facts) -> Check {
     let unfit = facts.exports.iter().find_map(|export| {
         let entry = |ty: &FuncType| ty.params() == [ValType::I32, ValType::I32] && ty.results() == [ValType::I32];
         let fits = match export.name.as_str() {
             "memory" => export.kind == ExternalKind::Memory,
+            INITIALIZE if facts.profile == Profile::Wasi => {
+                export.ty.as_ref().is_some_and(|ty| ty.params().is_empty() && ty.results().is_empty())
+            }
             name if EXPORTS.contains(&name) => export.ty.as_ref().is_some_and(entry),
             name => return Some(format!("{name}, which `chancery build` would have stripped")),
         };

@@ -1,6 +1,6 @@
 //! What is read off a module, in one pass that also validates it.
 
-use super::{AdmissionError, FEATURES};
+use super::{AdmissionError, Profile};
 use crate::limits::{FRAME_SLOTS, PAGE_BYTES};
 use crate::{operators, prices};
 use chancery_types::Gas;
@@ -16,6 +16,8 @@ use wasmparser::{
 pub(crate) struct Frame {
     /// What it takes on the logical stack.
     pub(crate) slots: u32,
+    /// Parameters.
+    pub(crate) parameters: u32,
     /// Locals, parameters not counted.
     pub(crate) locals: u32,
     /// Whether it calls no function but the host's. Calls of such a function need no place on the logical stack: its frame is the last.
@@ -46,6 +48,7 @@ pub(super) struct Size {
 /// What was read off a module: counts, the largest of each kind, and what is named.
 #[derive(Default)]
 pub(super) struct Facts {
+    pub(super) profile: Profile,
     pub(super) types: Vec<FuncType>,
     pub(super) imports: Vec<Import>,
     pub(super) functions: Vec<u32>,
@@ -77,8 +80,13 @@ fn invalid(error: BinaryReaderError) -> AdmissionError {
 impl Facts {
     /// Validates the module and reads its facts.
     pub(super) fn read(wasm: &[u8]) -> Result<Self, AdmissionError> {
-        let mut facts = Facts { data_end: Some(0), elements_end: Some(0), ..Facts::default() };
-        let mut validator = Validator::new_with_features(FEATURES);
+        Facts::read_as(Profile::of(wasm), wasm)
+    }
+
+    /// As [`Facts::read`], in a profile that the imports do not tell.
+    pub(super) fn read_as(profile: Profile, wasm: &[u8]) -> Result<Self, AdmissionError> {
+        let mut facts = Facts { profile, data_end: Some(0), elements_end: Some(0), ..Facts::default() };
+        let mut validator = Validator::new_with_features(profile.features());
         let mut allocations = FuncValidatorAllocations::default();
         for payload in Parser::new(0).parse_all(wasm) {
             let payload = payload.map_err(invalid)?;
@@ -136,7 +144,7 @@ impl Facts {
         self.locals = self.locals.max(locals.into());
         self.operands = self.operands.max(operands.into());
         let slots = locals.saturating_add(operands).saturating_add(FRAME_SLOTS);
-        self.frames.push(Frame { slots, locals: locals - parameters, leaf });
+        self.frames.push(Frame { slots, parameters, locals: locals - parameters, leaf });
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! What a compiler leaves in a module and a contract does not need.
 
 use super::AdmissionError;
-use super::checks::EXPORTS;
+use super::Profile;
+use super::checks::{EXPORTS, INITIALIZE};
 use chancery_types::interface::SECTION;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{CustomSection, ExportSection, Module, RawSection};
@@ -14,6 +15,7 @@ use wasmparser::{Parser, Payload};
 /// [`AdmissionError::Invalid`] where the bytes are no module.
 pub fn strip(wasm: &[u8]) -> Result<Vec<u8>, AdmissionError> {
     let invalid = |error: &dyn std::fmt::Display| AdmissionError::Invalid(error.to_string());
+    let wasi = Profile::of(wasm) == Profile::Wasi;
     let mut module = Module::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(|error| invalid(&error))? {
@@ -21,7 +23,7 @@ pub fn strip(wasm: &[u8]) -> Result<Vec<u8>, AdmissionError> {
                 let mut exports = ExportSection::new();
                 for export in section {
                     let export = export.map_err(|error| invalid(&error))?;
-                    if EXPORTS.contains(&export.name) {
+                    if EXPORTS.contains(&export.name) || (wasi && export.name == INITIALIZE) {
                         RoundtripReencoder.parse_export(&mut exports, export).map_err(|error| invalid(&error))?;
                     }
                 }
