@@ -4,12 +4,8 @@
 //! text and bytes ‖ row, u64 LE), so that the same row of the same file is never done twice, however often the batch is started. A changed file is
 //! another file. Rows that do not fit the method are collected and the rest is carried on.
 
-<<<<<<< HEAD
 use crate::commands::receipt::Wait;
-use crate::failure::{Failure, Outcome};
-=======
 use crate::failure::{Code, Failure, Outcome};
->>>>>>> c5f53abab3cbda1381c5c65fddeb20f3abf1097f
 use crate::output::{Session, plain, table};
 use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
 use chancery_node::{Answer, Ledger, Ticket};
@@ -109,14 +105,9 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         lines.push(line);
     })?;
     bar.finish_and_clear();
-<<<<<<< HEAD
-    if let Some(last) = lines.iter().filter_map(|line| line.entry).max() {
-        wait.reach(&ledger, last)?;
-    }
-    ledger.close()?;
-=======
+    let last = lines.iter().filter_map(|line| line.entry).max();
+    let reached = last.map_or(Ok(()), |last| wait.reach(&ledger, last));
     town::close(ledger);
->>>>>>> c5f53abab3cbda1381c5c65fddeb20f3abf1097f
     if let (Some(writer), Some(path)) = (&mut writer, report) {
         write_report(writer, method, &lines).map_err(|error| Failure {
             code: Code::Unavailable,
@@ -126,7 +117,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             ),
         })?;
     }
-    summarise(session, &lines)
+    summarise(session, &lines)?;
+    reached
 }
 
 /// What all rows of a batch share.
