@@ -105,9 +105,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         lines.push(line);
     })?;
     bar.finish_and_clear();
-    if let Some(last) = lines.iter().filter_map(|line| line.entry).max() {
-        wait.reach(&ledger, last)?;
-    }
+    let last = lines.iter().filter_map(|line| line.entry).max();
+    let reached = last.map_or(Ok(()), |last| wait.reach(&ledger, last));
     town::close(ledger);
     if let (Some(writer), Some(path)) = (&mut writer, report) {
         write_report(writer, method, &lines).map_err(|error| Failure {
@@ -118,7 +117,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             ),
         })?;
     }
-    summarise(session, &lines)
+    summarise(session, &lines)?;
+    reached
 }
 
 /// What all rows of a batch share.

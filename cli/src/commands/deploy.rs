@@ -71,7 +71,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let key = actor(session, arguments.actor.as_deref())?;
     let ledger = open(session)?;
     let (module, answer) = town::deploy(&ledger, &key, &name, &wasm, encoded, request(arguments.request.as_deref())?)?;
-    arguments.wait.reach(&ledger, answer.index)?;
+    let reached = arguments.wait.reach(&ledger, answer.index);
     let outcome = answer.outcome().cloned();
     let outcome = outcome.ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
     let shown = explain(&interface, &Type::Unit, &outcome);
@@ -104,5 +104,6 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             value
         },
     );
-    refusal(&outcome)
+    refusal(&outcome)?;
+    reached
 }
