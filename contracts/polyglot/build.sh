@@ -9,8 +9,9 @@ attach() { cargo run --quiet --release -p chancery-polyglot --bin attach -- "$@"
 
 attach --header include/chancery.h
 
-# A reactor has no main. Without extensions beyond those that are admitted; a small stack, since each page costs.
-clang-14 --target=wasm32-wasi -mexec-model=reactor -std=c11 -O2 -Wall -Wextra -Werror -Iinclude \
+# A reactor has no main. Without extensions beyond those that are admitted; a small stack, since each page costs. clang would run a
+# `wasm-opt` that it finds on the path, as AssemblyScript's is, and the module would be another.
+PATH=/usr/bin:/bin clang-14 --target=wasm32-wasi -mexec-model=reactor -std=c11 -O2 -Wall -Wextra -Werror -Iinclude \
   -mno-nontrapping-fptoint -Wl,-z,stack-size=32768 -Wl,--strip-all \
   c/school_transport.c -lm -o "$work/school_transport.wasm"
 c=$(attach c/school_transport.json "$work/school_transport.wasm" dist/school-transport.wasm)
