@@ -18,8 +18,9 @@
 //! Trusted: the disk and the key. Not trusted: the log, and whoever connects. Requests are bounded in length and number at a time; time limits for
 //! slow senders are left to the proxy that also does TLS, so that the witness listens on the loopback address.
 
+use crate::NodeError;
+use crate::disk::{self, Disk, OsDisk};
 use crate::http::Answer;
-use crate::{NodeError, disk};
 use chancery_tlog::Checkpoint;
 use chancery_tlog::cosignature::Seconds;
 use chancery_tlog::note::VerifierKey;
@@ -47,6 +48,9 @@ pub struct WitnessServer {
     _lock: File,
 }
 
+/// Where it remembers.
+const DISK: &dyn Disk = &OsDisk;
+
 /// The latest checkpoint that was cosigned for one log, and its note.
 type Latest = Option<(Checkpoint, String)>;
 
@@ -61,7 +65,7 @@ impl WitnessServer {
         key: ed25519_dalek::SigningKey,
         logs: Vec<VerifierKey>,
     ) -> Result<Self, NodeError> {
-        disk::make_dir(dir)?;
+        DISK.make_dirs(dir)?;
         let lock = lock(dir)?;
         let witness = Witness::new(name, key, logs.clone());
         let mut latest = BTreeMap::new();
@@ -104,7 +108,7 @@ impl WitnessServer {
         let checkpoint = self.witness.reopen(&cosigned.persist, request.origin()).map_err(corrupt)?;
         let path = self.dir.join(origin_digest(request.origin()));
         // Durable from here on, and only then given away.
-        disk::write_file(&path, cosigned.persist.as_bytes(), 0o644)?;
+        DISK.write_file(&path, cosigned.persist.as_bytes(), 0o644)?;
         *latest = Some((checkpoint, cosigned.persist));
         Ok(Ok(cosigned.answer))
     }
@@ -192,7 +196,7 @@ fn remembered(witness: &Witness, path: &Path, origin: &str) -> Result<Latest, No
         let advice = "restore the file from a copy; without it this witness would forget what it cosigned";
         NodeError::Checkpoint(format!("{}, kept for {origin}: {problem}: {advice}", path.display()))
     };
-    let note = String::from_utf8(disk::read_file(path)?).map_err(|error| corrupt(error.to_string()))?;
+    let note = String::from_utf8(DISK.read_file(path)?).map_err(|error| corrupt(error.to_string()))?;
     let checkpoint = witness.reopen(&note, origin).map_err(|error| corrupt(error.to_string()))?;
     Ok(Some((checkpoint, note)))
 }

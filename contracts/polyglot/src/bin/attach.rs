@@ -14,7 +14,7 @@ fn main() -> Result<()> {
         [description, module, out] => {
             let text = fs::read_to_string(description).with_context(|| format!("reading {description}"))?;
             let wasm = fs::read(module).with_context(|| format!("reading {module}"))?;
-            let attached = chancery_polyglot::attach(&wasm, &text).with_context(|| format!("{module}"))?;
+            let attached = chancery_polyglot::attach(&wasm, &text).with_context(|| (*module).to_string())?;
             let name = Path::new(out).file_name().context("OUT.wasm is a file")?.display();
             println!("{} {} {name}", Hash::of(&attached), attached.len());
             fs::write(out, attached).with_context(|| format!("writing {out}"))
