@@ -16,15 +16,20 @@ fn append(c: &mut Criterion) {
     let mut tree = merkle::Tree::new();
     c.bench_function("log/append a leaf", |bencher| bencher.iter(|| tree.push(merkle::leaf_hash(&entry))));
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut journal = Journal::create(Arc::new(chancery_node::OsDisk), &dir.path().join("journal"), LedgerId([1; 32]))
-        .expect("a fresh directory");
+    let mut journal = Journal::create(
+        Arc::new(chancery_node::OsDisk),
+        &dir.path().join("journal"),
+        LedgerId([1; 32]),
+        chancery_node::journal::SEGMENT_BYTES,
+    )
+    .expect("a fresh directory");
     let mut group = c.benchmark_group("log/append a block durably");
     group.sample_size(20);
     for entries in [1u64, 1_000] {
         group.throughput(Throughput::Elements(entries));
         group.bench_function(format!("{entries} entries of 500 bytes"), |bencher| {
             bencher.iter(|| {
-                let (mut block, mut chain) = (Block::default(), journal.chain());
+                let (mut block, mut chain) = (Block::new(0), journal.chain());
                 (0..entries).for_each(|index| block.push(FrameKind::Entry, index, &entry, &mut chain));
                 journal.append(&block, chain).expect("the disk has room");
             });

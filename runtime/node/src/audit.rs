@@ -173,7 +173,12 @@ impl Reexecuted {
         let engine = Engine::new(Config { compiler: options.compiler.clone(), ..Config::default() })?;
         let committed = Arc::new(MemoryStore::new());
         Ok(Reexecuted {
-            executor: Executor { ledger: LedgerId::default(), engine, disk: Arc::new(OsDisk), blobs: blobs.into() },
+            executor: Executor {
+                ledger: LedgerId::default(),
+                engine: Arc::new(engine),
+                disk: Arc::new(OsDisk),
+                blobs: blobs.into(),
+            },
             block: Arc::new(BlockStore::new(committed.clone())),
             committed,
             tree: Tree::new(),

@@ -4,14 +4,17 @@
 //! far behind, the sequencer waits. Nothing here needs to survive a crash.
 
 use crate::NodeError;
+use crate::failpoint;
+use crate::health::Health;
 use chancery_state::overlay::{Pending, merged};
 use chancery_state::view::Position;
-use chancery_state::{Pair, Scan, StateError, StateKey, Store, Tree, View, ViewBatch};
+use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch};
 use chancery_types::entry::WriteSet;
 use chancery_types::{ContractId, RequestId};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Blocks that may wait for the view.
@@ -44,13 +47,13 @@ struct Waiting {
 
 /// The committed state.
 pub struct Committed {
-    view: View,
+    view: Box<dyn StateView>,
     waiting: RwLock<Waiting>,
 }
 
 impl Committed {
     /// Nothing waits.
-    pub(crate) fn new(view: View, tree: Tree, entries: u64) -> Self {
+    pub(crate) fn new(view: Box<dyn StateView>, tree: Tree, entries: u64) -> Self {
         Committed { view, waiting: RwLock::new(Waiting { tree, entries, ..Waiting::default() }) }
     }
 
@@ -131,41 +134,60 @@ impl Store for Committed {
 
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
-        merged(&self.view, &waiting.values, contract, range)
+        merged(&*self.view, &waiting.values, contract, range)
     }
 }
 
-/// What the thread behind the commit point works with.
+/// What stands behind the commit point.
 pub(crate) struct Follower {
     pub(crate) committed: Arc<Committed>,
-    pub(crate) failed: Arc<Mutex<Option<String>>>,
+    pub(crate) health: Arc<Health>,
+    /// Whether the view has what is not durable in it.
+    pub(crate) dirty: bool,
 }
 
 impl Follower {
     /// Follows the blocks until the sequencer hangs up, then leaves the view at the head.
-    pub(crate) fn run(self, jobs: &Receiver<Job>) {
-        if let Err(error) = self.follow(jobs) {
-            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
+        // A panic inside the store is a fault of the view like any other.
+        let followed = catch_unwind(AssertUnwindSafe(|| self.follow(jobs)));
+        let panicked = || Err(StateError::View("the store panicked".into()).into());
+        if let Err(error) = followed.unwrap_or_else(|_| panicked()) {
+            self.health.stop(&error);
         }
     }
 
-    fn follow(&self, jobs: &Receiver<Job>) -> Result<(), NodeError> {
-        let (mut dirty, mut durable_at) = (false, Instant::now());
+    fn follow(&mut self, jobs: &Receiver<Job>) -> Result<(), NodeError> {
+        let mut durable_at = Instant::now();
         loop {
             let batch: Vec<Job> = match jobs.recv_timeout(LOOK_EVERY) {
                 Ok(job) => std::iter::once(job).chain(jobs.try_iter().take(COALESCE_BLOCKS_MAX - 1)).collect(),
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            self.committed.apply(&batch)?;
-            dirty |= !batch.is_empty();
-            if dirty && durable_at.elapsed() >= VIEW_CHECKPOINT_EVERY {
-                self.committed.view.checkpoint()?;
-                (dirty, durable_at) = (false, Instant::now());
+            self.apply(&batch)?;
+            if durable_at.elapsed() >= VIEW_CHECKPOINT_EVERY {
+                self.checkpoint()?;
+                durable_at = Instant::now();
             }
         }
-        if dirty {
+        self.checkpoint()
+    }
+
+    /// Brings the view further.
+    pub(crate) fn apply(&mut self, batch: &[Job]) -> Result<(), NodeError> {
+        failpoint::pass("view-apply");
+        self.committed.apply(batch)?;
+        self.dirty |= !batch.is_empty();
+        Ok(())
+    }
+
+    /// Makes the view durable, which shortens the next start.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), NodeError> {
+        if self.dirty {
+            failpoint::pass("view-checkpoint");
             self.committed.view.checkpoint()?;
+            self.dirty = false;
         }
         Ok(())
     }

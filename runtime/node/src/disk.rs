@@ -14,7 +14,7 @@
 //! - A file is never a symbolic link: a link that someone put there could lead out of the ledger. Directories may be links, so that `journal/` can lie on
 //!   a disk of its own.
 
-use crate::NodeError;
+use crate::{NodeError, failpoint};
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read};
@@ -158,10 +158,12 @@ pub trait Disk: Send + Sync {
 /// Names the operation and the path of an I/O error.
 pub fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NodeError {
     let path = path.to_path_buf();
-    move |source| match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => NodeError::DiskFull,
-        _ => NodeError::Io { what, path, source },
-    }
+    move |source| if is_full(&source) { NodeError::DiskFull } else { NodeError::Io { what, path, source } }
+}
+
+/// Whether an error says that there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// The directory of a path; that of a bare name is the current one.
@@ -228,8 +230,12 @@ impl dyn Disk + '_ {
         let write = || {
             let file = self.create(&temporary, mode)?;
             fill(&*file)?;
+            failpoint::pass("file-written");
             file.sync_all()?;
-            self.rename(&temporary, path)
+            failpoint::pass("file-synced");
+            self.rename(&temporary, path)?;
+            failpoint::pass("file-renamed");
+            Ok(())
         };
         if let Err(error) = write() {
             // What was written is of no use; that it may stay is harmless.

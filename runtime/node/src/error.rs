@@ -46,6 +46,38 @@ pub enum NodeError {
         /// The entry that was expected there.
         index: u64,
     },
+    /// A file is not what its name says.
+    #[error("{0} is damaged: its bytes are not those that its name is the BLAKE3 of. Restore it from a copy")]
+    DamagedFile(PathBuf),
+    /// The journal ends too early.
+    #[error(
+        "{file} ends at byte {offset}, before entry {index}, but {by} covers {entries} entries: the end of the journal was lost, or an older copy was put in place. Restore the newer one; nothing was changed"
+    )]
+    Lost {
+        /// The file in which the journal ends.
+        file: PathBuf,
+        /// Where.
+        offset: u64,
+        /// The entry that is missing first.
+        index: u64,
+        /// What covers more.
+        by: &'static str,
+        /// How many entries it covers.
+        entries: u64,
+    },
+    /// A segment of the journal is missing.
+    #[error("{0} is missing: restore it from a copy; nothing was changed")]
+    NoSegment(PathBuf),
+    /// A file of another ledger lies here.
+    #[error("{file} is of ledger {found}, this is {expected}: put the right file there; nothing was changed")]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// This ledger.
+        expected: chancery_types::LedgerId,
+        /// The file's.
+        found: chancery_types::LedgerId,
+    },
     /// The log contradicts itself.
     #[error("entry {index}: {problem}: the log was changed after it was written, or written by a faulty program")]
     Inconsistent {
@@ -113,7 +145,9 @@ pub enum NodeError {
     #[error("the disk is full: the call was not recorded. Make room and send it again, with the same request id")]
     DiskFull,
     /// The node stopped after a fault.
-    #[error("the ledger has stopped after a fault ({0}): open it again, after looking at the disk")]
+    #[error(
+        "the ledger has stopped after a fault ({0}): look at the disk, open it again, and send again, with the same request ids, what was not answered"
+    )]
     Stopped(String),
     /// No such entry.
     #[error("there is no entry {index}: the log has {size}")]

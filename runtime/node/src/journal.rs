@@ -2,34 +2,56 @@
 //!
 //! # Layout
 //!
-//! `journal/00000000.seg`, `00000001.seg`, …, each [`SEGMENT_BYTES`] long from the start, zeros where nothing was written yet.
+//! `journal/00000000.seg`, `00000001.seg`, …, without a gap, and `journal/closed`.
 //!
 //! ```text
-//! segment = header ‖ frame* ‖ zeros
-//! header  = "CHJSEG01", 8 bytes ‖ ledger id, 32 ‖ segment number, u64 LE ‖ first index, u64 LE ‖ chain before, 32
-//!           ‖ BLAKE3 of the 88 bytes before                                                           = 120 bytes
-//! frame   = "CHF1", 4 bytes ‖ kind, u8 ‖ payload length, u32 LE ‖ entry index, u64 LE ‖ payload ‖ chain, 32
-//! chain   = BLAKE3-derive-key("chancery 2026 journal frame v1", chain before ‖ the 17 bytes of the frame's head ‖ payload)
+//! segment = header ‖ frame* ‖ rest
+//! header  = "CHJSEG02", 8 bytes ‖ ledger id, 32 ‖ segment number, u64 LE ‖ length of the segment, u64 LE ‖ first index, u64 LE
+//!           ‖ chain before, 32 ‖ BLAKE3 of the 96 bytes before                                        = 128 bytes
+//! frame   = "CHF2", 4 bytes ‖ kind, u8 ‖ payload length, u32 LE ‖ entry index, u64 LE ‖ block, u64 LE ‖ payload ‖ chain, 32
+//! block   = the index of the first entry of the frame's block
+//! chain   = BLAKE3-derive-key("chancery 2026 journal frame v2", chain before ‖ the 25 bytes of the frame's head ‖ payload)
 //! kind    = 1 entry: payload is the entry, the leaf of the log
 //!           2 effects: payload is the writes and the trace of the entry before it, whose digests the entry holds
+//! closed  = "chancery journal closed 1", then lines "ledger HEX", "entries N", "chain HEX", and BLAKE3 of all before, HEX; each ends in LF
 //! ```
 //!
 //! A block is the frames of its calls and then the frame of its seal, written by one write and made durable by one `fdatasync`: **the commit
 //! point**. A block never spans two segments. The chain before the first frame is zero.
 //!
+//! A segment is [`SEGMENT_BYTES`] long from the start and comes into being whole: its header, and the block that is rewritten into it if any,
+//! are fsynced before it has its name. So a header that does not verify is never an interrupted write.
+//!
+//! **Where a segment ends.** What counts of a segment ends where the next one begins: at the *first index* and *chain before* of the next
+//! header, which must be the end of a block. For a full segment that is behind its last frame. A segment may also be *closed early*: the next begins at
+//! an earlier block's first entry, and what stands behind it here is superseded, whatever it is. A segment all of whose entries
+//! are superseded counts for nothing. The last segment ends behind its last seal.
+//!
+//! # After an unclean stop
+//!
+//! An `fdatasync` that failed may have left pages that read well and are on no disk, and a program that starts anew cannot know. All
+//! blocks but the last were followed by a successful `fdatasync` of a later state of the same file; so the last block, and only it, is in doubt. It is
+//! rewritten into a fresh segment, which closes the old one early, and fsynced before anything is acknowledged or signed. A clean stop
+//! writes `closed`, which says: up to this entry and chain value `fdatasync` succeeded. That stays true for ever, so an old one does no
+//! harm; where it covers the end of the journal, nothing is rewritten.
+//!
 //! # Fault model
 //!
-//! An interrupted write leaves a block whose frames are partly missing or damaged, at the end of the last segment: it was never acknowledged and is cut
-//! off. So is a whole frame behind the last seal. Anything else that does not verify is rot or tampering: a damaged frame with a
-//! valid one behind it, or with another segment behind it. Then the journal is not opened. A frame is valid where its chain value follows from the 32 bytes
-//! before it, so that frames behind a damaged one are still recognised. What is overwritten so that all later frames verify again takes
-//! all of their chain values to be rewritten, and then contradicts the checkpoint.
+//! An interrupted write leaves any part of its block, in sectors of 512 bytes: later frames of it may be whole while earlier ones are missing. It
+//! was never acknowledged and is superseded. So is a whole frame behind the last seal. A block is written only after the one before is durable;
+//! hence a damaged frame with a valid one of a *later block* behind it is rot or tampering, and so is a segment that does not reach the
+//! next one's beginning, and a journal that ends before what `closed` or the published checkpoint cover. Then the journal is not opened. A frame is
+//! valid where its chain value follows from the 32 bytes before it, so that frames behind a damaged one are still recognised. What is
+//! overwritten so that all later frames verify again takes all of their chain values to be rewritten, and then contradicts the checkpoint.
 //!
-//! The first error of `fdatasync` stops the ledger: the kernel may have dropped the pages, so that a second try would
-//! report success for data that is not there.
+//! What cannot be told from an interrupted write is rot in the very last block before a checkpoint covers it, that is within about a second of a
+//! crash: then it is cut off.
+//!
+//! The first error of `fdatasync` stops the ledger: a second try could report success for data that is not there. Where the *write* before it
+//! finds no room, the segment is cut behind the last seal, durably, and the next block begins a new one.
 
-use crate::NodeError;
 use crate::disk::{self, Disk, DiskFile};
+use crate::{NodeError, failpoint};
 use chancery_types::{Hash, LedgerId};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -37,13 +59,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Length of a segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
-const SEGMENT_MAGIC: &[u8; 8] = b"CHJSEG01";
-const HEADER_BYTES: usize = 120;
-const FRAME_MAGIC: &[u8; 4] = b"CHF1";
-const HEAD_BYTES: usize = 17;
+const SEGMENT_MAGIC: &[u8; 8] = b"CHJSEG02";
+const HEADER_BYTES: usize = 128;
+/// Where the header has the chain value before the segment's first frame.
+const HEADER_CHAIN: std::ops::Range<usize> = 64..96;
+const FRAME_MAGIC: &[u8; 4] = b"CHF2";
+const HEAD_BYTES: usize = 25;
 const CHAIN_BYTES: usize = 32;
 /// Longest block: what a segment holds.
 pub const BLOCK_BYTES_MAX: usize = SEGMENT_BYTES as usize - HEADER_BYTES;
+const CLOSED: &str = "closed";
 
 /// What a frame holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,24 +86,31 @@ pub struct Frame<'a> {
     pub kind: FrameKind,
     /// Which entry it belongs to.
     pub index: u64,
+    /// First entry of its block.
+    pub block: u64,
     /// The payload.
     pub payload: &'a [u8],
 }
 
 fn chain_of(before: &Hash, head: &[u8], payload: &[u8]) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 journal frame v1");
+    let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 journal frame v2");
     hasher.update(&before.0).update(head).update(payload);
     Hash(hasher.finalize().into())
 }
 
 /// The frames of a block as they are being put together.
-#[derive(Default)]
 pub struct Block {
+    first: u64,
     bytes: Vec<u8>,
     entries: Vec<usize>,
 }
 
 impl Block {
+    /// An empty block whose first entry will be `first`.
+    pub fn new(first: u64) -> Self {
+        Block { first, bytes: Vec::new(), entries: Vec::new() }
+    }
+
     /// Adds a frame; `chain` is the chain value before it and becomes the one behind it.
     pub fn push(&mut self, kind: FrameKind, index: u64, payload: &[u8], chain: &mut Hash) {
         if kind == FrameKind::Entry {
@@ -90,6 +122,7 @@ impl Block {
         // A payload is bounded by the limits of entries and effects, far below u32.
         self.bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
         self.bytes.extend_from_slice(&index.to_le_bytes());
+        self.bytes.extend_from_slice(&self.first.to_le_bytes());
         *chain = chain_of(chain, &self.bytes[start..], payload);
         self.bytes.extend_from_slice(payload);
         self.bytes.extend_from_slice(&chain.0);
@@ -132,104 +165,136 @@ impl Reader {
     /// # Errors
     /// As [`Reader::read`].
     pub fn entry(&self, index: u64) -> Result<Vec<u8>, NodeError> {
-        let (file, path, mut offset) = self.locate(index)?;
-        let damaged = NodeError::Damaged { file: path.clone(), offset, index };
-        let frame = read_frame(&*file, &path, &mut offset, index)?;
-        frame.filter(|(kind, ..)| *kind == FrameKind::Entry).map(|(.., payload)| payload).ok_or(damaged)
+        Ok(self.frames(index, false)?.0)
     }
 
-    /// The payloads of entry `index`: the entry, and its effects where it has some.
+    /// The payloads of entry `index`: the entry, and its effects where it has some. They are checked against their chain values.
     ///
     /// # Errors
-    /// [`NodeError::NoEntry`], or what reading meets.
+    /// [`NodeError::NoEntry`], [`NodeError::Damaged`], or what reading meets.
     pub fn read(&self, index: u64) -> Result<(Vec<u8>, Option<Vec<u8>>), NodeError> {
-        let (file, path, mut offset) = self.locate(index)?;
-        let damaged = NodeError::Damaged { file: path.clone(), offset, index };
-        let entry = read_frame(&*file, &path, &mut offset, index)?
-            .filter(|(kind, ..)| *kind == FrameKind::Entry)
-            .map(|(.., payload)| payload)
-            .ok_or(damaged)?;
-        let effects = read_frame(&*file, &path, &mut offset, index)?;
-        Ok((entry, effects.filter(|(kind, ..)| *kind == FrameKind::Effects).map(|(.., payload)| payload)))
+        self.frames(index, true)
     }
 
-    /// The file that an entry's frame is in, and where.
-    fn locate(&self, index: u64) -> Result<(Arc<dyn DiskFile>, PathBuf, u64), NodeError> {
+    fn frames(&self, index: u64, effects: bool) -> Result<(Vec<u8>, Option<Vec<u8>>), NodeError> {
         let location = {
             let locations = self.locations.read().unwrap_or_else(PoisonError::into_inner);
             let size = locations.len() as u64;
             *usize::try_from(index).ok().and_then(|i| locations.get(i)).ok_or(NodeError::NoEntry { index, size })?
         };
         let path = segment_path(&self.dir, location.segment);
-        let file = {
-            let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-            match files.get(&location.segment) {
-                Some(file) => file.clone(),
-                None => {
-                    let file = self.disk.open(&path, false).map_err(disk::failed("cannot open", &path))?;
-                    files.insert(location.segment, file.clone());
-                    file
-                }
-            }
+        let file = self.file(location.segment, &path)?;
+        let damaged = || NodeError::Damaged { file: path.clone(), offset: location.offset.into(), index };
+        let read = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => damaged(),
+            _ => disk::failed("cannot read", &path)(error),
         };
-        Ok((file, path, location.offset.into()))
+        let mut place = u64::from(location.offset);
+        let mut chain = chain_before(&*file, place).map_err(read)?;
+        let mut next = || read_frame(&*file, &mut place, &mut chain, index).map_err(read);
+        match next()? {
+            Some((FrameKind::Entry, entry)) if effects => {
+                let effects = next()?.filter(|(kind, _)| *kind == FrameKind::Effects);
+                Ok((entry, effects.map(|(_, payload)| payload)))
+            }
+            Some((FrameKind::Entry, entry)) => Ok((entry, None)),
+            _ => Err(damaged()),
+        }
+    }
+
+    fn file(&self, segment: u32, path: &Path) -> Result<Arc<dyn DiskFile>, NodeError> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = files.get(&segment) {
+            return Ok(file.clone());
+        }
+        let file = self.disk.open(path, false).map_err(disk::failed("cannot open", path))?;
+        files.insert(segment, file.clone());
+        Ok(file)
     }
 }
 
-/// The frame of entry `index` at `offset`, which moves behind it; `None` where there is another or none.
+/// The chain value before the frame at `offset`.
+fn chain_before(file: &dyn DiskFile, offset: u64) -> std::io::Result<Hash> {
+    let mut chain = [0; CHAIN_BYTES];
+    let first = offset == HEADER_BYTES as u64;
+    let from = if first { HEADER_CHAIN.start as u64 } else { offset.saturating_sub(CHAIN_BYTES as u64) };
+    file.read_at(&mut chain, from)?;
+    Ok(Hash(chain))
+}
+
+/// The valid frame of entry `index` at `offset`, which moves behind it with `chain`; `None` where there is another or none.
 fn read_frame(
     file: &dyn DiskFile,
-    path: &Path,
     offset: &mut u64,
+    chain: &mut Hash,
     index: u64,
-) -> Result<Option<(FrameKind, Vec<u8>)>, NodeError> {
-    let mut head = [0; HEAD_BYTES];
-    if *offset + (HEAD_BYTES as u64) > SEGMENT_BYTES {
+) -> std::io::Result<Option<(FrameKind, Vec<u8>)>> {
+    let mut bytes = vec![0; HEAD_BYTES];
+    match file.read_at(&mut bytes, *offset) {
+        // The segment ends before another frame could begin.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let Some((.., len, found, _)) = parse_head(&bytes).filter(|(_, len, ..)| *len <= BLOCK_BYTES_MAX) else {
+        return Ok(None);
+    };
+    if found != index {
         return Ok(None);
     }
-    file.read_at(&mut head, *offset).map_err(disk::failed("cannot read", path))?;
-    let Some((kind, len, found)) = parse_head(&head) else { return Ok(None) };
-    if found != index || *offset + (HEAD_BYTES + len + CHAIN_BYTES) as u64 > SEGMENT_BYTES {
-        return Ok(None);
-    }
-    let mut payload = vec![0; len];
-    file.read_at(&mut payload, *offset + HEAD_BYTES as u64).map_err(disk::failed("cannot read", path))?;
-    *offset += (HEAD_BYTES + len + CHAIN_BYTES) as u64;
-    Ok(Some((kind, payload)))
+    bytes.resize(HEAD_BYTES + len + CHAIN_BYTES, 0);
+    file.read_at(&mut bytes[HEAD_BYTES..], *offset + HEAD_BYTES as u64)?;
+    let frame = frame_at(&bytes, 0, chain).map(|(frame, after, _)| (frame.kind, frame.payload.to_vec(), after));
+    Ok(frame.map(|(kind, payload, after)| {
+        *offset += bytes.len() as u64;
+        *chain = after;
+        (kind, payload)
+    }))
 }
 
-fn parse_head(head: &[u8]) -> Option<(FrameKind, usize, u64)> {
+/// Kind, payload length, index, block.
+fn parse_head(head: &[u8]) -> Option<(FrameKind, usize, u64, u64)> {
     let (magic, rest) = head.split_first_chunk::<4>()?;
     let (kind, rest) = rest.split_first()?;
     let (len, rest) = rest.split_first_chunk::<4>()?;
-    let (index, _) = rest.split_first_chunk::<8>()?;
+    let (index, rest) = rest.split_first_chunk::<8>()?;
+    let (block, _) = rest.split_first_chunk::<8>()?;
     let kind = match kind {
         1 => FrameKind::Entry,
         2 => FrameKind::Effects,
         _ => return None,
     };
-    (magic == FRAME_MAGIC).then_some((kind, u32::from_le_bytes(*len) as usize, u64::from_le_bytes(*index)))
+    let (index, block) = (u64::from_le_bytes(*index), u64::from_le_bytes(*block));
+    (magic == FRAME_MAGIC).then_some((kind, u32::from_le_bytes(*len) as usize, index, block))
 }
 
 /// The frame at `offset`, if it is valid given the chain value before it, and where the next begins.
 fn frame_at<'a>(bytes: &'a [u8], offset: usize, before: &Hash) -> Option<(Frame<'a>, Hash, usize)> {
     let head = bytes.get(offset..offset + HEAD_BYTES)?;
-    let (kind, len, index) = parse_head(head)?;
+    let (kind, len, index, block) = parse_head(head)?;
     let start = offset + HEAD_BYTES;
     let payload = bytes.get(start..start.checked_add(len)?)?;
     let end = start + len + CHAIN_BYTES;
     let chain = Hash(*bytes.get(start + len..end)?.first_chunk()?);
-    (chain_of(before, head, payload) == chain).then_some((Frame { kind, index, payload }, chain, end))
+    (chain_of(before, head, payload) == chain).then_some((Frame { kind, index, block, payload }, chain, end))
 }
 
-/// Whether a valid frame begins anywhere behind `offset`.
-fn valid_frame_behind(bytes: &[u8], offset: usize) -> bool {
+/// The chain value behind the frames of a whole block.
+fn chain_behind(block: &[u8], before: Hash) -> Option<Hash> {
+    let (mut chain, mut offset) = (before, 0);
+    while offset < block.len() {
+        (_, chain, offset) = frame_at(block, offset, &chain)?;
+    }
+    Some(chain)
+}
+
+/// Whether a valid frame of a block later than `block` begins anywhere behind `offset`.
+fn later_frame_behind(bytes: &[u8], offset: usize, block: u64) -> bool {
     let from = offset.max(HEADER_BYTES) + 1;
     let mut candidates =
         (from..bytes.len().saturating_sub(HEAD_BYTES)).filter(|p| bytes[*p..].starts_with(FRAME_MAGIC));
     candidates.any(|position| {
         let before = bytes[..position].last_chunk().map(|chain| Hash(*chain));
-        before.is_some_and(|before| frame_at(bytes, position, &before).is_some())
+        before.and_then(|before| frame_at(bytes, position, &before)).is_some_and(|(frame, ..)| frame.block > block)
     })
 }
 
@@ -237,27 +302,93 @@ fn segment_path(dir: &Path, segment: u32) -> PathBuf {
     dir.join(format!("{segment:08}.seg"))
 }
 
-fn header(ledger: &LedgerId, segment: u32, first: u64, chain: &Hash) -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
-    header[..8].copy_from_slice(SEGMENT_MAGIC);
-    header[8..40].copy_from_slice(&ledger.0);
-    header[40..48].copy_from_slice(&u64::from(segment).to_le_bytes());
-    header[48..56].copy_from_slice(&first.to_le_bytes());
-    header[56..88].copy_from_slice(&chain.0);
-    let hash = Hash::of(&header[..88]);
-    header[88..].copy_from_slice(&hash.0);
-    header
+/// What a segment says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Header {
+    ledger: LedgerId,
+    segment: u64,
+    len: u64,
+    first: u64,
+    chain: Hash,
+}
+
+impl Header {
+    fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(SEGMENT_MAGIC);
+        bytes[8..40].copy_from_slice(&self.ledger.0);
+        bytes[40..48].copy_from_slice(&self.segment.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.len.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.first.to_le_bytes());
+        bytes[HEADER_CHAIN].copy_from_slice(&self.chain.0);
+        let hash = Hash::of(&bytes[..96]);
+        bytes[96..].copy_from_slice(&hash.0);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Option<Header> {
+        let number = |at: usize| bytes[at..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        let header = Header {
+            ledger: LedgerId(*bytes[8..].first_chunk()?),
+            segment: number(40)?,
+            len: number(48)?,
+            first: number(56)?,
+            chain: Hash(*bytes[HEADER_CHAIN].first_chunk()?),
+        };
+        (header.to_bytes() == *bytes).then_some(header)
+    }
+}
+
+/// What the clean stop before said: up to here the journal is durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Closed {
+    ledger: LedgerId,
+    entries: u64,
+    chain: Hash,
+}
+
+impl Closed {
+    fn to_text(self) -> String {
+        let Closed { ledger, entries, chain } = self;
+        let text = format!("chancery journal closed 1\nledger {ledger}\nentries {entries}\nchain {chain}\n");
+        format!("{text}{}\n", Hash::of(text.as_bytes()))
+    }
+
+    /// A file that is damaged says nothing.
+    fn read(disk: &dyn Disk, dir: &Path, ledger: LedgerId) -> Result<Option<Closed>, NodeError> {
+        let Some(bytes) = disk.read_if_there(&dir.join(CLOSED))? else { return Ok(None) };
+        let text = String::from_utf8_lossy(&bytes);
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        let (Ok(entries), Some(chain)) = (field("entries ").parse(), Hash::parse(field("chain "))) else {
+            return Ok(None);
+        };
+        Ok(Some(Closed { ledger, entries, chain }).filter(|closed| closed.to_text() == text))
+    }
+}
+
+/// The last block of a journal.
+#[derive(Clone, Copy, Debug)]
+struct LastBlock {
+    segment: u32,
+    offset: u64,
+    end: u64,
+    first: u64,
+    chain_before: Hash,
 }
 
 /// Where the journal ends: behind the last seal.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
+    ledger: LedgerId,
     segment: u32,
     offset: u64,
     chain: Hash,
     entries: u64,
-    /// Whether something behind the last seal is to be cut off.
+    last: Option<LastBlock>,
+    /// Whether something behind the last seal does not count.
     torn: bool,
+    /// Whether a clean stop vouches for the end.
+    closed: bool,
 }
 
 impl End {
@@ -265,60 +396,139 @@ impl End {
     pub fn is_torn(&self) -> bool {
         self.torn
     }
+
+    /// Whether the ledger was closed in order, so that no block is in doubt.
+    pub fn is_clean(&self) -> bool {
+        self.closed && !self.torn
+    }
+
+    /// The error of a journal that should reach further than it does.
+    ///
+    /// # Errors
+    /// [`NodeError::Lost`] where it has fewer than `entries`, which `by` covers.
+    pub fn reaches(&self, dir: &Path, entries: u64, by: &'static str) -> Result<(), NodeError> {
+        if self.entries >= entries {
+            return Ok(());
+        }
+        let file = segment_path(dir, self.segment);
+        Err(NodeError::Lost { file, offset: self.offset, index: self.entries, by, entries })
+    }
+}
+
+/// The headers of all segments, in order.
+fn headers(disk: &dyn Disk, dir: &Path) -> Result<Vec<Header>, NodeError> {
+    let names = disk.list(dir).map_err(disk::failed("cannot list", dir))?;
+    let count = names.iter().filter(|name| name.ends_with(".seg")).count();
+    let mut headers: Vec<Header> = Vec::new();
+    for segment in 0..u32::try_from(count.max(1)).unwrap_or(u32::MAX) {
+        let path = segment_path(dir, segment);
+        let index = headers.last().map_or(0, |before| before.first);
+        let damaged = || NodeError::Damaged { file: path.clone(), offset: 0, index };
+        let file = disk.open(&path, false).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => NodeError::NoSegment(path.clone()),
+            _ => disk::failed("cannot open", &path)(error),
+        })?;
+        let mut bytes = [0; HEADER_BYTES];
+        file.read_at(&mut bytes, 0).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => damaged(),
+            _ => disk::failed("cannot read", &path)(error),
+        })?;
+        let header = Header::from_bytes(&bytes).filter(|header| header.segment == u64::from(segment));
+        let header = header.ok_or_else(damaged)?;
+        if let Some(first) = headers.first().filter(|first| first.ledger != header.ledger) {
+            return Err(NodeError::Foreign { file: path, expected: first.ledger, found: header.ledger });
+        }
+        headers.push(header);
+    }
+    Ok(headers)
 }
 
 /// Goes through all frames of a journal and hands each to `each`, which says whether it is a seal, the end of a block. Reads only.
 ///
 /// # Errors
-/// [`NodeError::Damaged`], or what `each` or reading meets.
+/// [`NodeError::Damaged`], [`NodeError::Lost`], [`NodeError::NoSegment`], [`NodeError::Foreign`], or what `each` or reading meets.
 pub fn scan(
     disk: &dyn Disk,
     dir: &Path,
-    ledger: Option<&LedgerId>,
     mut each: impl FnMut(Frame<'_>, Location) -> Result<bool, NodeError>,
 ) -> Result<End, NodeError> {
-    let mut end = End { segment: 0, offset: HEADER_BYTES as u64, chain: Hash([0; 32]), entries: 0, torn: false };
-    let mut next = 0;
-    for segment in 0.. {
+    let headers = headers(disk, dir)?;
+    let ledger = headers.first().map(|header| header.ledger).unwrap_or_default();
+    let closed = Closed::read(disk, dir, ledger)?;
+    let mut end = End {
+        ledger,
+        segment: 0,
+        offset: HEADER_BYTES as u64,
+        chain: Hash::default(),
+        entries: 0,
+        last: None,
+        torn: false,
+        closed: false,
+    };
+    for (segment, header) in (0..).zip(&headers) {
+        // What counts ends where the earliest of the later ones begins.
+        let stop = headers[segment as usize + 1..].iter().map(|later| later.first).min();
+        if stop.is_some_and(|stop| stop <= header.first) {
+            continue;
+        }
         let path = segment_path(dir, segment);
-        if segment > 0 && !disk.exists(&path).map_err(disk::failed("cannot look for", &path))? {
-            break;
+        if (header.first, header.chain) != (end.entries, end.chain) {
+            return Err(NodeError::Damaged { file: path, offset: 0, index: end.entries });
         }
         let bytes = disk.read_file(&path)?;
-        let damaged = |offset: usize, index| NodeError::Damaged { file: path.clone(), offset: offset as u64, index };
-        if end.torn {
-            return Err(damaged(0, next));
-        }
-        let ledger = match (ledger, bytes.get(8..40).and_then(|id| id.first_chunk())) {
-            (Some(ledger), _) => *ledger,
-            (None, Some(id)) => LedgerId(*id),
-            (None, None) => return Err(damaged(0, next)),
-        };
-        if bytes.get(..HEADER_BYTES) != Some(&header(&ledger, segment, next, &end.chain)[..]) {
-            return Err(damaged(0, next));
-        }
-        let (mut offset, mut chain) = (HEADER_BYTES, end.chain);
-        (end.segment, end.offset) = (segment, offset as u64);
-        while let Some((frame, after, behind)) = frame_at(&bytes, offset, &chain) {
-            let expected = if frame.kind == FrameKind::Entry { next } else { next.wrapping_sub(1) };
-            if frame.index != expected {
-                return Err(damaged(offset, next));
-            }
-            // A segment is below 4 GiB.
-            let sealed = each(frame, Location { segment, offset: u32::try_from(offset).unwrap_or(u32::MAX) })?;
-            next += u64::from(frame.kind == FrameKind::Entry);
-            (chain, offset) = (after, behind);
-            if sealed {
-                (end.offset, end.chain, end.entries) = (offset as u64, chain, next);
-            }
-        }
-        if valid_frame_behind(&bytes, offset) {
-            return Err(damaged(offset, next));
-        }
-        end.torn = bytes[end.offset as usize..].iter().any(|byte| *byte != 0) || bytes.len() as u64 != SEGMENT_BYTES;
-        next = end.entries;
+        (end.segment, end.offset) = (segment, HEADER_BYTES as u64);
+        scan_segment(&bytes, &path, stop, &mut end, closed.as_ref(), &mut each)?;
+        end.torn = stop.is_none()
+            && (bytes[end.offset as usize..].iter().any(|byte| *byte != 0) || bytes.len() as u64 != header.len);
+    }
+    if let Some(closed) = closed {
+        end.reaches(dir, closed.entries, "journal/closed")?;
+        end.closed = (closed.entries, closed.chain) == (end.entries, end.chain);
     }
     Ok(end)
+}
+
+/// Goes through one segment, up to the entry `stop`; moves `end` behind its last seal.
+fn scan_segment(
+    bytes: &[u8],
+    path: &Path,
+    stop: Option<u64>,
+    end: &mut End,
+    closed: Option<&Closed>,
+    each: &mut impl FnMut(Frame<'_>, Location) -> Result<bool, NodeError>,
+) -> Result<(), NodeError> {
+    let damaged =
+        |offset: usize, index: u64| NodeError::Damaged { file: path.to_path_buf(), offset: offset as u64, index };
+    let (mut offset, mut chain, mut next) = (HEADER_BYTES, end.chain, end.entries);
+    let mut first = (offset as u64, next, chain);
+    while stop != Some(end.entries) {
+        let Some((frame, after, behind)) = frame_at(bytes, offset, &chain) else { break };
+        let expected = if frame.kind == FrameKind::Entry { next } else { next.wrapping_sub(1) };
+        if (frame.index, frame.block) != (expected, first.1) {
+            return Err(damaged(offset, next));
+        }
+        // A segment is below 4 GiB.
+        let location = Location { segment: end.segment, offset: u32::try_from(offset).unwrap_or(u32::MAX) };
+        let sealed = each(frame, location)?;
+        next += u64::from(frame.kind == FrameKind::Entry);
+        (chain, offset) = (after, behind);
+        if sealed {
+            let (begun, index, chain_before) = first;
+            let (segment, behind) = (end.segment, offset as u64);
+            end.last = Some(LastBlock { segment, offset: begun, end: behind, first: index, chain_before });
+            (end.offset, end.chain, end.entries) = (behind, chain, next);
+            first = (behind, next, chain);
+            if closed.is_some_and(|closed| closed.entries == next && closed.chain != chain) {
+                let problem = "the journal was closed here with another chain value (journal/closed)".into();
+                return Err(NodeError::Inconsistent { index: next - 1, problem });
+            }
+        }
+    }
+    match stop {
+        Some(stop) if stop != end.entries => Err(damaged(offset, next)),
+        None if later_frame_behind(bytes, offset, end.entries) => Err(damaged(offset, next)),
+        _ => Ok(()),
+    }
 }
 
 /// The journal as it is written.
@@ -326,7 +536,10 @@ pub struct Journal {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     ledger: LedgerId,
-    file: Arc<dyn DiskFile>,
+    /// Length of the segments to come.
+    segment_len: u64,
+    /// The last segment, and how long it is; `None` when a new one must be begun.
+    open: Option<(Arc<dyn DiskFile>, u64)>,
     segment: u32,
     offset: u64,
     chain: Hash,
@@ -338,58 +551,105 @@ impl Journal {
     ///
     /// # Errors
     /// [`NodeError::DiskFull`] or [`NodeError::Io`].
-    pub fn create(disk: Arc<dyn Disk>, dir: &Path, ledger: LedgerId) -> Result<Journal, NodeError> {
+    pub fn create(disk: Arc<dyn Disk>, dir: &Path, ledger: LedgerId, segment_len: u64) -> Result<Journal, NodeError> {
         disk.make_dirs(dir)?;
-        let chain = Hash([0; 32]);
-        let file = create_segment(&*disk, dir, &ledger, 0, 0, &chain)?;
+        let header = Header { ledger, segment: 0, len: segment_len, first: 0, chain: Hash::default() };
+        let file = create_segment(&*disk, dir, header, &[])?;
         Ok(Journal {
-            disk: disk.clone(),
+            reader: reader(disk.clone(), dir, Vec::new()),
+            disk,
             dir: dir.into(),
             ledger,
-            file,
+            segment_len,
+            open: Some((file, segment_len)),
             segment: 0,
             offset: HEADER_BYTES as u64,
-            chain,
-            reader: reader(disk, dir, Vec::new()),
+            chain: Hash::default(),
         })
     }
 
-    /// Opens a journal at its end, which [`scan`] found, and cuts off what is behind it.
+    /// Opens a journal at its end, which [`scan`] found. After an unclean stop its last block is rewritten into a fresh segment: when this
+    /// returns, all of the journal is durable.
     ///
     /// # Errors
-    /// [`NodeError::Io`].
+    /// [`NodeError::DiskFull`] or [`NodeError::Io`]; the journal is as it was then.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
-        ledger: LedgerId,
         end: &End,
         mut locations: Vec<Location>,
+        segment_len: u64,
     ) -> Result<Journal, NodeError> {
-        let path = segment_path(dir, end.segment);
-        let file = disk.open(&path, true).map_err(disk::failed("cannot open", &path))?;
-        if end.torn {
-            // A crash between the two leaves a short segment, which is cut again.
-            file.set_len(end.offset).map_err(disk::failed("cannot cut", &path))?;
-            file.allocate(SEGMENT_BYTES).map_err(disk::failed("cannot allocate", &path))?;
-            file.sync_all().map_err(disk::failed("cannot make durable", &path))?;
-        }
         locations.truncate(usize::try_from(end.entries).unwrap_or(usize::MAX));
-        let reader = reader(disk.clone(), dir, locations);
-        Ok(Journal {
-            disk: disk.clone(),
+        let mut journal = Journal {
+            reader: reader(disk.clone(), dir, locations),
+            disk,
             dir: dir.into(),
-            ledger,
-            file,
+            ledger: end.ledger,
+            segment_len,
+            open: None,
             segment: end.segment,
             offset: end.offset,
             chain: end.chain,
-            reader,
-        })
+        };
+        journal.disk.remove_temporary(dir)?;
+        if !end.is_clean() {
+            journal.rewrite(end)?;
+        } else {
+            let path = segment_path(dir, end.segment);
+            let file = journal.disk.open(&path, true).map_err(disk::failed("cannot open", &path))?;
+            let bytes = read_header(&*file).map_err(disk::failed("cannot read", &path))?;
+            journal.open = bytes.map(|header| (file, header.len));
+        }
+        Ok(journal)
+    }
+
+    /// Puts the last block into a fresh segment of its own.
+    fn rewrite(&mut self, end: &End) -> Result<(), NodeError> {
+        let Some(last) = end.last else { return Ok(()) };
+        let path = segment_path(&self.dir, last.segment);
+        let old = self.disk.open(&path, true).map_err(disk::failed("cannot open", &path))?;
+        let mut block = vec![0; usize::try_from(last.end - last.offset).unwrap_or_default()];
+        old.read_at(&mut block, last.offset).map_err(disk::failed("cannot read", &path))?;
+        if chain_behind(&block, last.chain_before) != Some(end.chain) {
+            return Err(NodeError::Damaged { file: path, offset: last.offset, index: last.first });
+        }
+        let least = (HEADER_BYTES + block.len()) as u64;
+        match self.begin(last.first, last.chain_before, &block, self.segment_len.max(least)) {
+            // No room for a whole segment: one that just holds the block makes it durable.
+            Err(NodeError::DiskFull) => self.begin(last.first, last.chain_before, &block, least)?,
+            begun => begun?,
+        }
+        let mut locations = self.reader.locations.write().unwrap_or_else(PoisonError::into_inner);
+        for location in locations.iter_mut().skip(usize::try_from(last.first).unwrap_or(usize::MAX)) {
+            // The block lay behind `last.offset` and begins behind the header now.
+            let within = u64::from(location.offset) - last.offset;
+            let offset = u32::try_from(within + HEADER_BYTES as u64).unwrap_or(u32::MAX);
+            *location = Location { segment: self.segment, offset };
+        }
+        // What is behind the block counts no more; the room is given back.
+        old.set_len(last.end).map_err(disk::failed("cannot cut", &path))
+    }
+
+    /// Begins a segment that holds `block`, durably.
+    fn begin(&mut self, first: u64, chain: Hash, block: &[u8], len: u64) -> Result<(), NodeError> {
+        failpoint::pass("segment-create");
+        let segment = self.segment + 1;
+        let header = Header { ledger: self.ledger, segment: segment.into(), len, first, chain };
+        let file = create_segment(&*self.disk, &self.dir, header, block)?;
+        (self.segment, self.open) = (segment, Some((file, len)));
+        self.offset = (HEADER_BYTES + block.len()) as u64;
+        Ok(())
     }
 
     /// The chain value behind the last block.
     pub fn chain(&self) -> Hash {
         self.chain
+    }
+
+    /// The longest block that a segment holds.
+    pub fn block_bytes_max(&self) -> usize {
+        usize::try_from(self.segment_len).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES)
     }
 
     /// Reads entries back.
@@ -400,24 +660,29 @@ impl Journal {
     /// Appends a block that leads to chain value `chain`, and makes it durable. When this returns, the block is committed.
     ///
     /// # Errors
-    /// [`NodeError::DiskFull`] when there is no room for another segment: nothing has changed then, and a later block may find room. Any other
+    /// [`NodeError::DiskFull`] when there is no room: nothing of the block is left then, and a later block may find room. Any other
     /// error leaves the end of the journal unknown: the ledger must stop.
     pub fn append(&mut self, block: &Block, chain: Hash) -> Result<(), NodeError> {
-        if self.offset + block.len() as u64 > SEGMENT_BYTES {
-            let file = create_segment(
-                &*self.disk,
-                &self.dir,
-                &self.ledger,
-                self.segment + 1,
-                self.reader.size(),
-                &self.chain,
-            )?;
-            (self.file, self.segment, self.offset) = (file, self.segment + 1, HEADER_BYTES as u64);
+        let needed = |offset: u64| offset + block.len() as u64;
+        if self.open.as_ref().is_none_or(|(_, len)| needed(self.offset) > *len) {
+            let len = self.segment_len.max(needed(HEADER_BYTES as u64));
+            self.begin(self.reader.size(), self.chain, &[], len)?;
         }
         let path = segment_path(&self.dir, self.segment);
         let unknown = |source| NodeError::Io { what: "cannot write", path: path.clone(), source };
-        self.file.write_at(&block.bytes, self.offset).map_err(unknown)?;
-        self.file.sync_data().map_err(unknown)?;
+        let Some((file, _)) = &self.open else { return Err(NodeError::NoSegment(path)) };
+        if let Err(error) = file.write_at(&block.bytes, self.offset) {
+            if !disk::is_full(&error) {
+                return Err(unknown(error));
+            }
+            // Part of the block may stand there: it must not come back after a crash, for its callers are told that it was not recorded.
+            file.set_len(self.offset).and_then(|()| file.sync_all()).map_err(unknown)?;
+            self.open = None;
+            return Err(NodeError::DiskFull);
+        }
+        failpoint::pass("append-written");
+        file.sync_data().map_err(unknown)?;
+        failpoint::pass("append-synced");
         let place = |start: &usize| Location {
             segment: self.segment,
             offset: u32::try_from(self.offset + *start as u64).unwrap_or(u32::MAX),
@@ -428,24 +693,36 @@ impl Journal {
         self.chain = chain;
         Ok(())
     }
+
+    /// Says that all of the journal is durable, so that the next start need not rewrite its last block.
+    ///
+    /// # Errors
+    /// [`NodeError::DiskFull`] or [`NodeError::Io`]; that costs the next start the rewriting and nothing else.
+    pub fn close(&self) -> Result<(), NodeError> {
+        let closed = Closed { ledger: self.ledger, entries: self.reader.size(), chain: self.chain };
+        if Closed::read(&*self.disk, &self.dir, self.ledger)? == Some(closed) {
+            return Ok(());
+        }
+        self.disk.write_file(&self.dir.join(CLOSED), closed.to_text().as_bytes(), 0o640)
+    }
+}
+
+fn read_header(file: &dyn DiskFile) -> std::io::Result<Option<Header>> {
+    let mut bytes = [0; HEADER_BYTES];
+    file.read_at(&mut bytes, 0)?;
+    Ok(Header::from_bytes(&bytes))
 }
 
 fn reader(disk: Arc<dyn Disk>, dir: &Path, locations: Vec<Location>) -> Arc<Reader> {
     Arc::new(Reader { disk, dir: dir.into(), locations: RwLock::new(locations), files: Mutex::default() })
 }
 
-fn create_segment(
-    disk: &dyn Disk,
-    dir: &Path,
-    ledger: &LedgerId,
-    segment: u32,
-    first: u64,
-    chain: &Hash,
-) -> Result<Arc<dyn DiskFile>, NodeError> {
-    let path = segment_path(dir, segment);
+fn create_segment(disk: &dyn Disk, dir: &Path, header: Header, block: &[u8]) -> Result<Arc<dyn DiskFile>, NodeError> {
+    let path = dir.join(format!("{:08}.seg", header.segment));
     disk.create_file(&path, 0o640, |file| {
-        file.allocate(SEGMENT_BYTES)?;
-        file.write_at(&header(ledger, segment, first, chain), 0)
+        file.allocate(header.len)?;
+        file.write_at(&header.to_bytes(), 0)?;
+        file.write_at(block, HEADER_BYTES as u64)
     })?;
     disk.open(&path, true).map_err(disk::failed("cannot open", &path))
 }

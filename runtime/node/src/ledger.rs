@@ -3,15 +3,16 @@
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
 use crate::disk::{self, Disk, OsDisk};
 use crate::export::read_policy;
-use crate::journal::Reader;
+use crate::health::{Health, State};
+use crate::journal::{Reader, SEGMENT_BYTES};
 use crate::publication::{Board, Content, Cosigner, Level, PublicLog, Publisher};
 use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Answer, At, Executor, Sequencer, Submission, Ticket, first_answer};
 use crate::witness::{WitnessClient, objections};
 use crate::{NodeError, Refusal};
-use chancery_engine::{Compiler, Execution};
-use chancery_state::{Pair, Scan, Store};
+use chancery_engine::{Compiler, Engine, Execution};
+use chancery_state::{Pair, Scan, StateError, StateView, Store, View};
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, is_contract_name, is_method_name};
 use chancery_types::codec::Decode;
 use chancery_types::entry::Effects;
@@ -22,7 +23,7 @@ use chancery_types::{
 use ed25519_dalek::SigningKey;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 /// Stack of the threads that execute contracts: wasmtime uses up to 2 MiB of it.
@@ -47,6 +48,9 @@ impl Clock for SystemClock {
 /// Told how far a long work has come: what, done, of how much.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
 
+/// Opens the view in a directory, or makes an empty one.
+pub type OpenView = Arc<dyn Fn(&Path) -> Result<Box<dyn StateView>, StateError> + Send + Sync>;
+
 /// How a ledger is opened.
 #[derive(Clone)]
 pub struct Options {
@@ -60,6 +64,15 @@ pub struct Options {
     pub progress: Progress,
     /// Where the ledger lies.
     pub disk: Arc<dyn Disk>,
+    /// Opens the view.
+    pub open_view: OpenView,
+    /// Executes the calls; several ledgers may share one. Without it the ledger has one of its own, with a cache of compiled code.
+    pub engine: Option<Arc<Engine>>,
+    /// Bytes of new segments of the journal.
+    pub segment_bytes: u64,
+    /// Whether threads make blocks as calls come in; otherwise [`Ledger::step`] and [`Ledger::follow`] do, in an order that a test chooses.
+    #[cfg(any(test, feature = "sim"))]
+    pub threads: bool,
 }
 
 impl Default for Options {
@@ -70,6 +83,11 @@ impl Default for Options {
             compiler: Compiler::default(),
             progress: Arc::new(|_, _, _| {}),
             disk: Arc::new(OsDisk),
+            open_view: Arc::new(|path| Ok(Box::new(View::open(path)?))),
+            engine: None,
+            segment_bytes: SEGMENT_BYTES,
+            #[cfg(any(test, feature = "sim"))]
+            threads: true,
         }
     }
 }
@@ -105,9 +123,11 @@ pub struct Ledger {
     pub(crate) log_key: Option<SigningKey>,
     head: Arc<RwLock<Head>>,
     clock: Arc<dyn Clock>,
-    failed: Arc<Mutex<Option<String>>>,
+    health: Arc<Health>,
     submissions: Option<Sender<Submission>>,
     threads: Vec<JoinHandle<()>>,
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) stepping: Option<std::sync::Mutex<crate::sim::Stepped>>,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -117,7 +137,7 @@ impl Ledger {
     /// # Errors
     /// When the directory is not empty, the origin is none, or the disk fails.
     pub fn create(dir: &Path, origin: &str, log_key: &SigningKey, options: Options) -> Result<Ledger, NodeError> {
-        recovery::create(&options.disk, dir, origin, log_key, options.clock.now())?;
+        recovery::create(&options.disk, dir, origin, log_key, options.clock.now(), options.segment_bytes)?;
         Ledger::open(dir, Options { log_key: Some(log_key.clone()), ..options })
     }
 
@@ -128,14 +148,14 @@ impl Ledger {
     pub fn open(dir: &Path, options: Options) -> Result<Ledger, NodeError> {
         let Recovered { lock, id, origin, journal, view, engine, tip, log, head, published } =
             recovery::recover(dir, &options)?;
-        let failed = Arc::new(Mutex::new(None));
+        let health = Arc::new(Health::new());
         let committed = Arc::new(Committed::new(view, tip.tree.clone(), tip.index));
         let executor = Arc::new(Executor { ledger: id, engine, disk: options.disk.clone(), blobs: dir.join("blobs") });
         let (log, head) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(head)));
         let reader = journal.reader();
         let (view_sender, jobs) = sync_channel(BACKLOG_BLOCKS_MAX);
         let (sender, submissions) = channel();
-        let follower = Follower { committed: committed.clone(), failed: failed.clone() };
+        let follower = Follower { committed: committed.clone(), health: health.clone(), dirty: true };
         let board = Arc::new(Board::default());
         let content = Content { reader: reader.clone(), log: log.clone() };
         let size = head.read().unwrap_or_else(PoisonError::into_inner).size;
@@ -154,7 +174,7 @@ impl Ledger {
             key,
             board: board.clone(),
             witnesses: witnesses.clone(),
-            failed: failed.clone(),
+            health: health.clone(),
         });
         match &publisher {
             Some(publisher) => publisher.open(published, size)?,
@@ -171,24 +191,10 @@ impl Ledger {
             clock: options.clock.clone(),
             view: view_sender,
             board: board.clone(),
-            failed: failed.clone(),
+            health: health.clone(),
+            dir: dir.into(),
         };
-        let mut threads =
-            vec![spawn("sequencer", move || sequencer.run(&submissions))?, spawn("view", move || follower.run(&jobs))?];
-        if let (Some(client), Some(publisher)) = (witnesses, &publisher) {
-            let cosigner = Cosigner {
-                public: publisher.public.clone(),
-                content: content.clone(),
-                board: board.clone(),
-                client,
-                failed: failed.clone(),
-            };
-            threads.push(spawn("witnesses", move || cosigner.run())?);
-        }
-        if let Some(publisher) = publisher {
-            threads.push(spawn("publication", move || publisher.run())?);
-        }
-        Ok(Ledger {
+        let mut ledger = Ledger {
             id,
             origin,
             dir: dir.into(),
@@ -201,11 +207,36 @@ impl Ledger {
             board,
             content,
             log_key,
-            failed,
+            health,
             submissions: Some(sender),
-            threads,
+            threads: Vec::new(),
+            #[cfg(any(test, feature = "sim"))]
+            stepping: None,
             _lock: lock,
-        })
+        };
+        #[cfg(any(test, feature = "sim"))]
+        if !options.threads {
+            let stepped = crate::sim::Stepped { sequencer, submissions, follower, jobs, publisher };
+            ledger.stepping = Some(std::sync::Mutex::new(stepped));
+            return Ok(ledger);
+        }
+        let threads = &mut ledger.threads;
+        threads.push(spawn("sequencer", move || sequencer.run(&submissions))?);
+        threads.push(spawn("view", move || follower.run(&jobs))?);
+        if let (Some(client), Some(publisher)) = (witnesses, &publisher) {
+            let cosigner = Cosigner {
+                public: publisher.public.clone(),
+                content: ledger.content.clone(),
+                board: ledger.board.clone(),
+                client,
+                health: ledger.health.clone(),
+            };
+            threads.push(spawn("witnesses", move || cosigner.run())?);
+        }
+        if let Some(publisher) = publisher {
+            threads.push(spawn("publication", move || publisher.run())?);
+        }
+        Ok(ledger)
     }
 
     /// Closes the ledger: what was submitted is finished, view and checkpoint are left at the head.
@@ -214,18 +245,25 @@ impl Ledger {
     /// The fault that had stopped it, if any.
     pub fn close(mut self) -> Result<(), NodeError> {
         self.shut_down();
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failed.map_or(Ok(()), |reason| Err(NodeError::Stopped(reason)))
+        self.health.stopped().map_or(Ok(()), |reason| Err(NodeError::Stopped(reason)))
     }
 
     fn shut_down(&mut self) {
         drop(self.submissions.take());
+        #[cfg(any(test, feature = "sim"))]
+        if let Some(stepped) = self.stepping.take() {
+            stepped.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+        }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                failed.get_or_insert_with(|| "a thread panicked".into());
+                self.health.stop(&NodeError::Stopped("a thread panicked".into()));
             }
         }
+    }
+
+    /// Whether it takes calls.
+    pub fn state(&self) -> State {
+        self.health.state()
     }
 
     /// Which ledger this is.
@@ -293,11 +331,7 @@ impl Ledger {
     pub fn module_bytes(&self, module: &ModuleId) -> Result<Vec<u8>, NodeError> {
         let path = self.executor.blob_path(module);
         let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*module))?;
-        if Hash::of(&wasm).0 == module.0 {
-            Ok(wasm)
-        } else {
-            Err(NodeError::Damaged { file: path, offset: 0, index: 0 })
-        }
+        if Hash::of(&wasm).0 == module.0 { Ok(wasm) } else { Err(NodeError::DamagedFile(path)) }
     }
 
     /// Checks a call and queues it.
@@ -320,7 +354,7 @@ impl Ledger {
     /// The checks before ordering. A call that was answered before gives its first answer.
     fn check(&self, signed: &SignedCall) -> Result<Option<Answer>, Refusal> {
         let call = &signed.call;
-        if let Some(reason) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+        if let Some(reason) = self.health.stopped() {
             return Err(NodeError::Stopped(reason).into());
         }
         if call.ledger != self.id {

@@ -13,6 +13,11 @@ pub mod committed;
 pub mod disk;
 mod error;
 pub mod export;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
+#[cfg(not(feature = "failpoints"))]
+pub(crate) mod failpoint;
+pub mod health;
 pub mod http;
 pub mod journal;
 pub mod ledger;
@@ -22,6 +27,8 @@ pub mod publication;
 pub mod recovery;
 pub mod registry;
 pub mod sequencer;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod verify;
 mod walk;
 pub mod witness;
@@ -33,6 +40,7 @@ pub use chancery_state::{Pair, Scan};
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::{NodeError, Refusal};
 pub use export::Exported;
+pub use health::State;
 pub use ledger::{Clock, Head, Ledger, Options, Progress, SystemClock};
 pub use proofs::Parts;
 pub use public::{Place, PublicReport, verify_public};

@@ -27,6 +27,8 @@
 
 use crate::NodeError;
 use crate::disk::{self, Disk};
+use crate::failpoint;
+use crate::health::Health;
 use crate::journal::Reader;
 use crate::witness::{WitnessClient, WitnessError};
 use chancery_tlog::tile::{bundles_for, encode_bundle, tiles_for};
@@ -318,16 +320,33 @@ pub(crate) struct Publisher {
     pub(crate) key: SigningKey,
     pub(crate) board: Arc<Board>,
     pub(crate) witnesses: Option<Arc<WitnessClient>>,
-    pub(crate) failed: Arc<Mutex<Option<String>>>,
+    pub(crate) health: Arc<Health>,
 }
 
 impl Publisher {
     /// Brings the public log to the head of a ledger that is being opened. `published` is the size that its checkpoint covers.
     pub(crate) fn open(&self, published: u64, head: u64) -> Result<(), NodeError> {
-        self.public.repair(&self.content, published)?;
+        match self.public.repair(&self.content, published) {
+            Err(NodeError::DiskFull) => {}
+            repaired => drop(repaired?),
+        }
         let note = self.public.checkpoint()?.unwrap_or_default();
         self.board.change(|state| (state.committed, state.published, state.note) = (head, published, note));
-        if published < head { self.publish(published, head) } else { Ok(()) }
+        match self.publish(published, head) {
+            // The ledger can be read, and is published when there is room.
+            Err(NodeError::DiskFull) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Publishes what is committed, now.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn step(&self) -> Result<(), NodeError> {
+        let (old, new) = {
+            let state = self.board.state();
+            (state.published, state.committed)
+        };
+        self.publish(old, new)
     }
 
     /// Publishes until nothing more is committed and all is public.
@@ -341,8 +360,7 @@ impl Publisher {
                     let reason = error.to_string();
                     // Without room the journal is whole and the next opening publishes.
                     if !matches!(error, NodeError::DiskFull) {
-                        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                        failed.get_or_insert_with(|| reason.clone());
+                        self.health.stop(&error);
                     }
                     return self.board.end(&reason);
                 }
@@ -377,6 +395,10 @@ impl Publisher {
     }
 
     fn publish(&self, old: u64, new: u64) -> Result<(), NodeError> {
+        if old == new {
+            return Ok(());
+        }
+        failpoint::pass("publish");
         self.public.extend(&self.content, old, new)?;
         let note = self.content.checkpoint(&self.origin, new)?.sign(&self.key);
         self.public.put_checkpoint(&note)?;
@@ -400,7 +422,7 @@ pub(crate) struct Cosigner {
     pub(crate) content: Content,
     pub(crate) board: Arc<Board>,
     pub(crate) client: Arc<WitnessClient>,
-    pub(crate) failed: Arc<Mutex<Option<String>>>,
+    pub(crate) health: Arc<Health>,
 }
 
 impl Cosigner {
@@ -438,9 +460,7 @@ impl Cosigner {
     }
 
     fn stop(&self, error: &NodeError) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.get_or_insert_with(|| error.to_string());
-        drop(failed);
+        self.health.stop(error);
         self.board.end(&error.to_string());
     }
 

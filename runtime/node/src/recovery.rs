@@ -1,7 +1,7 @@
 //! Making a ledger, and opening one after any stop.
 //!
 //! ```text
-//! DIR/format      "chancery ledger 1\n"
+//! DIR/format      "chancery ledger 2\n"
 //! DIR/lock        held while a process has the ledger open
 //! DIR/log.vkey    the log's public key, as a vkey
 //! DIR/journal/    the log
@@ -23,7 +23,7 @@ use crate::publication::PublicLog;
 use crate::sequencer::Tip;
 use chancery_engine::{Cache, Config, Engine};
 use chancery_state::view::Position;
-use chancery_state::{StateError, Tree, View, ViewBatch, tree};
+use chancery_state::{StateError, StateView, Tree, ViewBatch, tree};
 use chancery_tlog::note::{VerifierKey, is_key_name};
 use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::codec::{Decode, Encode};
@@ -31,11 +31,12 @@ use chancery_types::entry::{ENTRY_VERSION, Effects, Write};
 use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, RequestId, Timestamp};
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The version of the data directory that this program reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Writes that are applied to the view at once while it is rebuilt.
 const REBUILD_WRITES: usize = 20_000;
 
@@ -45,8 +46,8 @@ pub(crate) struct Recovered {
     pub(crate) id: LedgerId,
     pub(crate) origin: String,
     pub(crate) journal: Journal,
-    pub(crate) view: View,
-    pub(crate) engine: Engine,
+    pub(crate) view: Box<dyn StateView>,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) tip: Tip,
     pub(crate) log: merkle::Tree,
     pub(crate) head: Head,
@@ -61,6 +62,7 @@ pub(crate) fn create(
     origin: &str,
     log_key: &SigningKey,
     time: Timestamp,
+    segment_len: u64,
 ) -> Result<(), NodeError> {
     if !is_key_name(origin) || origin.contains("://") {
         return Err(NodeError::BadOrigin(origin.into()));
@@ -90,11 +92,13 @@ pub(crate) fn create(
         record: Record::Seal { height: Height(0), state_root, entries: 1, keys: 0 },
         ..genesis
     };
-    let mut journal = Journal::create(disk.clone(), &dir.join("journal"), LedgerId(Hash::of(&bytes).0))?;
-    let (mut block, mut chain) = (journal::Block::default(), journal.chain());
+    let id = LedgerId(Hash::of(&bytes).0);
+    let mut journal = Journal::create(disk.clone(), &dir.join("journal"), id, segment_len)?;
+    let (mut block, mut chain) = (journal::Block::new(0), journal.chain());
     block.push(FrameKind::Entry, 0, &bytes, &mut chain);
     block.push(FrameKind::Entry, 1, &seal.to_bytes(), &mut chain);
     journal.append(&block, chain)?;
+    journal.close()?;
     let vkey = VerifierKey { name: origin.into(), key: PublicKey(log_key.verifying_key().to_bytes()) }.to_vkey();
     disk.make_dirs(&dir.join("blobs"))?;
     disk.write_file(&dir.join("cache.key"), &cache_key, 0o600)?;
@@ -134,7 +138,7 @@ struct Survey {
 
 /// Brings a view to the end of the journal.
 struct Replay {
-    view: View,
+    view: Box<dyn StateView>,
     from: Option<Position>,
     /// Whether the view was found at odds with the journal.
     doubt: bool,
@@ -148,8 +152,11 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(view: View, progress: Progress) -> Result<Self, StateError> {
+    fn new(view: Box<dyn StateView>, progress: Progress) -> Result<Self, StateError> {
         let from = view.position()?;
+        if from.is_none() && view.pairs().next().is_some() {
+            return Err(StateError::View("it has pairs and does not say how far it has come".into()));
+        }
         Ok(Replay {
             view,
             from,
@@ -165,6 +172,12 @@ impl Replay {
 
     fn behind(&self, index: u64) -> bool {
         self.from.is_none_or(|from| index >= from.entries)
+    }
+
+    /// The state root does not cover the request ids, and one that is missing would let a call happen twice.
+    fn check_request(&mut self, request: RequestId, index: u64) -> Result<(), StateError> {
+        self.doubt |= self.view.request(request)? != Some(index);
+        Ok(())
     }
 
     fn sealed(&mut self, position: Position) -> Result<(), StateError> {
@@ -208,6 +221,11 @@ impl Survey {
         }
     }
 
+    /// The entry of the last seal.
+    fn previous_index(&self) -> u64 {
+        self.head.as_ref().map_or(0, |head| head.size - 1)
+    }
+
     /// Takes a frame in; says whether it ends a block.
     fn take(&mut self, frame: Frame<'_>, location: Location) -> Result<bool, NodeError> {
         let inconsistent = |problem: &str| NodeError::Inconsistent { index: frame.index, problem: problem.into() };
@@ -231,7 +249,7 @@ impl Survey {
             Record::Call { signed, .. } if self.replay.behind(frame.index) => {
                 self.replay.open_requests.push((signed.call.request, frame.index));
             }
-            Record::Call { .. } => {}
+            Record::Call { signed, .. } => self.replay.check_request(signed.call.request, frame.index)?,
             Record::Seal { height, state_root, keys, .. } => {
                 self.open.drain(..).for_each(|leaf| self.log.push(leaf));
                 self.last = self.previous;
@@ -250,59 +268,74 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
     let disk = &*options.disk;
     check_format(disk, dir)?;
     let lock = lock(disk, dir)?;
-    let (mut survey, end) = match attempt(dir, options) {
+    disk.remove_temporary(dir)?;
+    let Found { survey, end, tree } = match attempt(dir, options) {
         Ok(found) => found,
-        Err(NodeError::State(_)) => {
+        Err(NodeError::State(doubt)) => {
+            (options.progress)(&format!("the view is set aside and rebuilt ({doubt})"), 0, 0);
             quarantine(disk, dir)?;
             attempt(dir, options)?
         }
         Err(error) => return Err(error),
     };
-    let inconsistent = |problem: &str| NodeError::Inconsistent { index: end_index(&survey), problem: problem.into() };
+    let index = survey.head.as_ref().map_or(0, |head| head.size);
+    let inconsistent = |problem: &str| NodeError::Inconsistent { index, problem: problem.into() };
     let (id, origin) = survey.genesis.clone().ok_or_else(|| inconsistent("there is no genesis"))?;
     let mut head = survey.head.clone().ok_or_else(|| inconsistent("there is no seal"))?;
     head.root = survey.log.root();
-    let mut tree = state_tree(&survey.replay.view)?;
-    if tree.root() != head.state_root {
-        drop(survey);
-        quarantine(disk, dir)?;
-        survey = attempt(dir, options)?.0;
-        tree = state_tree(&survey.replay.view)?;
-        if tree.root() != head.state_root {
-            let problem = "the writes of the journal do not lead to the state root of the last seal".into();
-            return Err(NodeError::Inconsistent { index: head.size - 1, problem });
-        }
-    }
+    check_reach(disk, dir, &end)?;
     let published = check_checkpoint(disk, dir, &origin, &survey.log)?.map_or(0, |checkpoint| checkpoint.size);
     let tip = Tip { index: head.size, height: head.height, previous: survey.last, time: head.time, tree };
-    let journal = Journal::open(options.disk.clone(), &dir.join("journal"), id, &end, survey.locations)?;
-    let cache_key = disk.read(&dir.join("cache.key")).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
-    let cache = cache_key.map(|key| Cache::new(dir.join("cache"), key));
-    let engine = Engine::new(Config { cache, compiler: options.compiler.clone(), ..Config::default() })?;
+    let journal =
+        Journal::open(options.disk.clone(), &dir.join("journal"), &end, survey.locations, options.segment_bytes)?;
+    let engine = match &options.engine {
+        Some(engine) => engine.clone(),
+        None => {
+            let cache_key = disk.read(&dir.join("cache.key")).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+            let cache = cache_key.map(|key| Cache::new(dir.join("cache"), key));
+            Arc::new(Engine::new(Config { cache, compiler: options.compiler.clone(), ..Config::default() })?)
+        }
+    };
     let log = survey.log;
     Ok(Recovered { lock, id, origin, journal, view: survey.replay.view, engine, tip, log, head, published })
 }
 
-fn end_index(survey: &Survey) -> u64 {
-    survey.head.as_ref().map_or(0, |head| head.size)
+/// What going through the journal with a view found.
+struct Found {
+    survey: Survey,
+    end: End,
+    tree: Tree,
 }
 
-/// Goes through the journal with the view that is there.
-fn attempt(dir: &Path, options: &Options) -> Result<(Survey, End), NodeError> {
-    let view = View::open(&dir.join("view"))?;
+/// Goes through the journal with the view that is there. A [`NodeError::State`] says that the view is not to be trusted; so does a panic inside it.
+fn attempt(dir: &Path, options: &Options) -> Result<Found, NodeError> {
+    let panicked = |_| Err(StateError::View("the store panicked".into()).into());
+    catch_unwind(AssertUnwindSafe(|| go_through(dir, options))).unwrap_or_else(panicked)
+}
+
+fn go_through(dir: &Path, options: &Options) -> Result<Found, NodeError> {
+    let view = (options.open_view)(&dir.join("view"))?;
     let mut survey = Survey::new(Replay::new(view, options.progress.clone())?);
-    let end =
-        journal::scan(&*options.disk, &dir.join("journal"), None, |frame, location| survey.take(frame, location))?;
+    let end = journal::scan(&*options.disk, &dir.join("journal"), |frame, location| survey.take(frame, location))?;
     survey.replay.flush()?;
     let height = survey.head.as_ref().map_or(Height(0), |head| head.height);
     if survey.replay.doubt || survey.replay.from.is_some_and(|from| from.height > height) {
         return Err(StateError::View("it is not that of this journal".into()).into());
     }
-    Ok((survey, end))
+    let tree = state_tree(&*survey.replay.view)?;
+    if survey.head.as_ref().is_some_and(|head| head.state_root != tree.root()) {
+        if survey.replay.from.is_none() {
+            // It was rebuilt from nothing: the journal is at fault.
+            let problem = "the writes of the journal do not lead to the state root of the last seal".into();
+            return Err(NodeError::Inconsistent { index: survey.previous_index(), problem });
+        }
+        return Err(StateError::View("its root is not that of the last seal".into()).into());
+    }
+    Ok(Found { survey, end, tree })
 }
 
 /// The tree over all pairs of the view.
-fn state_tree(view: &View) -> Result<Tree, NodeError> {
+fn state_tree(view: &dyn StateView) -> Result<Tree, NodeError> {
     let mut tree = Tree::new();
     let mut changes = Vec::new();
     for pair in view.pairs() {
@@ -325,32 +358,45 @@ fn quarantine(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
 
 /// The log's public key.
 pub(crate) fn log_vkey(disk: &dyn Disk, dir: &Path, origin: &str) -> Result<VerifierKey, NodeError> {
+    let wrong = || NodeError::Checkpoint(format!("{} is not the key of {origin}", dir.join("log.vkey").display()));
+    Some(vkey(disk, dir)?).filter(|key| key.name == origin).ok_or_else(wrong)
+}
+
+fn vkey(disk: &dyn Disk, dir: &Path) -> Result<VerifierKey, NodeError> {
     let path = dir.join("log.vkey");
     let text = disk.read_file(&path)?;
     let text = String::from_utf8_lossy(&text);
     VerifierKey::from_vkey(text.trim())
-        .filter(|key| key.name == origin)
-        .ok_or_else(|| NodeError::Checkpoint(format!("{} is not the key of {origin}", path.display())))
+        .ok_or_else(|| NodeError::Checkpoint(format!("{} holds no log's key: restore it from a copy", path.display())))
 }
 
-/// The published checkpoint must be of this log, and not beyond it.
+/// The published checkpoint, if there is one.
+fn published(disk: &dyn Disk, dir: &Path) -> Result<Option<Checkpoint>, NodeError> {
+    let path = PublicLog::path(dir);
+    let Some(note) = disk.read_if_there(&path)? else { return Ok(None) };
+    let wrong = |problem: String| {
+        NodeError::Checkpoint(format!("{}: {problem}. Restore it from a copy; nothing was changed", path.display()))
+    };
+    let note = String::from_utf8(note).map_err(|_| wrong("it is not text".into()))?;
+    let found = Checkpoint::open(&note, &vkey(disk, dir)?).map_err(|error| wrong(error.to_string()))?;
+    Ok(Some(found))
+}
+
+/// The journal must reach as far as the published checkpoint.
+pub(crate) fn check_reach(disk: &dyn Disk, dir: &Path, end: &End) -> Result<(), NodeError> {
+    let size = published(disk, dir)?.map_or(0, |checkpoint| checkpoint.size);
+    end.reaches(&dir.join("journal"), size, "the published checkpoint")
+}
+
+/// The published checkpoint must be one of this log.
 pub(crate) fn check_checkpoint(
     disk: &dyn Disk,
     dir: &Path,
     origin: &str,
     log: &merkle::Tree,
 ) -> Result<Option<Checkpoint>, NodeError> {
-    let Some(note) = disk.read_if_there(&PublicLog::path(dir))? else { return Ok(None) };
-    let note = String::from_utf8_lossy(&note);
-    let found = Checkpoint::open(&note, &log_vkey(disk, dir, origin)?)
-        .map_err(|error| NodeError::Checkpoint(error.to_string()))?;
-    if found.size > log.size() {
-        return Err(NodeError::Checkpoint(format!(
-            "it covers {} entries, the journal has {}: an older copy of the journal was put in place, or its end was lost. Restore the newer one",
-            found.size,
-            log.size()
-        )));
-    }
+    log_vkey(disk, dir, origin)?;
+    let Some(found) = published(disk, dir)? else { return Ok(None) };
     match log.root_at(found.size) {
         Some(root) if root == found.root => Ok(Some(found)),
         _ => Err(NodeError::Checkpoint(format!("its root over {} entries is another than the journal's", found.size))),

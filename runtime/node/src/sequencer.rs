@@ -7,11 +7,13 @@
 //! 3. append the block to the journal and `fdatasync`: **the commit point**. A crash before it leaves nothing of the block, after it all;
 //! 4. make the block visible to readers, answer the callers, and hand the block to the thread that keeps the view.
 //!
-//! When the disk is full before the commit point, the block is forgotten, its callers are told so, and the next block is tried. Any other
+//! When the disk is full before the commit point, the block is cut off, its callers are told that it was not recorded, the ledger is read-only, and the next block is tried: when there is room again, it serves again. Any other
 //! error of the journal, and any fault of the engine, stops the ledger.
 
 use crate::committed::{Committed, Job};
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
+use crate::failpoint;
+use crate::health::Health;
 use crate::journal::{Block, FrameKind, Journal, Reader};
 use crate::publication::{Board, Level};
 use crate::registry::{self, ContractRecord, contract_id};
@@ -30,10 +32,12 @@ use chancery_types::{
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Calls of a block.
 pub(crate) const BLOCK_CALLS_MAX: usize = 1_024;
+/// Bytes that must be free on the ledger's disk for a block to be made.
+const RESERVE_BYTES: u64 = 16 << 20;
 /// A block is closed when it has so many bytes; the last call may add its own.
 const BLOCK_BYTES_TARGET: usize = 8 << 20;
 
@@ -108,7 +112,7 @@ pub(crate) struct Submission {
 /// What executes a call, without ordering or recording it: dry runs and queries use the same code.
 pub(crate) struct Executor {
     pub(crate) ledger: LedgerId,
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) blobs: PathBuf,
 }
@@ -159,7 +163,7 @@ impl Executor {
         let path = self.blob_path(id);
         let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*id))?;
         if Hash::of(&wasm).0 != id.0 {
-            return Err(NodeError::Damaged { file: path, offset: 0, index: 0 });
+            return Err(NodeError::DamagedFile(path));
         }
         Ok(self.engine.load(&wasm)?)
     }
@@ -301,7 +305,9 @@ pub(crate) struct Sequencer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) view: SyncSender<Job>,
     pub(crate) board: Arc<Board>,
-    pub(crate) failed: Arc<Mutex<Option<String>>>,
+    pub(crate) health: Arc<Health>,
+    /// The ledger's directory, where there must be room.
+    pub(crate) dir: PathBuf,
 }
 
 /// A block in the making.
@@ -335,15 +341,29 @@ impl Sequencer {
     /// Makes blocks until nobody can submit any more.
     pub(crate) fn run(mut self, submissions: &Receiver<Submission>) {
         while let Ok(first) = submissions.recv() {
-            let mut queue = std::iter::once(first).chain(submissions.try_iter().take(BLOCK_CALLS_MAX - 1)).peekable();
-            while queue.peek().is_some() {
-                let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if let Some(reason) = failed {
-                    queue.by_ref().for_each(|submission| answer(&submission, Err(NodeError::Stopped(reason.clone()))));
-                } else {
-                    self.block(&mut queue);
-                }
+            self.turn(std::iter::once(first).chain(submissions.try_iter().take(BLOCK_CALLS_MAX - 1)));
+        }
+        self.finish();
+    }
+
+    /// Makes blocks of what has queued.
+    pub(crate) fn turn(&mut self, queue: impl Iterator<Item = Submission>) {
+        let mut queue = queue.peekable();
+        while queue.peek().is_some() {
+            if let Some(reason) = self.health.stopped() {
+                queue.by_ref().for_each(|submission| answer(&submission, Err(NodeError::Stopped(reason.clone()))));
+            } else {
+                self.block(&mut queue);
             }
+        }
+    }
+
+    /// A clean stop: no block is in doubt.
+    pub(crate) fn finish(&self) {
+        failpoint::pass("close");
+        if self.health.stopped().is_none() {
+            // Where it cannot be written, the next start rewrites the last block.
+            drop(self.journal.close());
         }
         self.board.close();
     }
@@ -354,7 +374,7 @@ impl Sequencer {
         let height = Height(self.tip.height.0 + 1);
         let time = self.clock.now().max(self.tip.time);
         let mut draft = Draft {
-            block: Block::default(),
+            block: Block::new(self.tip.index),
             chain: self.journal.chain(),
             tip: Tip { height, time, ..self.tip.clone() },
             leaves: Vec::new(),
@@ -362,13 +382,14 @@ impl Sequencer {
             answers: Vec::new(),
         };
         let store = Arc::new(BlockStore::new(self.committed.clone()));
-        while draft.block.len() < BLOCK_BYTES_TARGET {
+        let target = BLOCK_BYTES_TARGET.min(self.journal.block_bytes_max() / 2);
+        while draft.block.len() < target {
             let Some(submission) = queue.next() else { break };
             match self.call(&submission.signed, &mut draft, &store) {
                 Ok(Some(position)) => submissions.push((submission, position)),
                 Ok(None) => self.repeat(&submission),
                 Err(error) => {
-                    self.stop(&error);
+                    self.health.stop(&error);
                     answer(&submission, Err(error));
                     let stopped = || NodeError::Stopped("a fault in the same block".into());
                     submissions.iter().for_each(|(submission, _)| answer(submission, Err(stopped())));
@@ -381,6 +402,7 @@ impl Sequencer {
         }
         match self.commit(draft, &store) {
             Ok(answers) => {
+                failpoint::pass("before-answer");
                 for (submission, (position, repeated)) in submissions {
                     if let Some(first) = answers.get(position) {
                         let first = Answer { repeated, ..first.clone() };
@@ -390,8 +412,10 @@ impl Sequencer {
             }
             Err(error) => {
                 let full = matches!(error, NodeError::DiskFull);
-                if !full {
-                    self.stop(&error);
+                if full {
+                    self.health.full(true);
+                } else {
+                    self.health.stop(&error);
                 }
                 let again = || if full { NodeError::DiskFull } else { NodeError::Stopped(error.to_string()) };
                 submissions.iter().for_each(|(submission, _)| answer(submission, Err(again())));
@@ -460,7 +484,11 @@ impl Sequencer {
         let entries = u32::try_from(draft.answers.len()).unwrap_or(u32::MAX);
         draft.push(Record::Seal { height, state_root, entries, keys }, None);
 
+        self.check_room()?;
+        failpoint::pass("before-append");
         self.journal.append(&draft.block, draft.chain)?;
+        self.health.full(false);
+        failpoint::pass("after-commit");
 
         let root = {
             let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
@@ -481,14 +509,16 @@ impl Sequencer {
         self.tip = draft.tip;
         self.board.committed(size);
         if self.view.send(job).is_err() {
-            self.stop(&NodeError::Stopped("the view's thread ended".into()));
+            self.health.stop(&NodeError::Stopped("the view's thread ended".into()));
         }
         Ok(draft.answers)
     }
 
-    fn stop(&self, error: &NodeError) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.get_or_insert_with(|| error.to_string());
+    /// The journal has its room in advance, but what is derived from it needs some too, and sled does not survive a full disk.
+    fn check_room(&self) -> Result<(), NodeError> {
+        let free =
+            self.executor.disk.free_bytes(&self.dir).map_err(disk::failed("cannot look for room at", &self.dir))?;
+        if free < RESERVE_BYTES { Err(NodeError::DiskFull) } else { Ok(()) }
     }
 }
 

@@ -12,6 +12,7 @@
 
 use crate::disk::Disk;
 use crate::journal::{self, Frame, FrameKind};
+use crate::recovery::check_reach;
 use crate::{NodeError, Progress};
 use chancery_state::tree::{self, Change};
 use chancery_tlog::merkle;
@@ -54,7 +55,7 @@ impl Source for JournalSource<'_> {
 
     fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
         let mut open: Vec<Read> = Vec::new();
-        let end = journal::scan(self.disk, &self.dir.join("journal"), None, |frame: Frame<'_>, _| {
+        let end = journal::scan(self.disk, &self.dir.join("journal"), |frame: Frame<'_>, _| {
             if frame.kind == FrameKind::Effects {
                 let read = open.last_mut().filter(|read| read.effects.is_none());
                 let read = read.ok_or_else(|| inconsistent(frame.index, "its effects stand twice"))?;
@@ -68,6 +69,7 @@ impl Source for JournalSource<'_> {
             }
             Ok(sealed)
         })?;
+        check_reach(self.disk, self.dir, &end)?;
         Ok(end.is_torn())
     }
 }

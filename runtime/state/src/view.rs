@@ -69,7 +69,40 @@ pub struct ViewBatch {
     pub position: Position,
 }
 
-/// The view of one ledger.
+/// Pairs of the state as they are read one by one.
+pub type Pairs<'a> = Box<dyn Iterator<Item = Result<(StateKey, Vec<u8>), StateError>> + 'a>;
+
+/// What the node needs of a view. [`View`] is the one on sled; tests of the node bring their own.
+pub trait StateView: Store {
+    /// How far it has come; `None` when nothing was applied.
+    ///
+    /// # Errors
+    /// [`StateError::View`].
+    fn position(&self) -> Result<Option<Position>, StateError>;
+
+    /// Applies a batch, whole or not at all.
+    ///
+    /// # Errors
+    /// [`StateError::View`].
+    fn apply(&self, batch: &ViewBatch) -> Result<(), StateError>;
+
+    /// The index of the entry that a request led to.
+    ///
+    /// # Errors
+    /// [`StateError::View`].
+    fn request(&self, request: RequestId) -> Result<Option<u64>, StateError>;
+
+    /// Every pair of the state, in order.
+    fn pairs(&self) -> Pairs<'_>;
+
+    /// Makes what was applied durable.
+    ///
+    /// # Errors
+    /// [`StateError::View`] or [`StateError::Io`].
+    fn checkpoint(&self) -> Result<(), StateError>;
+}
+
+/// The view of one ledger, on sled.
 pub struct View {
     db: sled::Db,
     path: PathBuf,
@@ -114,21 +147,15 @@ impl View {
             .map_err(|error| failure(error.to_string()))?;
         Ok(View { db, path: path.into() })
     }
+}
 
-    /// How far it has come; `None` when nothing was applied.
-    ///
-    /// # Errors
-    /// [`StateError::View`].
-    pub fn position(&self) -> Result<Option<Position>, StateError> {
+impl StateView for View {
+    fn position(&self) -> Result<Option<Position>, StateError> {
         let bytes = self.db.get(POSITION).map_err(failed)?;
         bytes.map(|bytes| Position::from_bytes(&bytes).map_err(|error| StateError::View(error.to_string()))).transpose()
     }
 
-    /// Applies a batch, whole or not at all.
-    ///
-    /// # Errors
-    /// [`StateError::View`].
-    pub fn apply(&self, batch: &ViewBatch) -> Result<(), StateError> {
+    fn apply(&self, batch: &ViewBatch) -> Result<(), StateError> {
         let mut out = sled::Batch::default();
         for write in &batch.writes {
             let key = state_key(&write.contract, &write.key);
@@ -144,31 +171,23 @@ impl View {
         self.db.apply_batch(out).map_err(failed)
     }
 
-    /// The index of the entry that a request led to.
-    ///
-    /// # Errors
-    /// [`StateError::View`].
-    pub fn request(&self, request: RequestId) -> Result<Option<u64>, StateError> {
+    fn request(&self, request: RequestId) -> Result<Option<u64>, StateError> {
         let bytes = self.db.get(request_key(request)).map_err(failed)?;
         let index = |bytes: sled::IVec| <[u8; 8]>::try_from(&*bytes).map(u64::from_le_bytes);
         bytes.map(|bytes| index(bytes).map_err(|_| StateError::View("a request's index is damaged".into()))).transpose()
     }
 
-    /// Every pair of the state, in order.
-    pub fn pairs(&self) -> impl Iterator<Item = Result<(StateKey, Vec<u8>), StateError>> {
-        self.db.scan_prefix([STATE]).map(|pair| {
+    fn pairs(&self) -> Pairs<'_> {
+        Box::new(self.db.scan_prefix([STATE]).map(|pair| {
             let (key, value) = pair.map_err(failed)?;
             let (contract, rest) =
                 key[1..].split_first_chunk().ok_or_else(|| StateError::View("a key is damaged".into()))?;
             Ok(((ContractId(*contract), rest.to_vec()), value.to_vec()))
-        })
+        }))
     }
 
-    /// Makes what was applied durable: sled writes its buffers, then every file and directory below is fsynced.
-    ///
-    /// # Errors
-    /// [`StateError::View`] or [`StateError::Io`].
-    pub fn checkpoint(&self) -> Result<(), StateError> {
+    // sled writes its buffers, then every file and directory below is fsynced.
+    fn checkpoint(&self) -> Result<(), StateError> {
         self.db.flush().map_err(failed)?;
         sync_below(&self.path)?;
         Ok(())

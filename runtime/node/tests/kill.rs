@@ -1,0 +1,59 @@
+//! `kill -9` at every named point of the commit path, a dozen times each, on one ledger that goes on living.
+
+mod common;
+mod worker;
+
+use chancery_node::failpoint::POINTS;
+use chancery_node::{Ledger, OsDisk, Progress, verify};
+use worker::{deployed, lost, noted, options, start_worker, work};
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+
+const TIMES: u32 = 12;
+
+/// Not a test: what the killed process runs.
+#[test]
+fn worker() {
+    if !work(Arc::new(OsDisk)) {
+        eprintln!("skipped: this is the process that the other test kills");
+    }
+}
+
+fn kill_at(points: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let (town, notes) = (dir.path().join("town"), dir.path().join("notes"));
+    deployed(&town, options()).close().unwrap();
+    let silent: Progress = Arc::new(|_, _, _| {});
+    for point in points {
+        for time in 1..=TIMES {
+            // What happens once in a run is met the first time, the rest at other times each.
+            let once = matches!(*point, "close" | "publish" | "view-checkpoint");
+            let (pass, calls) = if once { (1, 20) } else { (1 + time % 4, 300) };
+            let failpoint = format!("{point}:{pass}");
+            let mut worker = start_worker("worker", &town, &notes, calls, &[("CHANCERY_FAILPOINT", &failpoint)]);
+            let ended = worker.wait().unwrap();
+            assert_eq!(ended.signal(), Some(9), "the process passes {failpoint} and is killed there: {ended}");
+            let found = verify(&town, &silent).unwrap_or_else(|error| panic!("after {failpoint}: {error}"));
+            let ledger = Ledger::open(&town, options()).unwrap_or_else(|error| panic!("after {failpoint}: {error}"));
+            assert!(ledger.head().size >= found.entries);
+            assert_eq!(lost(&ledger, &noted(&notes)), 0, "after {failpoint}");
+            if time % 2 == 0 {
+                ledger.close().unwrap();
+            }
+        }
+    }
+    let ledger = Ledger::open(&town, options()).unwrap();
+    assert!(!noted(&notes).is_empty());
+    ledger.close().unwrap();
+    verify(&town, &silent).unwrap();
+}
+
+#[test]
+fn killed_before_and_at_the_commit_point() {
+    kill_at(&POINTS[..6]);
+}
+
+#[test]
+fn killed_behind_the_commit_point() {
+    kill_at(&POINTS[6..]);
+}
