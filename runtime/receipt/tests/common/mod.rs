@@ -7,6 +7,7 @@ use chancery_receipt::{ConsistencyProof, Policy, Receipt, StateProof, TlogProof}
 use chancery_state::tree::{self, Tree};
 use chancery_tlog::cosignature::{Seconds, WitnessKey, cosign};
 use chancery_tlog::note::VerifierKey;
+use chancery_tlog::tile::{bundles_for, encode_bundle, tiles_for};
 use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::call::{Action, Call, SignedCall};
 use chancery_types::codec::Encode;
@@ -15,6 +16,7 @@ use chancery_types::entry::{ENTRY_VERSION, Entry, Outcome, Record, Write, WriteS
 use chancery_types::{ContractId, Gas, Hash, Height, LedgerId, ModuleId, PublicKey, RequestId, Timestamp};
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub const ORIGIN: &str = "ledger.example/town";
 pub const CONTRACT: ContractId = ContractId([0xc0; 32]);
@@ -183,5 +185,45 @@ impl Town {
         let path = self.log.prove_consistency(old, self.size()).unwrap();
         let (old, new) = (self.checkpoint(old).sign(&log_key()), cosigned(&self.checkpoint(self.size())));
         ConsistencyProof { path, old, new }
+    }
+}
+
+pub fn write(directory: &Path, path: &str, bytes: impl AsRef<[u8]>) {
+    let path = directory.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+impl Town {
+    /// A log of other entries: what somebody writes who has changed the ledger and computes everything anew.
+    pub fn forged(entries: Vec<Vec<u8>>) -> Self {
+        let mut log = merkle::Tree::new();
+        entries.iter().for_each(|entry| log.push(merkle::leaf_hash(entry)));
+        Town { entries, log, ..Town::default() }
+    }
+
+    /// Writes the tiles and bundles of two published sizes, `old` and all; the partial tiles of the older one are still there.
+    pub fn write_tiles(&self, directory: &Path, old: u64) {
+        for (from, to) in [(0, old), (old, self.size())] {
+            for tile in tiles_for(from, to) {
+                let row = self.log.row(u32::from(tile.level) * 8, tile.index * 256, tile.width.into()).unwrap();
+                write(directory, &tile.path(), row.iter().flat_map(|hash| hash.0).collect::<Vec<u8>>());
+            }
+            for bundle in bundles_for(from, to) {
+                let first = bundle.first() as usize;
+                let entries = &self.entries[first..first + usize::from(bundle.width)];
+                write(directory, &bundle.path(), encode_bundle(entries).unwrap());
+            }
+        }
+    }
+
+    /// Writes the export.
+    pub fn export(&self, directory: &Path, old: u64) {
+        self.write_tiles(directory, old);
+        let blob = Hash::of(MODULE).to_string();
+        write(directory, &format!("blobs/{}/{blob}", &blob[..2]), MODULE);
+        write(directory, "checkpoint", cosigned(&self.checkpoint(self.size())));
+        write(directory, "log.vkey", VerifierKey::of(ORIGIN, &log_key()).to_vkey() + "\n");
+        write(directory, "policy", policy_text());
     }
 }
