@@ -6,7 +6,7 @@ use chancery_types::json;
 use serde_json::{Map, Value};
 
 /// Flags that the program itself takes where fields may stand, and whether a value follows.
-const OWN: [(&str, bool); 12] = [
+const OWN: [(&str, bool); 13] = [
     ("as", true),
     ("json", true),
     ("data", true),
@@ -14,6 +14,7 @@ const OWN: [(&str, bool); 12] = [
     ("output", true),
     ("request", true),
     ("valid-for", true),
+    ("wait", true),
     ("valid-until", true),
     ("name", true),
     ("init", true),

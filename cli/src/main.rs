@@ -102,6 +102,7 @@ fn run(command: Command, session: &Session, fields: &[fields::Flag]) -> Outcome 
         Command::Query(arguments) => query::run(session, &arguments, fields),
         Command::Batch(arguments) => batch::run(session, &arguments),
         Command::State(arguments) => state::run(session, &arguments),
+        Command::Receipt(arguments) => receipt::run(session, &arguments),
         Command::Log(arguments) => log::run(session, &arguments),
         Command::Audit(arguments) => audit::run(session, &arguments),
         Command::Demo(arguments) => demo::run(session, &arguments),

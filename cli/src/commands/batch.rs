@@ -4,6 +4,7 @@
 //! text and bytes ‖ row, u64 LE), so that the same row of the same file is never done twice, however often the batch is started. A changed file is
 //! another file. Rows that do not fit the method are collected and the rest is carried on.
 
+use crate::commands::receipt::Wait;
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::{Session, plain, table};
 use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
@@ -30,6 +31,9 @@ pub struct Arguments {
     /// Write a line per row: row, request id, outcome, entry, reason, and the result's fields.
     #[arg(long, value_name = "OUT.csv")]
     report: Option<PathBuf>,
+    /// What to wait for before the rows are acknowledged.
+    #[arg(long, value_enum, default_value_t = Wait::Logged)]
+    wait: Wait,
 }
 
 /// Calls that wait for their block at once.
@@ -76,7 +80,7 @@ impl File {
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
-    let Arguments { contract: name, method: method_name, file: path, actor: actor_name, report } = arguments;
+    let Arguments { contract: name, method: method_name, file: path, actor: actor_name, report, wait } = arguments;
     let ledger = open(session)?;
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, method_name, MethodKind::Call)?;
@@ -101,6 +105,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         lines.push(line);
     })?;
     bar.finish_and_clear();
+    let last = lines.iter().filter_map(|line| line.entry).max();
+    let reached = last.map_or(Ok(()), |last| wait.reach(&ledger, last));
     town::close(ledger);
     if let (Some(writer), Some(path)) = (&mut writer, report) {
         write_report(writer, method, &lines).map_err(|error| Failure {
@@ -111,7 +117,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             ),
         })?;
     }
-    summarise(session, &lines)
+    summarise(session, &lines)?;
+    reached
 }
 
 /// What all rows of a batch share.

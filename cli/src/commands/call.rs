@@ -1,6 +1,7 @@
 //! `call`: one call of a method, recorded, or with `--dry-run` not.
 
 use super::deploy::request;
+use super::receipt::Wait;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::output::Session;
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// Seconds for which the call is valid.
     #[arg(long, value_name = "SECONDS", default_value_t = VALID_FOR_SECONDS)]
     valid_for: u64,
+    /// What to wait for before the call is acknowledged.
+    #[arg(long, value_enum, default_value_t = Wait::Logged)]
+    wait: Wait,
     /// Time until which the call is valid, YYYY-MM-DDTHH:MM:SSZ, instead of --valid-for.
     #[arg(long, value_name = "TIME")]
     valid_until: Option<String>,
@@ -44,6 +48,7 @@ pub struct Arguments {
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let (Some(name), Some(method_name)) = (&arguments.contract, &arguments.method) else {
         let help = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS | --valid-until TIME]\n\
+            [--wait logged|published|witnessed]\n\
             `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
         if let (Some(name), true) = (&arguments.contract, arguments.help) {
             let (_, interface) = contract(&open(session)?, name)?;
@@ -81,6 +86,9 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         return show_execution(session, &interface, &method.returns, &execution, &format!("{name} {}", method.name));
     }
     let answer = send(&ledger, &key, call)?;
+    let reached = arguments.wait.reach(&ledger, answer.index);
     town::close(ledger);
-    show_answer(session, &interface, &method.returns, &answer)
+    // The call is recorded, whether or not it came as far as was waited for.
+    show_answer(session, &interface, &method.returns, &answer)?;
+    reached
 }

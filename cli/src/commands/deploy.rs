@@ -1,5 +1,6 @@
 //! `deploy`: a module under a name, with its `init`.
 
+use crate::commands::receipt::Wait;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::keys::request_id;
@@ -27,6 +28,9 @@ pub struct Arguments {
     /// Id of the request, hexadecimal; the same again is not done twice [default: a new one].
     #[arg(long, value_name = "ID")]
     request: Option<String>,
+    /// What to wait for before the call is acknowledged.
+    #[arg(long, value_enum, default_value_t = Wait::Logged)]
+    wait: Wait,
     /// Show the fields of `init`.
     #[arg(long)]
     help: bool,
@@ -43,7 +47,7 @@ pub fn request(given: Option<&str>) -> Outcome<RequestId> {
 
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let Some(file) = &arguments.file else {
-        let help = "chancery deploy FILE.wasm --name NAME --as KEY --field value… [--init JSON|@FILE] [--request ID]\n\
+        let help = "chancery deploy FILE.wasm --name NAME --as KEY --field value… [--init JSON|@FILE] [--request ID] [--wait logged|published|witnessed]\n\
             `--help` after the file lists the fields of its init";
         if arguments.help {
             session.print(|| help.into(), || json!(help));
@@ -67,6 +71,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let key = actor(session, arguments.actor.as_deref())?;
     let ledger = open(session)?;
     let (module, answer) = town::deploy(&ledger, &key, &name, &wasm, encoded, request(arguments.request.as_deref())?)?;
+    let reached = arguments.wait.reach(&ledger, answer.index);
     let outcome = answer.outcome().cloned();
     let outcome = outcome.ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
     let shown = explain(&interface, &Type::Unit, &outcome);
@@ -99,5 +104,6 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             value
         },
     );
-    refusal(&outcome)
+    refusal(&outcome)?;
+    reached
 }

@@ -1,15 +1,20 @@
-//! `log head`, `log show`, `log list`, `log verify`.
+//! `log`: show, prove, export and verify it.
 
+use crate::commands::receipt::hand_out;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Session, lines, plain, spoken, table};
 use crate::stored;
 use crate::town::{explain, open, trace, trace_lines};
-use chancery_node::{Ledger, Report};
+use chancery_node::{Ledger, Level, Place, Report};
 use chancery_types::entry::Effects;
 use chancery_types::interface::{Interface, Type};
 use chancery_types::{Action, Entry, ModuleId, Record, json};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// The verifier that every export carries.
+const VERIFIER: &str = include_str!("../../../docs/verify/verify.py");
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -35,8 +40,53 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         limit: u64,
     },
-    /// Verify the whole log from its files: chain, signatures, digests, state roots, Merkle root, checkpoint.
-    Verify,
+    /// Print the published checkpoint: a signed note, with the cosignatures of witnesses.
+    Checkpoint,
+    /// Write a proof that anybody can verify with the checkpoint.
+    Prove {
+        #[command(subcommand)]
+        what: Prove,
+    },
+    /// Export the log with all that is needed to verify it elsewhere: checkpoint, tiles, entries, modules, key, policy, verifier.
+    Export {
+        /// A new or empty directory, or an earlier export, to which is added what is new.
+        dir: PathBuf,
+    },
+    /// Keep a policy (C2SP tlog-policy): its witnesses are asked to cosign. Without FILE, show the policy.
+    Policy {
+        /// The policy's file; it must name this log.
+        file: Option<PathBuf>,
+    },
+    /// Verify the whole log: that of this ledger, or an exported or public one from its files alone.
+    Verify {
+        /// A directory, or the URL of a public log [default: this ledger].
+        place: Option<String>,
+        /// Whose checkpoints to believe [default: the policy beside the log, which is the word of whoever gave it to you].
+        #[arg(long, value_name = "FILE", requires = "place")]
+        policy: Option<PathBuf>,
+    },
+}
+
+#[derive(clap::Subcommand)]
+enum Prove {
+    /// That an entry is in the log (C2SP tlog-proof@v1).
+    Inclusion {
+        /// Its index.
+        index: u64,
+        /// Where to write it [default: standard output].
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// That the log only grew from one size to another.
+    Consistency {
+        /// Entries of the older log.
+        old: u64,
+        /// Entries of the newer log.
+        new: u64,
+        /// Where to write it [default: standard output].
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
@@ -44,7 +94,12 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         Command::Head => head(session),
         Command::Show { index } => show(session, *index),
         Command::List { from, limit } => list(session, *from, *limit),
-        Command::Verify => verify(session),
+        Command::Checkpoint => checkpoint(session),
+        Command::Prove { what } => prove(session, what),
+        Command::Export { dir } => export(session, dir),
+        Command::Policy { file } => policy(session, file.as_deref()),
+        Command::Verify { place: None, .. } => verify(session),
+        Command::Verify { place: Some(place), policy } => verify_public(session, place, policy.as_deref()),
     }
 }
 
@@ -71,6 +126,103 @@ pub fn head_text(value: &Value) -> String {
     let note =
         note.filter(|note| !note.is_null()).map_or("no checkpoint: the log key is not at hand".into(), |n| plain(&n));
     format!("{}\n{note}", lines(&shown, 0))
+}
+
+fn checkpoint(session: &Session) -> Outcome {
+    let ledger = open(session)?;
+    let note = ledger.checkpoint();
+    ledger.close()?;
+    let note = note.ok_or_else(|| Failure::not_found("nothing is published: the log key is not at hand"))?;
+    session.print(|| note.clone(), || json!({ "checkpoint": note }));
+    Ok(())
+}
+
+fn prove(session: &Session, what: &Prove) -> Outcome {
+    let ledger = open(session)?;
+    let (text, out, what) = match what {
+        Prove::Inclusion { index, out } => {
+            (ledger.prove_inclusion(*index, Level::Published)?.to_string(), out, format!("proof of entry {index}"))
+        }
+        Prove::Consistency { old, new, out } => {
+            (ledger.consistency(*old, *new)?.to_text(), out, format!("proof from {old} to {new} entries"))
+        }
+    };
+    ledger.close()?;
+    hand_out(session, &text, out.as_deref(), &what)
+}
+
+fn export(session: &Session, dir: &Path) -> Outcome {
+    let ledger = open(session)?;
+    let exported = ledger.export(dir, VERIFIER)?;
+    ledger.close()?;
+    session.print(
+        || {
+            format!(
+                "exported to {}: {} entries ({} of them new), {} modules\nverify it with `chancery log verify {0}` or `python3 {0}/verify.py {0}`",
+                dir.display(),
+                exported.entries,
+                exported.entries - exported.before,
+                exported.blobs
+            )
+        },
+        || json!({"dir": dir, "entries": exported.entries, "before": exported.before, "blobs": exported.blobs}),
+    );
+    Ok(())
+}
+
+fn policy(session: &Session, file: Option<&Path>) -> Outcome {
+    let ledger = open(session)?;
+    let policy = match file {
+        None => ledger.policy()?,
+        Some(path) => {
+            let text = std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?;
+            ledger.set_policy(&text)?
+        }
+    };
+    ledger.close()?;
+    session.print(|| policy.to_string(), || json!({ "policy": policy.to_string() }));
+    Ok(())
+}
+
+fn verify_public(session: &Session, place: &str, policy: Option<&Path>) -> Outcome {
+    let place = Place::parse(place);
+    let own = policy.is_none();
+    let policy = policy.map_or_else(|| Ok(place.own_policy()?), super::receipt::policy)?;
+    let bar = session.bar(0, "verifying");
+    let shown = bar.clone();
+    let progress: chancery_node::Progress = std::sync::Arc::new(move |_, done, total| {
+        shown.set_length(total);
+        shown.set_position(done);
+    });
+    let report = chancery_node::verify_public(&place, &policy, &progress)?;
+    bar.finish_and_clear();
+    let value = json!({
+        "ledger": report.ledger.to_string(), "origin": report.origin, "entries": report.entries, "calls": report.calls,
+        "blocks": report.blocks, "root": report.root.to_string(), "cosigners": report.cosigners, "modules": report.modules,
+        "own_policy": own,
+    });
+    session.print(
+        || {
+            let cosigned = match report.cosigners.len() {
+                0 => "no witness cosigned it".into(),
+                _ => format!("cosigned by {}", report.cosigners.join(", ")),
+            };
+            let modules = report.modules.map(|count| format!("; {count} modules are there")).unwrap_or_default();
+            let own = if own {
+                let keys: Vec<String> = policy.logs().iter().map(|log| log.key.to_vkey()).collect();
+                format!("\nbelieved by the policy beside the log; compare its key with one from elsewhere: {}", keys.join(", "))
+            } else {
+                String::new()
+            };
+            format!(
+                "verified: {} of {}: {} entries, {} calls with their signatures, {} blocks; checkpoint signed, {cosigned}{modules}\nroot {}{own}\n\
+                state roots are checked by `chancery audit`, which executes the calls again",
+                report.ledger, report.origin, report.entries, report.calls, report.blocks, report.root
+            )
+        },
+        || value.clone(),
+    );
+    Ok(())
 }
 
 fn verify(session: &Session) -> Outcome {

@@ -15,6 +15,7 @@ pub mod key;
 pub mod log;
 pub mod new;
 pub mod query;
+pub mod receipt;
 pub mod state;
 
 /// What the program does.
@@ -40,9 +41,11 @@ pub enum Command {
     Query(query::Arguments),
     /// Call a method once per row of a file.
     Batch(batch::Arguments),
-    /// Show stored values.
+    /// Show and prove stored values.
     State(state::Arguments),
-    /// Show and verify the log.
+    /// Write and verify receipts, which show offline what the log holds.
+    Receipt(receipt::Arguments),
+    /// Show, prove, export and verify the log.
     Log(log::Arguments),
     /// Execute every call of the log again, and compare outcome, gas, events, writes and state roots.
     Audit(audit::Arguments),

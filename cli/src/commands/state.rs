@@ -1,13 +1,15 @@
-//! `state get` and `state list`: stored values, by the interface description.
+//! `state get`, `state list` and `state prove`: stored values, by the interface description.
 
+use crate::commands::receipt::{Wait, hand_out};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Session, lines, plain, spoken, table};
 use crate::stored;
 use crate::town::{contract, open};
 use chancery_node::{Ledger, Scan};
 use chancery_types::interface::{Interface, Storage, Type};
-use chancery_types::json;
+use chancery_types::{Height, json};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -25,6 +27,24 @@ enum Command {
         stored: String,
         /// The parts of the map's key.
         key: Vec<String>,
+    },
+    /// Write the proof of what a key held, or that it held nothing, up to a signed checkpoint of the log.
+    Prove {
+        /// The contract's name.
+        contract: String,
+        /// The item's or map's name.
+        stored: String,
+        /// The parts of the map's key.
+        key: Vec<String>,
+        /// After the block at this height [default: the last]. For an older one the writes up to it are replayed.
+        #[arg(long, value_name = "HEIGHT")]
+        at: Option<u64>,
+        /// Under which checkpoint: published, or one that the policy's witnesses cosigned.
+        #[arg(long, value_enum, default_value_t = Wait::Published)]
+        wait: Wait,
+        /// Where to write it [default: standard output].
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// List what is stored.
     List {
@@ -46,6 +66,14 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         Command::Get { contract: name, stored: item, key } => {
             let value = get(&ledger, name, item, key)?;
             session.print(|| lines(&value, 0), || value.clone());
+        }
+        Command::Prove { contract: name, stored: item, key, at, wait, out } => {
+            let (record, interface) = contract(&ledger, name)?;
+            let bytes = key_of(find(&interface, item)?, key, true)?;
+            let proof = ledger.prove_state(&record.id, &bytes, at.map(Height), (*wait).into())?;
+            let text = proof.to_text().map_err(|error| Failure::usage(error.to_string()))?;
+            ledger.close()?;
+            return hand_out(session, &text, out.as_deref(), &format!("proof of `{item}`"));
         }
         Command::List { contract: name, stored: item, key, limit } => {
             let (record, interface) = contract(&ledger, name)?;
@@ -97,7 +125,7 @@ pub fn get(ledger: &Ledger, name: &str, item: &str, key: &[String]) -> Outcome<V
     Ok(stored::value(storage, &value))
 }
 
-fn find<'a>(interface: &'a Interface, name: &str) -> Outcome<&'a Storage> {
+pub fn find<'a>(interface: &'a Interface, name: &str) -> Outcome<&'a Storage> {
     interface.storage.iter().find(|storage| storage.name == name).ok_or_else(|| {
         let known: Vec<&str> = interface.storage.iter().map(|storage| storage.name.as_str()).collect();
         Failure::not_found(format!(
@@ -109,7 +137,7 @@ fn find<'a>(interface: &'a Interface, name: &str) -> Outcome<&'a Storage> {
 }
 
 /// The storage key of these parts; all of them, or the first ones.
-fn key_of(storage: &Storage, parts: &[String], all: bool) -> Outcome<Vec<u8>> {
+pub fn key_of(storage: &Storage, parts: &[String], all: bool) -> Outcome<Vec<u8>> {
     if parts.len() > storage.keys.len() || (all && parts.len() < storage.keys.len()) {
         let expected: Vec<String> = storage.keys.iter().map(Type::describe).collect();
         let expected = if expected.is_empty() { "none".into() } else { expected.join(", ") };

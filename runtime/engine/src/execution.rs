@@ -52,6 +52,8 @@ pub struct Module {
     pub id: ModuleId,
     /// What it says of itself.
     pub interface: Interface,
+    /// What deploying it costs beside its `init`: admission and compilation, by its length.
+    pub deploy_gas: Gas,
     instance_gas: Gas,
     blueprint: Blueprint,
 }
@@ -169,7 +171,8 @@ impl Engine {
         let pre = self.linker.instantiate_pre(&compiled).map_err(NodeFault::engine)?;
         let blueprint = Blueprint::new(id, pre, &compiled)?;
         let (interface, instance_gas) = (admitted.interface, admitted.instance_gas);
-        let module = Arc::new(Module { id, interface, instance_gas, blueprint });
+        let deploy_gas = Gas(prices::MODULE_BYTE.saturating_mul(wasm.len() as u64));
+        let module = Arc::new(Module { id, interface, deploy_gas, instance_gas, blueprint });
         let mut modules = self.modules.write().unwrap_or_else(PoisonError::into_inner);
         if modules.len() >= MODULES_LOADED_MAX {
             // Any one: what was dropped comes back from the cache.

@@ -214,12 +214,6 @@ impl Kept {
         drop(kept);
         drop(oldest);
     }
-
-    /// How many wait.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
 }
 
 #[cfg(test)]

@@ -299,7 +299,7 @@ fn grow(indices: &Indices) -> Function {
     let mut code = charge(indices, &[gas_const(prices::GROW)]);
     // pages > most - size; the size never exceeds the most, so the difference does not wrap.
     code.extend([LocalGet(0), most, MemorySize(0), I32Sub, I32GtU, If(BlockType::Empty), I32Const(-1), Return, End]);
-    code.extend(charge(indices, &[LocalGet(0), I64ExtendI32U, gas_const(prices::PAGE), I64Mul]));
+    code.extend(charge(indices, &[LocalGet(0), I64ExtendI32U, gas_const(prices::LARGE_PAGE), I64Mul]));
     code.extend([LocalGet(0), MemoryGrow(0)]);
     function(&code)
 }

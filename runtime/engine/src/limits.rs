@@ -85,7 +85,8 @@ pub const REASON_BYTES_MAX: usize = 512;
 pub const EXECUTIONS_MAX: u32 = 32;
 /// Instances that are kept for their next call, of all modules together; each has a slot in the pool as well.
 pub const KEPT_MAX: usize = 32;
-/// Bytes of memory of an instance that is kept. A larger one takes longer to restore than a fresh one to make.
+/// Bytes of memory of an instance that is kept. A larger one takes longer to restore than a fresh one to make. Its pages are
+/// [priced](crate::prices::PAGE) accordingly.
 pub const KEPT_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a slot's memory that stay resident between calls.
 pub const RESIDENT_BYTES: usize = 2 << 20;

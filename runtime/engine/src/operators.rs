@@ -21,13 +21,14 @@ pub(crate) fn price(operator: &Operator<'_>) -> Option<u64> {
         | O::I32Const { .. } | O::I64Const { .. } => prices::SIMPLE,
 
         O::I32Eqz | O::I32Eq | O::I32Ne | O::I32LtS | O::I32LtU | O::I32GtS | O::I32GtU | O::I32LeS | O::I32LeU | O::I32GeS | O::I32GeU
-        | O::I64Eqz | O::I64Eq | O::I64Ne | O::I64LtS | O::I64LtU | O::I64GtS | O::I64GtU | O::I64LeS | O::I64LeU | O::I64GeS | O::I64GeU
-        | O::I32Add | O::I32Sub | O::I32And | O::I32Or | O::I32Xor | O::I32Shl | O::I32ShrS | O::I32ShrU | O::I32Rotl | O::I32Rotr
-        | O::I64Add | O::I64Sub | O::I64And | O::I64Or | O::I64Xor | O::I64Shl | O::I64ShrS | O::I64ShrU | O::I64Rotl | O::I64Rotr
+        | O::I64Eqz | O::I64Eq | O::I64Ne | O::I64LtS | O::I64LtU | O::I64GtS | O::I64GtU | O::I64LeS | O::I64LeU | O::I64GeS | O::I64GeU => prices::MULTIPLY,
+
+        O::I32Add | O::I32Sub | O::I32And | O::I32Or | O::I32Xor | O::I32Shl | O::I32ShrS | O::I32ShrU
+        | O::I64Add | O::I64Sub | O::I64And | O::I64Or | O::I64Xor | O::I64Shl | O::I64ShrS | O::I64ShrU
         | O::I32WrapI64 | O::I64ExtendI32S | O::I64ExtendI32U
         | O::I32Extend8S | O::I32Extend16S | O::I64Extend8S | O::I64Extend16S | O::I64Extend32S => prices::SIMPLE,
 
-        O::I32Mul | O::I64Mul | O::I32Clz | O::I32Ctz | O::I32Popcnt | O::I64Clz | O::I64Ctz | O::I64Popcnt
+        O::I32Mul | O::I64Mul | O::I32Rotl | O::I32Rotr | O::I64Rotl | O::I64Rotr | O::I32Clz | O::I32Ctz | O::I32Popcnt | O::I64Clz | O::I64Ctz | O::I64Popcnt
         | O::Select | O::GlobalGet { .. } | O::GlobalSet { .. } | O::MemorySize { .. } => prices::MULTIPLY,
 
         O::I32DivS | O::I32DivU | O::I32RemS | O::I32RemU | O::I64DivS | O::I64DivU | O::I64RemS | O::I64RemU => prices::DIVIDE,
@@ -60,11 +61,11 @@ pub(crate) fn price(operator: &Operator<'_>) -> Option<u64> {
     })
 }
 
-/// Whether an admitted operator may trap by itself.
+/// Whether an admitted operator may trap by itself. One that costs as much as one that may counts as one.
 pub(crate) fn may_trap(operator: &Operator<'_>) -> bool {
     use Operator as O;
     match price(operator) {
-        Some(prices::ACCESS | prices::DIVIDE) => true,
+        Some(prices::ACCESS | prices::DIVIDE | prices::FLOAT_SLOW) => true,
         _ => matches!(
             operator,
             O::Unreachable | O::Call { .. } | O::CallIndirect { .. } | O::MemoryCopy { .. } | O::MemoryFill { .. }

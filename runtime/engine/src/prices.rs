@@ -1,8 +1,10 @@
 //! The gas price list.
 //!
-//! One gas is about a tenth of a nanosecond of the reference machine, so that a simple operator costs one. Everything is charged
+//! One gas is a tenth of a nanosecond of the reference machine: 100 ps that the machine works at most, for whatever is charged. So small a unit, because a simple
+//! operator takes less than a nanosecond, and a price must be a whole number of at least one. Everything is charged
 //! before the work; what is counted in bytes of which several go for one gas is rounded down. The prices of host functions stand
-//! in [`HOST_FUNCTIONS`](crate::HOST_FUNCTIONS): `base + per_byte × bytes`.
+//! in [`HOST_FUNCTIONS`](crate::HOST_FUNCTIONS): `base + per_byte × bytes`. The bench `prices` measures the time that each
+//! line takes for a gas.
 //!
 //! The version is written into every entry and is part of the key of the code cache. Changing a price, or where the
 //! instrumentation charges it, takes a new version. `docs/src/formats/prices.md` shows this list; a test compares the two.
@@ -43,22 +45,26 @@ prices! {
     CALL = 30_000 "a call that reaches a module";
     /// Looking it up and recording it.
     REJECTED = 10_000 "a call that is rejected before any code runs";
-    /// Fetching the pages from the system and clearing them afterwards.
-    PAGE = 20_000 "a page of 64 KiB that the memory starts with, or grows by";
+    /// Compiling it: 1.6 µs a byte.
+    MODULE_BYTE = 16_000 "a byte of a module that is deployed, beside what its init costs";
+    /// Writing the page over after the call.
+    PAGE = 20_000 "a page of 64 KiB that the memory starts with, the first four";
+    /// Fetching it from the system, 4 KiB at a time, and giving it back.
+    LARGE_PAGE = 100_000 "a page that the memory starts with beyond four, or grows by";
     /// Copied when the page is first touched.
     DATA_BYTES_PER_GAS = 8 "bytes of data segments for one gas";
     /// Arithmetic, constants, locals, branches: one instruction or less.
     SIMPLE = 1 "a simple operator";
     /// Two or three instructions.
-    MULTIPLY = 2 "a multiplication, a select, a global";
+    MULTIPLY = 3 "a multiplication, a rotation, a comparison, a select, a global";
     /// A jump through a table.
     TABLE_BRANCH = 5 "a br_table";
-    /// A load may miss every cache.
-    ACCESS = 3 "a load or store";
-    /// 20 to 40 cycles on some processors.
-    DIVIDE = 12 "a division or remainder";
+    /// Four or five cycles until the value is there. One that misses the caches takes longer: see below.
+    ACCESS = 6 "a load or store";
+    /// 10 to 40 cycles.
+    DIVIDE = 30 "a division or remainder";
     /// A frame; the counters of the stack.
-    FUNCTION = 8 "a call of a function";
+    FUNCTION = 12 "a call of a function";
     /// A frame, a bounds check and a comparison of signatures.
     INDIRECT = 15 "a call through the table";
     /// Locals are cleared on entry.

@@ -176,8 +176,8 @@ fn generated_calls() -> Vec<Invocation> {
         ..invocation(kind, gas)
     };
     vec![
-        call(Kind::Call, 0, b"", 3_000_000),
-        call(Kind::Call, 1, &[0xa5; 300], 3_000_000),
+        call(Kind::Call, 0, b"", 1_000_000),
+        call(Kind::Call, 1, &[0xa5; 300], 1_000_000),
         call(Kind::Query, u32::MAX, b"xyz", 400_000),
         call(Kind::Call, 7, b"k", 120_000),
     ]

@@ -3,7 +3,8 @@
 //! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → [`sequencer`] (order, execute,
 //! entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
 //! [`recovery`] opens a ledger after any stop, [`mod@verify`] checks a whole log, [`mod@audit`] executes it again. [`publication`] makes the log
-//! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`public`] verifies such a log, [`witness`] asks others to cosign it. [`disk`] is the only way to files, [`http`] the only one to the network.
+//! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`public`] verifies such a log, [`witness`] asks others to cosign
+//! it, and [`witness_server`] is such another. [`disk`] is the only way to files, [`http`] the only one to the network.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod sequencer;
 pub mod verify;
 mod walk;
 pub mod witness;
+pub mod witness_server;
 
 pub use audit::{Audit, AuditOptions, audit};
 pub use chancery_engine::{Compiler, Execution};

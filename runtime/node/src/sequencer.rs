@@ -218,6 +218,8 @@ impl Executor {
             }
             None => Executed { contract: id, module: *module, ..rejected(Rejection::BadArguments) },
         };
+        let Gas(gas) = executed.execution.gas;
+        executed.execution.gas = Gas(gas.saturating_add(loaded.deploy_gas.0));
         if executed.execution.outcome.is_done() {
             // The registry's id is the smallest: the write set stays in order.
             executed.execution.writes.insert(0, registry::record(&record));

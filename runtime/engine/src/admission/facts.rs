@@ -1,7 +1,7 @@
 //! What is read off a module, in one pass that also validates it.
 
 use super::{AdmissionError, Profile};
-use crate::limits::{FRAME_SLOTS, PAGE_BYTES};
+use crate::limits::{FRAME_SLOTS, KEPT_BYTES_MAX, PAGE_BYTES};
 use crate::{operators, prices};
 use chancery_types::Gas;
 use chancery_types::interface::SECTION;
@@ -103,7 +103,9 @@ impl Facts {
     /// What each call pays for the memory that the module starts with, and for its data.
     pub(super) fn instance_gas(&self) -> Gas {
         let pages = self.memories.iter().map(|memory| memory.start).sum::<u64>();
-        Gas(pages * prices::PAGE + self.data_bytes / prices::DATA_BYTES_PER_GAS)
+        let large = pages.saturating_sub(KEPT_BYTES_MAX as u64 / PAGE_BYTES);
+        let pages = (pages - large) * prices::PAGE + large * prices::LARGE_PAGE;
+        Gas(pages + self.data_bytes / prices::DATA_BYTES_PER_GAS)
     }
 
     fn imported_functions(&self) -> usize {

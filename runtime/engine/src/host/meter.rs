@@ -98,7 +98,7 @@ mod tests {
     fn a_charge_beyond_the_balance_takes_what_is_left() {
         let mut meter = Meter::new(Gas(1_000));
         assert!(meter.call(Function::Arguments, 100).is_ok());
-        assert_eq!(meter.used(), Gas(400));
+        assert_eq!(meter.used(), Gas(700));
         assert!(matches!(meter.call(Function::Sha256, usize::MAX), Err(Stop::OutOfGas)));
         assert_eq!(meter.used(), Gas(1_000));
         let sum: u64 = meter.costs().iter().map(|cost| cost.gas.0).sum();

@@ -132,9 +132,10 @@ fn transcript(bytes: &[u8]) -> Vec<Invocation> {
 }
 
 /// What a generated module imports and exports.
-fn shape() -> Vec<u8> {
+fn shape(wasi: bool) -> Vec<u8> {
+    let wasi = if wasi { WASI } else { "" };
     let text = format!(
-        r#"(module {} (memory (export "memory") 1 20)
+        r#"(module {} {wasi} (memory (export "memory") 1 20)
              (func (export "call") (param i32 i32) (result i32) (i32.const 0))
              (func (export "query") (param i32 i32) (result i32) (i32.const 0)))"#,
         crate::harness::IMPORTS
@@ -142,12 +143,19 @@ fn shape() -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-/// A module within the admitted profile, or `None` where the one of this seed is not admitted.
+/// What a module of the WASI profile imports besides.
+const WASI: &str = r#"
+    (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "clock_time_get" (func (param i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_seek" (func (param i32 i64 i32 i32) (result i32)))"#;
+
+/// A module within the admitted profile, every fourth with floating point in the WASI profile, or `None` where the one of this seed is not admitted.
 pub fn generated(seed: u64) -> Option<Vec<u8>> {
     let mut numbers = Numbers(seed);
     let config = wasm_smith::Config {
-        module_shape: Some(shape()),
-        allow_floats: false,
+        module_shape: Some(shape(seed % 4 == 3)),
+        allow_floats: seed % 4 == 3,
         allow_start_export: false,
         bulk_memory_enabled: false,
         custom_descriptors_enabled: false,
@@ -159,7 +167,7 @@ pub fn generated(seed: u64) -> Option<Vec<u8>> {
         max_element_segments: 8,
         max_funcs: 32,
         max_globals: 12,
-        max_instructions: 200 + numbers.below(1_500),
+        max_instructions: 100 + numbers.below(500),
         max_memories: 1,
         max_memory32_bytes: 20 << 16,
         max_table_elements: 64,
@@ -171,14 +179,14 @@ pub fn generated(seed: u64) -> Option<Vec<u8>> {
         multi_value_enabled: false,
         reference_types_enabled: false,
         relaxed_simd_enabled: false,
-        saturating_float_to_int_enabled: false,
+        saturating_float_to_int_enabled: seed % 4 == 3,
         simd_enabled: false,
         table_max_size_required: true,
         tail_call_enabled: false,
         threads_enabled: false,
         ..wasm_smith::Config::default()
     };
-    let bytes = numbers.bytes(4_096 + (seed as usize % 8) * 2_048);
+    let bytes = numbers.bytes(2_048 + (seed as usize % 8) * 1_024);
     let generated = wasm_smith::Module::new(config, &mut arbitrary::Unstructured::new(&bytes));
     let mut wasm = generated.unwrap_or_else(|error| panic!("seed {seed}: {error}")).to_bytes();
     let section = wasm_encoder::CustomSection { name: "chancery:interface".into(), data: interface().into() };

@@ -1,0 +1,265 @@
+//! Time per gas: each operator and each host function in a loop that does hardly anything else, measured against what it is charged.
+//!
+//! A line more than three times the median is an outlier: the host works longer for it than it is paid. One far below is overpaid, which is meant where
+//! the price covers what comes after the call (a write: journal, tree, disk); those are not counted for the median.
+
+use chancery_benches::kernel;
+use chancery_benches::measure::{Case, decimal, least, permille, rounds};
+use chancery_engine::{Config, Context, Engine, Instances, Invocation, Kind, prices};
+use chancery_state::MemoryStore;
+use chancery_types::entry::Write;
+use chancery_types::{ContractId, Height, LedgerId, PublicKey, RequestId, Timestamp};
+use ed25519_dalek::{Signer, SigningKey};
+use std::sync::Arc;
+
+/// Repetitions of an operator in the loop's body.
+const UNROLLED: usize = 64;
+
+/// Name, text that is repeated with `$x` (i32) and `$y` (i64) at hand and never 0, and turns of the loop.
+const OPERATORS: &[(&str, &str, u32)] = &[
+    ("i32.add", "(local.set $x (i32.add (local.get $x) (local.get $n)))", 2_000),
+    ("i64.xor", "(local.set $y (i64.xor (i64.add (local.get $y) (local.get $y)) (i64.const 12345)))", 2_000),
+    ("i32.shl", "(local.set $x (i32.or (i32.shl (local.get $x) (local.get $n)) (i32.const 1)))", 2_000),
+    ("i64.rotl", "(local.set $y (i64.rotl (local.get $y) (local.get $y)))", 2_000),
+    ("i32.lt_s", "(local.set $x (i32.lt_s (local.get $x) (local.get $n)))", 2_000),
+    ("i64.extend32_s", "(local.set $y (i64.extend32_s (i64.add (local.get $y) (local.get $y))))", 2_000),
+    ("i32.mul", "(local.set $x (i32.mul (local.get $x) (local.get $n)))", 2_000),
+    ("i64.mul", "(local.set $y (i64.mul (local.get $y) (i64.extend_i32_u (local.get $n))))", 2_000),
+    ("i64.clz", "(local.set $y (i64.or (i64.clz (local.get $y)) (i64.const 1)))", 2_000),
+    ("i64.popcnt", "(local.set $y (i64.or (i64.popcnt (local.get $y)) (i64.const 1)))", 2_000),
+    ("select", "(local.set $x (select (local.get $x) (local.get $n) (local.get $x)))", 2_000),
+    ("i32.div_u", "(local.set $x (i32.or (i32.div_u (i32.const -1) (local.get $x)) (i32.const 1)))", 500),
+    (
+        "i64.div_s",
+        "(local.set $y (i64.or (i64.div_s (i64.const 0x7fffffffffffffff) (local.get $y)) (i64.const 1)))",
+        500,
+    ),
+    ("i64.rem_u", "(local.set $y (i64.or (i64.rem_u (i64.const -1) (local.get $y)) (i64.const 3)))", 500),
+    ("global", "(global.set $g (i32.add (global.get $g) (local.get $x)))", 2_000),
+    ("memory.size", "(local.set $x (i32.add (local.get $x) (memory.size)))", 2_000),
+    ("load, near", "(local.set $x (i32.or (i32.load (i32.and (local.get $x) (i32.const 1020))) (i32.const 1)))", 2_000),
+    (
+        "store, near",
+        "(i32.store (i32.and (local.tee $x (i32.add (local.get $x) (local.get $n))) (i32.const 1020)) (local.get $x))",
+        2_000,
+    ),
+    (
+        "load, far",
+        "(local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.add (i32.const 1013904223) (i32.load (i32.and (local.get $x) (i32.const 0x3ffffc)))))) ",
+        200,
+    ),
+    (
+        "store, far",
+        "(local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 1013904223))) (i32.store (i32.and (local.get $x) (i32.const 0x3ffffc)) (local.get $x))",
+        200,
+    ),
+    (
+        "br_if",
+        "(block (br_if 0 (i32.and (local.tee $x (i32.add (local.get $x) (local.get $n))) (i32.const 1))) (local.set $y (i64.add (local.get $y) (i64.const 3))))",
+        2_000,
+    ),
+    (
+        "br_table",
+        "(block (block (block (br_table 0 1 2 1 (i32.and (local.tee $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 1013904223))) (i32.const 3))))))",
+        500,
+    ),
+    ("call, leaf", "(local.set $x (call $leaf (local.get $x)))", 1_000),
+    ("call", "(local.set $x (call $framed (local.get $x)))", 1_000),
+    ("call_indirect", "(local.set $x (call_indirect (type $f) (local.get $x) (i32.const 0)))", 1_000),
+    ("200 locals", "(local.set $x (call $locals (local.get $x)))", 500),
+    ("memory.copy, 0", "(memory.copy (i32.const 0) (i32.const 4096) (i32.const 0))", 200),
+    ("memory.copy, 40", "(memory.copy (i32.const 0) (i32.const 4096) (i32.const 40))", 200),
+    ("memory.copy, 4096", "(memory.copy (i32.const 0) (i32.const 4096) (i32.const 4096))", 50),
+    ("memory.copy, 1 MiB", "(memory.copy (i32.const 0) (i32.const 2097152) (i32.const 1048576))", 1),
+    ("memory.fill, 0", "(memory.fill (i32.const 0) (i32.const 7) (i32.const 0))", 200),
+    ("memory.fill, 4096", "(memory.fill (i32.const 0) (i32.const 7) (i32.const 4096))", 50),
+    ("memory.fill, 1 MiB", "(memory.fill (i32.const 0) (i32.const 7) (i32.const 1048576))", 1),
+    ("memory.grow, 0", "(drop (memory.grow (i32.const 0)))", 100),
+    ("memory.grow, refused", "(drop (memory.grow (i32.const 60000)))", 100),
+];
+
+/// Name, text of one call with memory of its own at 0 to 65,536, and calls.
+const HOST: &[(&str, &str, u32)] = &[
+    ("arguments, 0", "(call $arguments (i32.const 1024))", 500),
+    ("context", "(call $context (i32.const 1024))", 500),
+    ("result, 0", "(call $result (i32.const 0) (i32.const 0))", 500),
+    ("result, 8192", "(call $result (i32.const 0) (i32.const 8192))", 200),
+    ("fault, 4096", "(call $fault (i32.const 1) (i32.const 0) (i32.const 4096))", 200),
+    ("state_get, absent", "(drop (call $get (i32.const 0) (i32.const 9) (i32.const 4096) (i32.const 256)))", 500),
+    ("state_get, 32", "(drop (call $get (i32.const 64) (i32.const 1) (i32.const 4096) (i32.const 256)))", 500),
+    ("state_get, 60000", "(drop (call $get (i32.const 65) (i32.const 1) (i32.const 4096) (i32.const 61000)))", 50),
+    ("state_set, 32", "(call $set (i32.const 0) (i32.const 9) (i32.const 4096) (i32.const 32))", 500),
+    ("state_set, 8192", "(call $set (i32.const 0) (i32.const 9) (i32.const 4096) (i32.const 8192))", 100),
+    ("state_remove", "(call $remove (i32.const 0) (i32.const 9))", 500),
+    (
+        "state_scan, none",
+        "(drop (call $scan (i32.const 0) (i32.const 9) (i32.const 0) (i32.const 9) (i32.const 0) (i32.const 9) (i32.const 4096) (i32.const 4096)))",
+        500,
+    ),
+    (
+        "state_scan, 16",
+        "(drop (call $scan (i32.const 66) (i32.const 1) (i32.const 67) (i32.const 1) (i32.const 0) (i32.const 16) (i32.const 4096) (i32.const 4096)))",
+        200,
+    ),
+    (
+        "state_scan, 1024",
+        "(drop (call $scan (i32.const 66) (i32.const 1) (i32.const 67) (i32.const 1) (i32.const 1) (i32.const 1024) (i32.const 4096) (i32.const 61000)))",
+        5,
+    ),
+    ("event, 0", "(call $event (i32.const 1) (i32.const 0) (i32.const 0))", 500),
+    ("event, 1024", "(call $event (i32.const 1) (i32.const 0) (i32.const 1024))", 15),
+    ("trace, least", "(call $trace (i32.const 80) (i32.const 13))", 500),
+    ("trace, 1000 inputs", "(call $trace (i32.const 8192) (i32.const 6013))", 10),
+    ("verify_ed25519", "(drop (call $verify (i32.const 256) (i32.const 0) (i32.const 32) (i32.const 288)))", 20),
+    (
+        "verify_ed25519, 32 KiB",
+        "(drop (call $verify (i32.const 256) (i32.const 0) (i32.const 32768) (i32.const 288)))",
+        10,
+    ),
+    ("blake3, 0", "(call $blake3 (i32.const 0) (i32.const 0) (i32.const 4096))", 500),
+    ("blake3, 32 KiB", "(call $blake3 (i32.const 0) (i32.const 32768) (i32.const 4096))", 20),
+    ("sha256, 0", "(call $sha256 (i32.const 0) (i32.const 0) (i32.const 4096))", 500),
+    ("sha256, 32 KiB", "(call $sha256 (i32.const 0) (i32.const 32768) (i32.const 4096))", 20),
+    ("log, 0", "(call $log (i32.const 0) (i32.const 0))", 500),
+    ("log, 4096", "(call $log (i32.const 0) (i32.const 4096))", 50),
+];
+
+/// A module whose `call` has these locals and this code, with every host function and `pages` of memory, all
+/// of which is touched first.
+fn module(pages: u32, code: &str) -> Vec<u8> {
+    let many = "(local i64)".repeat(200);
+    let small_pages = 16 * pages;
+    // A key and its signature over 32 zeros, so that a verification does all its work.
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let signed = [key.verifying_key().to_bytes().as_slice(), &key.sign(&[0; 32]).to_bytes()].concat();
+    let signed: String = signed.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    kernel(&format!(
+        r#"(module
+          (import "chancery_v1" "arguments" (func $arguments (param i32)))
+          (import "chancery_v1" "context" (func $context (param i32)))
+          (import "chancery_v1" "result" (func $result (param i32 i32)))
+          (import "chancery_v1" "fault" (func $fault (param i32 i32 i32)))
+          (import "chancery_v1" "state_get" (func $get (param i32 i32 i32 i32) (result i64)))
+          (import "chancery_v1" "state_set" (func $set (param i32 i32 i32 i32)))
+          (import "chancery_v1" "state_remove" (func $remove (param i32 i32)))
+          (import "chancery_v1" "state_scan" (func $scan (param i32 i32 i32 i32 i32 i32 i32 i32) (result i64)))
+          (import "chancery_v1" "event" (func $event (param i32 i32 i32)))
+          (import "chancery_v1" "trace" (func $trace (param i32 i32)))
+          (import "chancery_v1" "verify_ed25519" (func $verify (param i32 i32 i32 i32) (result i32)))
+          (import "chancery_v1" "blake3" (func $blake3 (param i32 i32 i32)))
+          (import "chancery_v1" "sha256" (func $sha256 (param i32 i32 i32)))
+          (import "chancery_v1" "log" (func $log (param i32 i32)))
+          (type $f (func (param i32) (result i32)))
+          (memory (export "memory") {pages} 256)
+          (global $g (mut i32) (i32.const 0))
+          (table 1 funcref) (elem (i32.const 0) $listed)
+          (data (i32.const 64) "vlpq")
+          (data (i32.const 256) "{signed}")
+          (data (i32.const 8200) "\e8\03\00\00")
+          (func $leaf (type $f) (i32.xor (local.get 0) (i32.const 1)))
+          (func $listed (type $f) (i32.xor (local.get 0) (i32.const 1)))
+          (func $framed (type $f) (call $leaf (local.get 0)))
+          (func $locals (type $f) {many} (i32.xor (local.get 0) (i32.const 1)))
+          (func (export "call") (param i32 i32) (result i32)
+            (local $i i32) (local $n i32) (local $x i32) (local $y i64)
+            (local.set $n (i32.or (local.get 1) (i32.const 7))) (local.set $x (i32.const 1)) (local.set $y (i64.const 1))
+            (loop $touch
+              (i32.store (i32.shl (local.get $i) (i32.const 12)) (i32.and (local.get $n) (i32.load (i32.shl (local.get $i) (i32.const 12)))))
+              (br_if $touch (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {small_pages}))))
+            (local.set $i (i32.const 0))
+            {code}
+            (i32.store (i32.const 0) (local.get $x)) (i64.store (i32.const 8) (local.get $y))
+            (i32.const 0)))"#
+    ))
+}
+
+/// The code, so many times.
+fn turns(code: &str, count: u32) -> String {
+    let next = "(local.tee $i (i32.add (local.get $i) (i32.const 1)))";
+    format!("(loop $again {code} (br_if $again (i32.lt_u {next} (i32.const {count}))))")
+}
+
+fn store() -> Arc<MemoryStore> {
+    let store = MemoryStore::new();
+    let contract = ContractId([2; 32]);
+    let pair = |key: Vec<u8>, len: usize| Write { contract, key, value: Some(vec![7; len]) };
+    let mut writes = vec![pair(b"v".to_vec(), 32), pair(b"l".to_vec(), 60_000)];
+    writes.extend((0..2_000u16).map(|number| pair([b"p".as_slice(), &number.to_be_bytes()].concat(), 32)));
+    store.apply(&writes);
+    Arc::new(store)
+}
+
+/// Time and gas of one execution of a module, in picoseconds and gas.
+fn execution(engine: &Engine, wasm: &[u8], store: &Arc<MemoryStore>, name: &str) -> (u64, u64) {
+    let module = engine.load(wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let context = Context {
+        actor: PublicKey([1; 32]),
+        contract: ContractId([2; 32]),
+        ledger: LedgerId([3; 32]),
+        time: Timestamp(4),
+        height: Height(5),
+        request: RequestId(6),
+    };
+    let invocation =
+        Invocation { kind: Kind::Call, selector: 0, arguments: vec![], context, gas: prices::CALL_GAS_MAX };
+    let run = || engine.execute(&module, invocation.clone(), store.clone()).expect("the host works");
+    let first = run();
+    assert!(first.outcome.is_done(), "{name}: {:?}", first.outcome);
+    let mut cases = [Case::new(name, || drop(run()))];
+    least(&mut cases, rounds(30));
+    (cases[0].picoseconds(), first.gas.0)
+}
+
+fn main() {
+    let (kept, store) = (Engine::new(Config::default()).expect("the machine can run the engine"), store());
+    let mut lines: Vec<(&str, u64, u64)> = Vec::new();
+    let mut measure = |pages: u32, list: &[(&'static str, &str, u32)], unrolled: usize| {
+        // The empty loop is taken off.
+        for (name, code, count) in list {
+            let (time, gas) = execution(&kept, &module(pages, &turns(&code.repeat(unrolled), *count)), &store, name);
+            let (idle, idle_gas) = execution(&kept, &module(pages, &turns("", *count)), &store, name);
+            lines.push((
+                name,
+                time.saturating_sub(idle) / u64::from(*count) / unrolled as u64,
+                (gas - idle_gas) / u64::from(*count) / unrolled as u64,
+            ));
+        }
+    };
+    // Far loads and large copies need all the memory; the host functions are measured where a call is made fastest.
+    let (far, near): (Vec<_>, Vec<_>) =
+        OPERATORS.iter().copied().partition(|(name, ..)| name.contains("far") || name.contains("MiB"));
+    measure(1, &near, UNROLLED);
+    measure(64, &far.iter().map(|(name, code, count)| (*name, *code, *count)).collect::<Vec<_>>(), 16);
+    measure(1, HOST, 1);
+    let fresh = Engine::new(Config { instances: Instances::Fresh, ..Config::default() }).expect("as before");
+    for (name, engine, pages) in
+        [("a call, kept", &kept, 1), ("a call, fresh", &fresh, 1), ("a call with 64 pages", &kept, 64)]
+    {
+        let (time, gas) = execution(engine, &module(pages, ""), &store, name);
+        lines.push((name, time, gas));
+    }
+    let touched = turns("(i32.store (i32.shl (memory.grow (i32.const 1)) (i32.const 16)) (i32.const 1))", 100);
+    let (time, gas) = execution(&kept, &module(1, &touched), &store, "growth");
+    let (idle, idle_gas) = execution(&kept, &module(1, &turns("", 100)), &store, "growth");
+    lines.push(("memory.grow, a page", time.saturating_sub(idle) / 100, (gas - idle_gas) / 100));
+    report(&mut lines);
+}
+
+/// Host functions whose price covers what is done with the bytes after the call; they are shown, and not counted for the median.
+const COVER_MORE: [&str; 6] = ["state_set", "state_remove", "result", "fault", "event", "log"];
+
+fn report(lines: &mut Vec<(&str, u64, u64)>) {
+    let per_gas = |(_, time, gas): &(&str, u64, u64)| time / gas.max(&1);
+    lines.sort_by_key(|line| std::cmp::Reverse(per_gas(line)));
+    let covers_more = |name: &str| COVER_MORE.iter().any(|function| name.starts_with(function));
+    let counted: Vec<u64> = lines.iter().filter(|(name, ..)| !covers_more(name)).map(per_gas).collect();
+    let median = counted[counted.len() / 2].max(1);
+    println!("{:24} {:>12} {:>10} {:>10} {:>10}", "what", "ns", "gas", "ps/gas", "of median");
+    for line in lines.iter() {
+        let (name, time, gas) = line;
+        let outlier = if per_gas(line) > 3 * median { "  outlier" } else { "" };
+        let ratio = decimal(permille(per_gas(line), median));
+        println!("{name:24} {:>12} {gas:>10} {:>10} {ratio:>10}{outlier}", decimal(*time), per_gas(line));
+    }
+    println!("median {median} ps/gas");
+}

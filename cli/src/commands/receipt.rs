@@ -1,0 +1,242 @@
+//! `receipt get` and `receipt verify`: files that show offline, for ever, what the log holds.
+
+use crate::commands::state::{find, key_of};
+use crate::failure::{Code, Failure, Outcome};
+use crate::output::{Session, lines};
+use crate::stored;
+use crate::town::{explain, open, trace, trace_lines};
+use chancery_node::{Ledger, Level, Parts};
+use chancery_receipt::{Policy, Verified, VerifiedReceipt, VerifiedState};
+use chancery_types::interface::{Interface, Type};
+use chancery_types::{Action, Record, RequestId, json};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Write the receipt of a call: its entry, the proof that it is in the log, and the signed checkpoint.
+    Get {
+        /// The call's request id, hexadecimal.
+        request: String,
+        /// Add the value of a stored item, or of a map's key, after the call: NAME or NAME/PART/PART. May be repeated.
+        #[arg(long, value_name = "KEY")]
+        state: Vec<String>,
+        /// Leave out the module, without which arguments and result cannot be shown in words.
+        #[arg(long)]
+        without_module: bool,
+        /// Leave out the reasoning.
+        #[arg(long)]
+        without_trace: bool,
+        /// Add what the call wrote.
+        #[arg(long)]
+        writes: bool,
+        /// Under which checkpoint: published, or one that the policy's witnesses cosigned.
+        #[arg(long, value_enum, default_value_t = Wait::Published)]
+        wait: Wait,
+        /// Where to write it [default: standard output].
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Verify a receipt, a state proof or a consistency proof, offline.
+    Verify {
+        /// The file.
+        file: PathBuf,
+        /// Whose checkpoints to believe (C2SP tlog-policy): for instance `policy` of an exported log that you trust.
+        #[arg(long, value_name = "FILE")]
+        policy: PathBuf,
+    },
+}
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Wait {
+    /// The call is in the journal, durably.
+    Logged,
+    /// A signed checkpoint over it is public.
+    Published,
+    /// As many witnesses as the policy asks for have cosigned that checkpoint.
+    Witnessed,
+}
+
+impl From<Wait> for Level {
+    fn from(wait: Wait) -> Level {
+        match wait {
+            Wait::Logged => Level::Logged,
+            Wait::Published => Level::Published,
+            Wait::Witnessed => Level::Witnessed,
+        }
+    }
+}
+
+impl Wait {
+    /// Waits until an entry, which is logged, has come so far.
+    pub fn reach(self, ledger: &Ledger, index: u64) -> Outcome {
+        if self != Wait::Logged {
+            ledger.wait_for(index, self.into())?;
+        }
+        Ok(())
+    }
+}
+
+pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
+    match &arguments.command {
+        Command::Get { request, state, without_module, without_trace, writes, wait, out } => {
+            let parts = Parts { module: !without_module, trace: !without_trace, writes: *writes, states: Vec::new() };
+            get(session, request, state, parts, (*wait).into(), out.as_deref())
+        }
+        Command::Verify { file, policy } => verify(session, file, policy),
+    }
+}
+
+fn get(
+    session: &Session,
+    request: &str,
+    states: &[String],
+    mut parts: Parts,
+    level: Level,
+    out: Option<&Path>,
+) -> Outcome {
+    let ledger = open(session)?;
+    let request = RequestId::parse(request).ok_or_else(|| {
+        Failure::usage(format!("expected a request id of 1 to 32 hexadecimal digits, found `{request}`"))
+    })?;
+    let index = ledger.find(request)?;
+    let index = index.ok_or_else(|| Failure::not_found(format!("no call has the request id {request}")))?;
+    let (entry, _) = ledger.entry(index)?;
+    if let Record::Call { module, .. } = &entry.record {
+        // A call that was rejected before any code ran has no module.
+        parts.module &= module.0 != [0; 32];
+        if !states.is_empty() {
+            let interface = ledger.interface(module)?;
+            for state in states {
+                let mut pieces = state.split('/');
+                let name = pieces.next().unwrap_or_default();
+                let pieces: Vec<String> = pieces.map(Into::into).collect();
+                parts.states.push(key_of(find(&interface, name)?, &pieces, true)?);
+            }
+        }
+    }
+    let receipt = ledger.receipt(index, &parts, level)?;
+    let text = receipt.to_text().map_err(|error| Failure::usage(error.to_string()))?;
+    ledger.close()?;
+    hand_out(session, &text, out, &format!("receipt of entry {index}"))
+}
+
+/// Writes what is handed out to a file, or prints it.
+pub fn hand_out(session: &Session, text: &str, out: Option<&Path>, what: &str) -> Outcome {
+    match out {
+        None => session.print(|| text.into(), || json!({ "file": text })),
+        Some(path) => {
+            std::fs::write(path, text).map_err(|error| Failure::file("cannot write", path, &error))?;
+            let say = || format!("{what} written to {}: {} bytes", path.display(), text.len());
+            session.print(say, || json!({"written": path, "bytes": text.len()}));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a policy file.
+pub fn policy(path: &Path) -> Outcome<Policy> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?;
+    Policy::parse(&bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+fn verify(session: &Session, file: &Path, policy_file: &Path) -> Outcome {
+    let policy = policy(policy_file)?;
+    let bytes = std::fs::read(file).map_err(|error| Failure::file("cannot read", file, &error))?;
+    let verified = chancery_receipt::verify(&bytes, &policy)
+        .map_err(|error| Failure { code: Code::NotVerified, message: format!("{}: {error}", file.display()) })?;
+    let (shown, reasoning) = match &verified {
+        Verified::Receipt(receipt) => (receipt_value(receipt), receipt.trace.clone()),
+        Verified::State(state) => (state_value(state, None), None),
+        Verified::Consistency(proof) => (
+            json!({"verified": "consistency proof", "log": proof.new.origin, "older": proof.old.size, "newer": proof.new.size,
+                "root": proof.new.root.to_string()}),
+            None,
+        ),
+    };
+    session.print(
+        || {
+            let reasoning = reasoning.filter(|steps| !steps.is_empty());
+            let reasoning = reasoning.map(|steps| format!("reasoning:\n{}", trace_lines(&steps))).unwrap_or_default();
+            lines(&shown, 0) + &reasoning
+        },
+        || shown.clone(),
+    );
+    Ok(())
+}
+
+fn logged(log: &chancery_receipt::Logged) -> Value {
+    let witnesses: Vec<&str> = log.witnesses.iter().map(|witness| witness.name.as_str()).collect();
+    json!({"log": log.origin, "entry": log.index, "checkpoint": log.size, "witnesses": witnesses})
+}
+
+fn receipt_value(receipt: &VerifiedReceipt) -> Value {
+    let mut shown = json!({"verified": "receipt"});
+    let mut add = |value: Value| {
+        if let (Value::Object(value), Value::Object(shown)) = (value, &mut shown) {
+            shown.extend(value);
+        }
+    };
+    add(logged(&receipt.log));
+    add(json!({"time": receipt.entry.time.to_string()}));
+    match &receipt.entry.record {
+        Record::Genesis { origin, .. } => add(json!({"kind": "genesis", "origin": origin})),
+        Record::Seal { height, state_root, .. } => {
+            add(json!({"kind": "seal", "height": height.0, "state_root": state_root.to_string()}));
+        }
+        Record::Call { signed, outcome, gas, .. } => {
+            let fallback = Interface::default();
+            let interface = receipt.interface.as_ref().unwrap_or(&fallback);
+            let (kind, contract, method, arguments) = match &signed.call.action {
+                Action::Invoke { contract, method, arguments } => ("call", contract, method.as_str(), arguments),
+                Action::Deploy { name, arguments, .. } => ("deploy", name, "init", arguments),
+            };
+            let found = if kind == "deploy" { interface.init() } else { interface.method(method) };
+            let fields = found.and_then(|(_, method)| {
+                json::decode_fields(method.arguments(), &mut chancery_types::Reader::new(arguments)).ok()
+            });
+            add(json!({"kind": kind, "contract": contract, "method": method, "actor": signed.call.actor.to_did(),
+                "request": signed.call.request.to_string(),
+                "arguments": fields.map_or_else(|| hex::encode(arguments).into(), Value::Object)}));
+            let returns = found.filter(|_| kind == "call").map_or(&Type::Unit, |(_, method)| &method.returns);
+            add(explain(interface, returns, outcome));
+            add(json!({"gas": gas.0}));
+        }
+    }
+    if let Some(writes) = &receipt.writes {
+        let fallback = Interface::default();
+        let interface = receipt.interface.as_ref().unwrap_or(&fallback);
+        add(json!({"writes": writes.iter().map(|write| stored::write(interface, write)).collect::<Vec<_>>()}));
+    }
+    if !receipt.states.is_empty() {
+        let states = receipt.states.iter().map(|state| state_value(state, receipt.interface.as_ref()));
+        add(json!({"states": states.collect::<Vec<_>>()}));
+    }
+    if let Some(steps) = &receipt.trace {
+        add(json!({"rules": steps.len(), "trace": trace(steps)}));
+    }
+    shown
+}
+
+fn state_value(state: &VerifiedState, interface: Option<&Interface>) -> Value {
+    let named = interface.and_then(|interface| stored::key(interface, &state.key));
+    let value = match (&state.value, &named) {
+        (None, _) => "nothing was stored".into(),
+        (Some(bytes), Some((storage, _))) => stored::value(storage, bytes),
+        (Some(bytes), None) => hex::encode(bytes).into(),
+    };
+    let key = match named {
+        Some((storage, parts)) => json!({"stored": storage.name, "key": parts}),
+        None => json!(hex::encode(&state.key)),
+    };
+    json!({"verified": "state proof", "log": state.log.origin, "contract": state.contract.to_string(), "key": key, "value": value,
+        "height": state.height.0, "time": state.time.to_string(), "state_root": state.state_root.to_string(), "seal": state.log.index,
+        "checkpoint": state.log.size, "witnesses": state.log.witnesses.iter().map(|witness| witness.name.as_str()).collect::<Vec<_>>()})
+}
