@@ -162,3 +162,28 @@ fn a_policy_decides_whose_log_and_how_many_witnesses() {
     assert!(error.contains("checkpoint") && error.contains("no signature of"), "{error}");
     assert!(under("quorum none\n").is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_a_verifier_panic(
+        header in "(chancery/(receipt|state-proof|consistency-proof)@v1\n)?",
+        body in "((entry|module|trace|writes|contract|key|value|absent|neighbour|seal|index|extra|\u{2014} a)? ?[A-Za-z0-9+/=@. -]{0,80}\n){0,12}",
+        tail in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+    ) {
+        let file = [header.as_bytes(), body.as_bytes(), &tail].concat();
+        proptest::prop_assert!(verify(&file, &policy()).is_err());
+    }
+
+    #[test]
+    fn no_pair_of_files_makes_a_third(cut in 0usize..6000, join in 0usize..6000, which in 0usize..49) {
+        let files = files();
+        let (a, b) = (files[which / 7].1.as_bytes(), files[which % 7].1.as_bytes());
+        let mixed = [&a[..cut.min(a.len())], &b[join.min(b.len())..]].concat();
+        // Two halves that fit are a file that was there before, or one of its kind with fewer or other true parts.
+        if let Ok(verified) = verify(&mixed, &policy()) {
+            let whole = [a, b].iter().any(|file| verify(file, &policy()).as_ref() == Ok(&verified));
+            let states = matches!(verified, Verified::Receipt(_)) && which / 7 == 1 || which % 7 == 1;
+            proptest::prop_assert!(whole || states);
+        }
+    }
+}
