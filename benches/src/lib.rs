@@ -129,6 +129,17 @@ impl Town {
         )
     }
 
+    /// The same town, whose log is not published any more: the log key is not at hand.
+    ///
+    /// # Panics
+    /// When the disk fails.
+    #[must_use]
+    pub fn unpublished(self, dir: &Path) -> Self {
+        let Town { ledger, next } = self;
+        ledger.close().expect("the disk has room");
+        Town { ledger: Ledger::open(dir, Options::default()).expect("a sound ledger"), next }
+    }
+
     /// So many payments, signed.
     pub fn payments(&mut self, count: u64) -> Vec<SignedCall> {
         let from = self.next;

@@ -56,7 +56,7 @@ impl Ledger {
             Some(note) => self.exported_before(&note, &key, dir)?,
             None => 0,
         };
-        let (entries, note) = self.wait_for(self.head().size - 1, Level::Published)?;
+        let (entries, note) = self.wait_for(self.head().size - 1, self.best_level())?;
         target.repair(&self.content, before)?;
         target.extend(&self.content, before, entries)?;
         let blobs = self.export_blobs(dir)?;

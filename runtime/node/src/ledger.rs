@@ -161,7 +161,8 @@ impl Ledger {
         let size = head.read().unwrap_or_else(PoisonError::into_inner).size;
         board.committed(size);
         let key = log_vkey(&*options.disk, dir, &origin)?;
-        let policy = read_policy(&options.disk, dir, &key)?.filter(|policy| !policy.is_quorum(&[]));
+        let policy = read_policy(&options.disk, dir, &key)?
+            .filter(|policy| policy.witnesses().iter().any(|witness| witness.url.is_some()));
         let witnesses = policy.map(|policy| Arc::new(WitnessClient::new(policy)));
         if let (Some(client), Some(_)) = (&witnesses, &options.log_key) {
             ask_witnesses(client, &origin, size, &content)?;
@@ -300,6 +301,11 @@ impl Ledger {
             return Err(NodeError::NoEntry { index, size });
         }
         self.board.wait(level, index + 1)
+    }
+
+    /// The highest level that this ledger's policy lets a call reach.
+    pub(crate) fn best_level(&self) -> Level {
+        if self.board.has_witnesses() { Level::Witnessed } else { Level::Published }
     }
 
     /// Admits a module and keeps its bytes, durably.

@@ -238,6 +238,10 @@ struct State {
     /// How often cosignatures were asked for, and what kept the last try, over so many entries, from a quorum.
     tries: u64,
     refused: Option<(u64, u64, String)>,
+    /// Whether there are witnesses to ask.
+    has_witnesses: bool,
+    /// How often publishing failed for want of room.
+    full: u64,
     /// Nothing more is committed.
     closing: bool,
     /// All that is committed is published, and nothing more will be.
@@ -277,8 +281,11 @@ impl Board {
     pub(crate) fn wait(&self, level: Level, size: u64) -> Result<(u64, String), NodeError> {
         let mut state = self.state();
         state.wanted = state.wanted.max(size);
-        let tries = state.tries;
+        let (tries, full) = (state.tries, state.full);
         if level == Level::Witnessed {
+            if !state.has_witnesses {
+                return Err(NodeError::NotWitnessed(NO_WITNESSES.into()));
+            }
             state.witness_wanted = state.witness_wanted.max(size);
         }
         self.changed.notify_all();
@@ -298,11 +305,19 @@ impl Board {
             {
                 return Err(NodeError::NotWitnessed(reason.clone()));
             }
+            if state.full > full && level > Level::Logged {
+                return Err(NodeError::NotPublished("the disk is full".into()));
+            }
             if let Some(reason) = &state.ended {
                 return Err(NodeError::NotPublished(reason.clone()));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether there are witnesses to ask.
+    pub(crate) fn has_witnesses(&self) -> bool {
+        self.state().has_witnesses
     }
 
     /// The published checkpoint's note, and the entries that it covers.
@@ -326,14 +341,15 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Brings the public log to the head of a ledger that is being opened. `published` is the size that its checkpoint covers.
     pub(crate) fn open(&self, published: u64, head: u64) -> Result<(), NodeError> {
-        match self.public.repair(&self.content, published) {
-            Err(NodeError::DiskFull) => {}
-            repaired => drop(repaired?),
-        }
         let note = self.public.checkpoint()?.unwrap_or_default();
-        self.board.change(|state| (state.committed, state.published, state.note) = (head, published, note));
-        match self.publish(published, head) {
-            // The ledger can be read, and is published when there is room.
+        self.board.change(|state| {
+            (state.committed, state.published, state.note) = (head, published, note);
+            state.has_witnesses = self.witnesses.is_some();
+        });
+        let repair = || self.public.repair(&self.content, published).map(drop);
+        let publish = || if published < head { self.publish(published, head) } else { Ok(()) };
+        match repair().and_then(|()| publish()) {
+            // The ledger serves all the same; publishing is tried again.
             Err(NodeError::DiskFull) => Ok(()),
             done => done,
         }
@@ -346,7 +362,7 @@ impl Publisher {
             let state = self.board.state();
             (state.published, state.committed)
         };
-        self.publish(old, new)
+        if old < new { self.publish(old, new) } else { Ok(()) }
     }
 
     /// Publishes until nothing more is committed and all is public.
@@ -355,7 +371,10 @@ impl Publisher {
         while let Some((old, new)) = self.next(published_at) {
             match self.publish(old, new) {
                 Ok(()) => {}
-                Err(NodeError::DiskFull) if !self.board.state().closing => std::thread::sleep(RETRY_EVERY),
+                Err(NodeError::DiskFull) if !self.board.state().closing => {
+                    self.board.change(|state| state.full += 1);
+                    std::thread::sleep(RETRY_EVERY);
+                }
                 Err(error) => {
                     let reason = error.to_string();
                     // Without room the journal is whole and the next opening publishes.
@@ -369,7 +388,7 @@ impl Publisher {
         }
         self.board.change(|state| state.all_published = true);
         if self.witnesses.is_none() {
-            self.board.end(NO_WITNESSES);
+            self.board.end(CLOSED);
         }
     }
 
@@ -408,8 +427,11 @@ impl Publisher {
     }
 }
 
+/// Why nothing more is published or cosigned.
+const CLOSED: &str = "the ledger is closed";
 /// Why nothing is witnessed where there is nobody to ask.
-const NO_WITNESSES: &str = "the ledger is closed, or its policy asks for no cosignatures: install one that does with `chancery log policy FILE`";
+const NO_WITNESSES: &str =
+    "its policy names no witness that could be asked: install one that does with `chancery log policy FILE`";
 /// How long witnesses are left alone after a try that failed, unless somebody waits.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -452,11 +474,12 @@ impl Cosigner {
                 return self.stop(&error);
             }
             asked_at = refused.map(|_| Instant::now());
-            if self.board.state().all_published {
+            let state = self.board.state();
+            if state.all_published && state.published == size {
                 break;
             }
         }
-        self.board.end(NO_WITNESSES);
+        self.board.end(CLOSED);
     }
 
     fn stop(&self, error: &NodeError) {
@@ -466,16 +489,28 @@ impl Cosigner {
 
     /// Keeps what came back, in the published checkpoint where that is still the one that was sent.
     fn take(&self, size: u64, note: Option<String>, refused: Option<String>) -> Result<(), NodeError> {
+        let sent = {
+            let state = self.board.state();
+            (state.published == size).then(|| state.note.clone())
+        };
+        // Not held while writing: the sequencer tells this board of every block.
+        let merged = match (&note, &sent) {
+            (Some(note), Some(sent)) if note != sent => self.public.replace_checkpoint(sent, note)?,
+            _ => false,
+        };
         let mut state = self.board.state();
         if let Some(note) = note {
             // The publisher replaces the file before it says so: a newer checkpoint may be there already, and stays.
-            let sent = state.published == size && note != state.note;
-            if sent && self.public.replace_checkpoint(&state.note, &note)? {
+            if merged && sent.as_ref() == Some(&state.note) {
                 state.note.clone_from(&note);
             }
             if refused.is_none() {
                 (state.witnessed, state.witnessed_note) = (size, note);
             }
+        }
+        if refused.is_some() && state.witness_wanted <= size {
+            // Who waited is told; the next try is for the next who waits, or a while later.
+            state.witness_wanted = 0;
         }
         let number = state.tries;
         state.refused = refused.map(|reason| (number, size, reason));

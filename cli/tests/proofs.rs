@@ -1,0 +1,147 @@
+//! What a ledger hands out, as its receiver uses it: receipts, state proofs, exports, audits.
+
+mod support;
+
+use std::io::{Read, Write};
+use support::{Home, check_failure, module};
+
+/// A ledger with the contract `minimal` and two notes.
+fn home() -> Home {
+    let home = Home::empty();
+    home.ok(&["init", "--origin", "ledger.example/town"]);
+    home.ok(&["key", "new", "clerk"]);
+    home.ok(&["deploy", &module("minimal"), "--name", "notes", "--as", "clerk"]);
+    for (request, text) in [("a1", "first"), ("a2", "second")] {
+        let call = ["call", "notes", "write", "--as", "clerk", "--request", request, "--wait", "published"];
+        home.ok(&call.into_iter().chain(["--text", text]).collect::<Vec<_>>());
+    }
+    home
+}
+
+#[test]
+fn a_receipt_verifies_offline_and_a_changed_one_does_not() {
+    let home = home();
+    home.ok(&["log", "export", "export"]);
+    home.ok(&["receipt", "get", "a1", "--state", "note", "--writes", "-o", "receipt"]);
+    let verify = ["receipt", "verify", "receipt", "--policy", "export/policy"];
+    let shown = home.json(&verify);
+    assert_eq!((&shown["outcome"], &shown["arguments"]["text"]), (&"done".into(), &"first".into()));
+    assert_eq!(shown["states"][0]["value"], "first", "the value after that call, not the last one: {shown}");
+    let file = home.dir.path().join("receipt");
+    let sound = std::fs::read_to_string(&file).unwrap();
+    for (what, changed) in [
+        ("truncated", sound[..sound.len() - 20].to_string()),
+        ("another version", sound.replacen("receipt@v1", "receipt@v2", 1)),
+        ("another index", sound.replacen("index ", "index 1", 1)),
+        ("nothing", String::new()),
+    ] {
+        std::fs::write(&file, changed).unwrap();
+        check_failure(&[what], &home.run(&verify), 5, &["receipt:"]);
+    }
+    std::fs::write(&file, sound).unwrap();
+    let other = Home::empty();
+    other.ok(&["init", "--origin", "ledger.example/other"]);
+    other.ok(&["log", "export", "export"]);
+    let foreign = other.dir.path().join("export/policy").display().to_string();
+    let refused = home.run(&["receipt", "verify", "receipt", "--policy", &foreign]);
+    check_failure(&["another log's policy"], &refused, 5, &["checkpoint"]);
+    check_failure(&["no such call"], &home.run(&["receipt", "get", "a9"]), 4, &["no call has the request id"]);
+    check_failure(&["no such item"], &home.run(&["receipt", "get", "a1", "--state", "none"]), 4, &["stores"]);
+}
+
+#[test]
+fn proofs_of_state_inclusion_and_consistency_verify() {
+    let home = home();
+    home.ok(&["log", "export", "export"]);
+    let verified = |file: &str| home.json(&["receipt", "verify", file, "--policy", "export/policy"]);
+    home.ok(&["state", "prove", "notes", "note", "-o", "now"]);
+    home.ok(&["state", "prove", "notes", "note", "--at", "1", "-o", "then"]);
+    // `second` and nothing: as a text's encoding, its length before it.
+    assert_eq!(verified("now")["value"], "060000007365636f6e64");
+    assert_eq!(verified("then")["value"], "nothing was stored");
+    check_failure(
+        &["a later height"],
+        &home.run(&["state", "prove", "notes", "note", "--at", "99"]),
+        4,
+        &["height 99"],
+    );
+    home.ok(&["log", "prove", "consistency", "3", "6", "-o", "grown"]);
+    assert_eq!(verified("grown")["older"], 3);
+    check_failure(&["beyond"], &home.run(&["log", "prove", "consistency", "3", "600"]), 4, &["there is no entry 599"]);
+    let proof = home.ok(&["log", "prove", "inclusion", "2"]);
+    assert!(proof.starts_with("c2sp.org/tlog-proof@v1\nindex 2\n"), "{proof}");
+    assert!(proof.ends_with(&home.ok(&["log", "checkpoint"])), "{proof}");
+    check_failure(&["beyond"], &home.run(&["log", "prove", "inclusion", "600"]), 4, &["there is no entry 600"]);
+}
+
+#[test]
+fn an_export_is_verified_from_a_directory_and_from_a_web_server() {
+    let home = home();
+    home.ok(&["log", "export", "export"]);
+    let report = home.json(&["log", "verify", "export"]);
+    assert_eq!((&report["calls"], &report["modules"], &report["own_policy"]), (&3.into(), &1.into(), &true.into()));
+    let url = serve(home.dir.path().join("export"));
+    let report = home.json(&["log", "verify", &url, "--policy", "export/policy"]);
+    assert_eq!((&report["calls"], &report["own_policy"]), (&3.into(), &false.into()));
+    let nowhere = home.run(&["log", "verify", "http://127.0.0.1:9", "--policy", "export/policy"]);
+    check_failure(&["nobody listens"], &nowhere, 5, &["checkpoint: http://127.0.0.1:9/checkpoint"]);
+
+    let checkpoint = home.dir.path().join("export/checkpoint");
+    let sound = std::fs::read_to_string(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, sound.replace("\n8\n", "\n9\n")).unwrap();
+    check_failure(&["size changed"], &home.run(&["log", "verify", "export"]), 5, &["signature of ledger.example/town"]);
+    std::fs::write(&checkpoint, sound).unwrap();
+    check_failure(&["not ours"], &home.run(&["log", "export", "."]), 2, &["is no part of an export"]);
+    assert_eq!(home.json(&["log", "export", "export"])["before"], 8);
+}
+
+#[test]
+fn an_audit_goes_on_where_it_was_and_works_on_an_export() {
+    let home = home();
+    home.ok(&["log", "export", "export"]);
+    assert_eq!(home.json(&["audit", "export"])["executed"], 3);
+    assert_eq!(home.json(&["audit", "--resume", "progress"])["executed"], 3);
+    home.ok(&["call", "notes", "write", "--as", "clerk", "--text", "third"]);
+    let audit = home.json(&["audit", "--resume", "progress"]);
+    assert_eq!((&audit["executed"], &audit["resumed_from"], &audit["calls"]), (&1.into(), &8.into(), &4.into()));
+    std::fs::write(home.dir.path().join("progress"), "something else\n").unwrap();
+    check_failure(&["no progress file"], &home.run(&["audit", "--resume", "progress"]), 2, &["not a progress file"]);
+    check_failure(&["no ledger"], &home.run(&["audit", "export/tile"]), 4, &["holds no ledger"]);
+    // A missing module is named.
+    std::fs::remove_dir_all(home.dir.path().join("export/blobs")).unwrap();
+    std::fs::create_dir(home.dir.path().join("export/blobs")).unwrap();
+    check_failure(&["no module"], &home.run(&["log", "verify", "export"]), 5, &["blobs/", "of entry 2, is missing"]);
+}
+
+#[test]
+fn a_policy_is_kept_only_where_it_names_this_log() {
+    let home = home();
+    let shown = home.ok(&["log", "policy"]);
+    assert!(shown.starts_with("log ledger.example/town+") && shown.ends_with("quorum none\n"), "{shown}");
+    std::fs::write(home.dir.path().join("policy"), "quorum none\n").unwrap();
+    check_failure(&["names no log"], &home.run(&["log", "policy", "policy"]), 2, &["does not name this log"]);
+    std::fs::write(home.dir.path().join("policy"), &shown).unwrap();
+    assert_eq!(home.ok(&["log", "policy", "policy"]), shown);
+    let call = ["call", "notes", "write", "--as", "clerk", "--text", "x", "--wait", "witnessed"];
+    let given = home.run(&call);
+    check_failure(&["no witnesses"], &given, 6, &["not witnessed", "names no witness"]);
+    assert!(given.out.contains("done"), "the call is recorded and shown: {}", given.out);
+}
+
+/// Serves a directory's files over HTTP until the test ends.
+fn serve(dir: std::path::PathBuf) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = [0; 4_096];
+            let length = stream.read(&mut request).unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let path = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/').to_string();
+            let (status, body) = std::fs::read(dir.join(path)).map_or((404, Vec::new()), |bytes| (200, bytes));
+            let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            drop(stream.write_all(&[head.as_bytes(), &body].concat()));
+        }
+    });
+    url
+}
