@@ -615,3 +615,53 @@ fn v5_v6_a_cache_file_that_was_touched_is_deleted_and_compiled_again() {
     load(2).unwrap();
     assert_ne!(std::fs::read(&path).unwrap(), good, "another key makes another MAC");
 }
+
+/// V3 and the limits of calls are told as they are.
+#[test]
+fn the_page_on_security_shows_every_limit() {
+    use chancery_engine::prices;
+    let page = include_str!("../../../docs/src/operations/security-model.md");
+    let shown = |number: u64| {
+        let digits = number.to_string();
+        let grouped: Vec<&str> =
+            digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+        grouped.join(",")
+    };
+    for (name, limit) in [
+        ("bytes", limits::MODULE_BYTES_MAX),
+        ("functions", limits::FUNCTIONS_MAX),
+        ("types", limits::TYPES_MAX),
+        ("imports", limits::IMPORTS_MAX),
+        ("bytes of a function", limits::BODY_BYTES_MAX),
+        ("locals and parameters of a function", limits::LOCALS_MAX),
+        ("operands of a function at once", limits::OPERANDS_MAX),
+        ("parameters of a function", limits::PARAMETERS_MAX),
+        ("results of a function", limits::RESULTS_MAX),
+        ("nesting of blocks", limits::NESTING_MAX),
+        ("targets of a br_table", limits::BRANCH_TARGETS_MAX),
+        ("globals", limits::GLOBALS_MAX),
+        ("data segments", limits::DATA_SEGMENTS_MAX),
+        ("element segments", limits::ELEMENT_SEGMENTS_MAX),
+        ("pages of memory at the start", limits::MEMORY_PAGES_START_MAX),
+        ("pages of memory", limits::MEMORY_PAGES_MAX),
+        ("elements of the table", limits::TABLE_ELEMENTS_MAX),
+        ("bytes of the interface description", limits::INTERFACE_BYTES_MAX),
+        ("gas", prices::CALL_GAS_MAX.0),
+        ("bytes of the arguments", chancery_types::call::ARGUMENTS_BYTES_MAX as u64),
+        ("slots of the call stack", u64::from(limits::STACK_SLOTS_MAX)),
+        ("bytes of a key", limits::KEY_BYTES_MAX as u64),
+        ("bytes of a value", limits::VALUE_BYTES_MAX as u64),
+        ("writes", limits::WRITES_MAX as u64),
+        ("bytes written", limits::WRITES_BYTES_MAX as u64),
+        ("pairs of a scan", u64::from(limits::SCAN_PAIRS_MAX)),
+        ("bytes of a scan", limits::SCAN_BYTES_MAX as u64),
+        ("bytes of the result", limits::RESULT_BYTES_MAX as u64),
+        ("bytes of an error's fields", limits::FAULT_BYTES_MAX as u64),
+        ("bytes of the events", limits::EVENTS_BYTES_MAX as u64),
+        ("bytes of the decision trace", limits::TRACE_BYTES_MAX as u64),
+        ("bytes of diagnostics that are kept", limits::LOG_BYTES_MAX as u64),
+    ] {
+        let line = format!("| {name} | {} |", shown(limit));
+        assert!(page.contains(&line), "missing from security-model.md: {line}");
+    }
+}
