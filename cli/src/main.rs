@@ -105,6 +105,7 @@ fn run(command: Command, session: &Session, fields: &[fields::Flag]) -> Outcome 
         Command::Receipt(arguments) => receipt::run(session, &arguments),
         Command::Log(arguments) => log::run(session, &arguments),
         Command::Audit(arguments) => audit::run(session, &arguments),
+        Command::Witness(arguments) => witness::run(session, &arguments),
         Command::Demo(arguments) => demo::run(session, &arguments),
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Compile => compile::run(),

@@ -17,6 +17,7 @@ pub mod new;
 pub mod query;
 pub mod receipt;
 pub mod state;
+pub mod witness;
 
 /// What the program does.
 #[derive(clap::Subcommand)]
@@ -50,6 +51,9 @@ pub enum Command {
     /// Execute every call of the log again, and compare outcome, gas, events, writes and state roots.
     Audit(audit::Arguments),
     /// Run the demonstration: a town, its officers, and real decisions, in a temporary directory or in that of --data.
+    /// Cosign the checkpoints of logs as a witness.
+    Witness(witness::Arguments),
+    /// Run the demonstration: a town, its officers, and real decisions.
     Demo(demo::Arguments),
     /// Print a completion script for a shell.
     Completion(completion::Arguments),
