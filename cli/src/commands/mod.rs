@@ -50,10 +50,9 @@ pub enum Command {
     Log(log::Arguments),
     /// Execute every call of the log again, and compare outcome, gas, events, writes and state roots.
     Audit(audit::Arguments),
-    /// Run the demonstration: a town, its officers, and real decisions, in a temporary directory or in that of --data.
     /// Cosign the checkpoints of logs as a witness.
     Witness(witness::Arguments),
-    /// Run the demonstration: a town, its officers, and real decisions.
+    /// Run the demonstration: a town, its officers, and real decisions, in a temporary directory or in that of --data.
     Demo(demo::Arguments),
     /// Print a completion script for a shell.
     Completion(completion::Arguments),
