@@ -133,12 +133,12 @@ fn the_key_of_another_ledger() {
     let (home, other) = (Home::with_food_assistance(), Home::with_food_assistance());
     let before = home.head();
     let keys = other.dir.path().join(".config/chancery/keys").display().to_string();
-    let checkpoint = std::fs::read(home.data.join("checkpoint")).unwrap();
+    let checkpoint = std::fs::read(home.data.join("public/checkpoint")).unwrap();
     // The other ledger's log key cannot sign for this one, and the other officer is not this one's.
     let given = home.run(&["log", "head", "--keys", &keys]);
     assert_eq!(given.code, 0, "{given:?}");
     assert!(given.err.contains("is that of another log: no checkpoint is signed"), "{}", given.err);
-    assert_eq!(std::fs::read(home.data.join("checkpoint")).unwrap(), checkpoint);
+    assert_eq!(std::fs::read(home.data.join("public/checkpoint")).unwrap(), checkpoint);
     assert_eq!(home.head(), before);
     let row = sample().lines().take(2).collect::<Vec<_>>().join("\n");
     let file = home.file("one.csv", row);

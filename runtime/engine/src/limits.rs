@@ -92,6 +92,8 @@ pub const KEPT_BYTES_MAX: usize = 256 << 10;
 pub const RESIDENT_BYTES: usize = 2 << 20;
 /// Compiled modules that are kept in memory.
 pub const MODULES_LOADED_MAX: usize = 256;
+/// Bytes of the files of precompiled code together; code takes three to four times the bytes of its module.
+pub const CACHE_BYTES_MAX: u64 = 256 << 20;
 /// Processor seconds of the compiling child. The worst module within the limits above took 0.6 s.
 pub const COMPILE_CPU_SECONDS: u64 = 10;
 /// Bytes of address space of the compiling child.

@@ -3,7 +3,7 @@
 use crate::StateError;
 use chancery_types::ContractId;
 use chancery_types::entry::WriteSet;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
@@ -89,7 +89,7 @@ type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
 /// State in memory: for tests, benches and the harness.
 #[derive(Default)]
 pub struct MemoryStore {
-    contracts: RwLock<HashMap<ContractId, Pairs>>,
+    contracts: RwLock<BTreeMap<ContractId, Pairs>>,
 }
 
 impl MemoryStore {

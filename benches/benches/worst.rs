@@ -1,0 +1,208 @@
+//! The modules that take the compiler longest: shapes that have been used to exhaust compilers, each as large as admission allows. Each is compiled in a
+//! process of its own, as production compiles, which says how long it took and how much memory.
+
+use chancery_benches::kernel;
+use chancery_engine::{admit, configuration, instrument};
+use std::process::Command;
+use std::time::Instant;
+
+/// Nesting and locals stay a little below their limits: a function's body counts as a level, parameters as locals.
+const NESTING: usize = 120;
+const LOCALS: usize = 250;
+
+/// Name and a function that gives the text of a body of about so many bytes.
+type Shape = (&'static str, fn(usize) -> String);
+
+const SHAPES: &[Shape] = &[
+    ("nested loops", |bytes| {
+        let nest = |index: usize| {
+            let open: String = (0..NESTING)
+                .map(|level| {
+                    format!(
+                        "(loop (local.set {0} (i64.add (local.get {0}) (local.get {1}))) ",
+                        (index + level) % LOCALS,
+                        (index * 7 + level * 3) % LOCALS
+                    )
+                })
+                .collect();
+            let close: String =
+                (0..NESTING).map(|level| format!("(br_if 0 (i64.eqz (local.get {})))) ", level % LOCALS)).collect();
+            open + &close
+        };
+        (0..bytes / (NESTING * 18)).map(nest).collect()
+    }),
+    ("ifs", |bytes| {
+        (0..bytes / 17)
+            .map(|at| {
+                format!(
+                    "(if (i64.eqz (local.get {})) (then (local.set {} (i64.add (local.get {}) (local.get {}))))) ",
+                    at % LOCALS,
+                    at * 3 % LOCALS,
+                    at * 5 % LOCALS,
+                    at * 7 % LOCALS
+                )
+            })
+            .collect()
+    }),
+    ("branches out", |bytes| {
+        let open = "(block ".repeat(NESTING);
+        let body: String = (0..bytes / 11)
+            .map(|at| {
+                format!(
+                    "(br_if {} (i64.eqz (local.tee {} (i64.mul (local.get {}) (local.get {}))))) ",
+                    at % NESTING,
+                    at % LOCALS,
+                    at * 3 % LOCALS,
+                    at * 5 % LOCALS
+                )
+            })
+            .collect();
+        open + &body + &")".repeat(NESTING)
+    }),
+    ("branch tables", |bytes| {
+        let open = "(block ".repeat(NESTING);
+        let targets: String = (0..1_000).map(|at| format!("{} ", at % NESTING)).collect();
+        let body: String = (0..bytes / 1_030)
+            .map(|at| format!("(block (br_table {targets} (i32.wrap_i64 (local.get {})))) ", at % LOCALS))
+            .collect();
+        open + &body + &")".repeat(NESTING)
+    }),
+    ("loads and stores", |bytes| {
+        (0..bytes / 14)
+            .map(|at| format!("(i64.store offset={at} (i32.wrap_i64 (local.get {})) (i64.load offset={at} (i32.wrap_i64 (local.get {})))) ", at % LOCALS, at * 3 % LOCALS))
+            .collect()
+    }),
+    ("arithmetic", |bytes| {
+        (0..bytes / 8)
+            .map(|at| {
+                format!(
+                    "(local.set {} (i64.mul (local.get {}) (local.get {}))) ",
+                    at % LOCALS,
+                    at * 3 % LOCALS,
+                    at * 5 % LOCALS
+                )
+            })
+            .collect()
+    }),
+    ("divisions", |bytes| {
+        (0..bytes / 8)
+            .map(|at| {
+                format!(
+                    "(local.set {} (i64.div_s (local.get {}) (local.get {}))) ",
+                    at % LOCALS,
+                    at * 3 % LOCALS,
+                    at * 5 % LOCALS
+                )
+            })
+            .collect()
+    }),
+    ("calls", |bytes| {
+        let arguments: String = (0..16).map(|at| format!("(local.get {at}) ")).collect();
+        (0..bytes / 37).map(|at| format!("(local.set {} (call $wide {arguments})) ", at % LOCALS)).collect()
+    }),
+    ("calls through the table", |bytes| {
+        let arguments: String = (0..16).map(|at| format!("(local.get {at}) ")).collect();
+        (0..bytes / 42)
+            .map(|at| format!("(local.set {} (call_indirect (type $wide) {arguments} (i32.const 0))) ", at % LOCALS))
+            .collect()
+    }),
+    ("copies", |bytes| {
+        (0..bytes / 14)
+            .map(|at| {
+                format!(
+                    "(memory.copy (i32.wrap_i64 (local.get {})) (i32.const {}) (i32.const 9)) ",
+                    at % LOCALS,
+                    at % 60
+                )
+            })
+            .collect()
+    }),
+    ("operands", |bytes| {
+        let one = |at: usize| {
+            let get: String = (0..240).map(|level| format!("local.get {} ", (at + level) % LOCALS)).collect();
+            get + &"i64.xor ".repeat(239) + &format!("local.set {} ", at % LOCALS)
+        };
+        (0..bytes / 750).map(one).collect()
+    }),
+];
+
+/// The largest module of a shape that is admitted.
+fn module((_, body): Shape) -> Vec<u8> {
+    let locals = "i64 ".repeat(LOCALS);
+    let wide = "i64 ".repeat(16);
+    let text = |bytes: usize| {
+        let bodies: String = (0..4).map(|_| format!("(func (local {locals}) {})", body(bytes))).collect();
+        format!(
+            r#"(module (type $wide (func (param {wide}) (result i64))) (memory (export "memory") 1) (table 4 funcref)
+               (func $wide (type $wide) (call $again (local.get 0))) (func $again (param i64) (result i64) (local.get 0))
+               {bodies} (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#
+        )
+    };
+    let sizes = (1..=65).rev().map(|thousands| kernel(&text(thousands * 1_000)));
+    sizes.into_iter().find(|wasm| admit(wasm).is_ok()).expect("a small one is admitted")
+}
+
+/// Two thousand functions of a few operators.
+fn tiny() -> Vec<u8> {
+    let function = |at: usize| {
+        format!(
+            "(func (param i64 i64) (result i64) (if (i64.eqz (local.get 0)) (then (return (i64.const {at})))) (call {} (i64.mul (local.get 0) (local.get 1)) (i64.load (i32.wrap_i64 (local.get 1)))))",
+            (at * 7 + 1) % 1_990
+        )
+    };
+    let functions: String = (0..1_990).map(function).collect();
+    kernel(&format!(
+        r#"(module {functions} (memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#
+    ))
+}
+
+/// What the process of one shape does.
+fn compile(name: &str) {
+    let shape = SHAPES.iter().find(|(of, _)| *of == name);
+    let wasm = shape.map_or_else(tiny, |shape| module(*shape));
+    let start = Instant::now();
+    let admitted = admit(&wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let admission = start.elapsed();
+    let instrumented = instrument::instrument(&wasm, &admitted).expect("it was admitted");
+    let before = high_water();
+    let instrumentation = start.elapsed() - admission;
+    let engine = wasmtime::Engine::new(&configuration()).expect("the configuration is production's");
+    let code = engine.precompile_module(&instrumented).expect("it compiles");
+    let (all, memory) = (start.elapsed(), high_water());
+    println!(
+        "{name:24} {:>7} B {:>8} B {:>9} B {:>6} ms {:>6} ms {:>7} ms {:>5} MB (before compiling {before})",
+        wasm.len(),
+        instrumented.len(),
+        code.len(),
+        admission.as_millis(),
+        instrumentation.as_millis(),
+        (all - admission - instrumentation).as_millis(),
+        memory
+    );
+}
+
+/// The most memory that this process has had, in MB.
+fn high_water() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) / 1_024
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(name) = arguments.iter().find_map(|argument| argument.strip_prefix("shape=")) {
+        return compile(name);
+    }
+    println!(
+        "{:24} {:>9} {:>10} {:>11} {:>9} {:>9} {:>10}",
+        "shape", "module", "metered", "code", "admit", "meter", "compile"
+    );
+    let quick = arguments.iter().any(|argument| argument == "--test");
+    let names = SHAPES.iter().map(|(name, _)| *name).chain(["tiny functions"]).take(if quick { 1 } else { usize::MAX });
+    for name in names {
+        let program = std::env::current_exe().expect("this program");
+        let status = Command::new(program).arg(format!("shape={name}")).status().expect("it starts");
+        assert!(status.success(), "{name}");
+    }
+}
