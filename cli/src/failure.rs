@@ -85,6 +85,10 @@ impl From<NodeError> for Failure {
             | NodeError::Export(_)
             | NodeError::Audit(_) => Code::Usage,
             NodeError::Damaged { .. }
+            | NodeError::DamagedFile(_)
+            | NodeError::Lost { .. }
+            | NodeError::NoSegment(_)
+            | NodeError::Foreign { .. }
             | NodeError::Inconsistent { .. }
             | NodeError::Diverged { .. }
             | NodeError::Public(_)

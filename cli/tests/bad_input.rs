@@ -190,10 +190,10 @@ fn files(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 #[test]
 fn a_directory_of_a_newer_version() {
     let home = Home::with_food_assistance();
-    std::fs::write(home.data.join("format"), "chancery ledger 2\n").unwrap();
+    std::fs::write(home.data.join("format"), "chancery ledger 3\n").unwrap();
     let before = files(&home.data);
     for command in [&apply(&FIELDS)[..], &["log", "head"], &["log", "verify"], &["state", "list", "food-assistance"]] {
-        let says = ["has ledger format 2, this program reads 1", "or a newer one"];
+        let says = ["has ledger format 3, this program reads 2", "or a newer one"];
         check_failure(command, &home.run(command), 6, &says);
     }
     assert!(files(&home.data) == before, "a directory that cannot be read is left alone");

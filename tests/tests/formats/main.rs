@@ -181,34 +181,40 @@ fn the_entries_of_the_page_are_those_of_the_code() {
 /// The segment as the page describes it, by nothing but the page's formulas.
 fn segment_text(sample: &Sample) -> String {
     let mut header: Parts = vec![
-        ("magic: CHJSEG01", b"CHJSEG01".to_vec()),
+        ("magic: CHJSEG02", b"CHJSEG02".to_vec()),
         ("ledger id", sample.ledger.to_bytes()),
         ("segment number", 0u64.to_bytes()),
+        ("length of the segment", (64u64 << 20).to_bytes()),
         ("index of the first entry", 0u64.to_bytes()),
         ("chain before", vec![0; 32]),
     ];
-    header.push(("BLAKE3 of the 88 bytes before", blake3::hash(&concat(&header)).as_bytes().to_vec()));
+    header.push(("BLAKE3 of the 96 bytes before", blake3::hash(&concat(&header)).as_bytes().to_vec()));
     let (mut text, mut chain) = (dump(&header), [0; 32]);
-    let mut frame = |kind: u8, index: usize, payload: &[u8], shown: &str| {
+    let mut frame = |kind: u8, index: usize, block: u64, payload: &[u8], shown: &str| {
         let head: Parts = vec![
-            ("frame: magic, CHF1", b"CHF1".to_vec()),
+            ("frame: magic, CHF2", b"CHF2".to_vec()),
             (if kind == 1 { "kind, 1 = entry" } else { "kind, 2 = effects" }, vec![kind]),
             ("payload length", count(payload.len())),
             ("entry index", (index as u64).to_bytes()),
+            ("first entry of its block", block.to_bytes()),
         ];
-        let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 journal frame v1");
+        let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 journal frame v2");
         hasher.update(&chain).update(&concat(&head)).update(payload);
         chain = hasher.finalize().into();
         text.push_str(&dump(&head));
         text.push_str(shown);
         text.push_str(&dump(&[("chain", chain.to_vec())]));
     };
+    let mut block = 0;
     for (index, (entry, effects)) in sample.entries.iter().enumerate() {
-        frame(1, index, &entry.to_bytes(), &format!("<entry {index}>\n"));
+        frame(1, index, block, &entry.to_bytes(), &format!("<entry {index}>\n"));
         if let Some(effects) = effects {
             let parts = parts_of_effects(effects);
             assert_eq!(concat(&parts), effects.to_bytes());
-            frame(2, index, &effects.to_bytes(), &dump(&parts));
+            frame(2, index, block, &effects.to_bytes(), &dump(&parts));
+        }
+        if entry.seal().is_some() {
+            block = index as u64 + 1;
         }
     }
     text
