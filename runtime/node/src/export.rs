@@ -13,7 +13,7 @@
 //! A second export into the same directory adds what is new. The checkpoint is written last: a directory with a checkpoint is complete up to it.
 
 use crate::disk::{self, Disk};
-use crate::publication::{Level, PublicLog};
+use crate::publication::PublicLog;
 use crate::recovery::log_vkey;
 use crate::{Ledger, NodeError};
 use chancery_tlog::{Checkpoint, Policy};

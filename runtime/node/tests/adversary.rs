@@ -3,7 +3,7 @@
 
 mod common;
 
-use chancery_node::journal::{Block, FrameKind, Journal};
+use chancery_node::journal::{Block, FrameKind, Journal, SEGMENT_BYTES};
 use chancery_node::{AuditOptions, Compiler, Ledger, Level, NodeError, OsDisk, Place, audit, verify, verify_public};
 use chancery_receipt::{ConsistencyProof, Policy};
 use chancery_state::{Tree, tree};
@@ -82,15 +82,16 @@ fn write_journal(from: &Path, to: &Path, entries: &[(Entry, Option<Effects>)]) {
         std::fs::remove_dir_all(to.join(derived)).unwrap();
     }
     let ledger = LedgerId(Hash::of(&entries[0].0.to_bytes()).0);
-    let mut journal = Journal::create(Arc::new(OsDisk), &to.join("journal"), ledger).unwrap();
-    let (mut block, mut chain) = (Block::default(), journal.chain());
+    let mut journal = Journal::create(Arc::new(OsDisk), &to.join("journal"), ledger, SEGMENT_BYTES).unwrap();
+    let (mut block, mut chain) = (Block::new(0), journal.chain());
     for (entry, effects) in entries {
         block.push(FrameKind::Entry, entry.index, &entry.to_bytes(), &mut chain);
         if let Some(effects) = effects {
             block.push(FrameKind::Effects, entry.index, &effects.to_bytes(), &mut chain);
         }
         if entry.seal().is_some() {
-            journal.append(&std::mem::take(&mut block), chain).unwrap();
+            journal.append(&block, chain).unwrap();
+            block = Block::new(entry.index + 1);
         }
     }
 }

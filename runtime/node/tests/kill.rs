@@ -5,9 +5,9 @@ mod worker;
 
 use chancery_node::failpoint::POINTS;
 use chancery_node::{Ledger, OsDisk, Progress, verify};
-use worker::{deployed, lost, noted, options, start_worker, work};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
+use worker::{deployed, lost, noted, options, start_worker, work};
 
 const TIMES: u32 = 12;
 

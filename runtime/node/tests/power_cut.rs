@@ -12,12 +12,12 @@ mod common;
 mod worker;
 
 use chancery_node::{Disk, DiskFile, Ledger, OsDisk, Progress, verify};
-use worker::{Mount, deployed, lost, noted, options, run, start_worker, work};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
+use worker::{Mount, deployed, lost, noted, options, run, start_worker, work};
 
 const CUTS: u64 = 20;
 const CONTROL_CUTS: u64 = 5;
