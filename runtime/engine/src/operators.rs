@@ -73,6 +73,14 @@ pub(crate) fn may_trap(operator: &Operator<'_>) -> bool {
     }
 }
 
+/// Whether the compiler merges the values of locals here, or moves them out of the way: what its time and memory grow with, times locals.
+pub(crate) fn merges_values(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    let control = matches!(operator, O::Loop { .. } | O::If { .. } | O::Else | O::BrIf { .. } | O::BrTable { .. });
+    let call = matches!(operator, O::Call { .. } | O::CallIndirect { .. });
+    control || call || price(operator) == Some(prices::DIVIDE)
+}
+
 /// The operator's name and the proposal that brought it.
 macro_rules! name_operators {
     ($(@$proposal:ident $operator:ident $({ $($field:ident: $ty:ty),* })? => $visit:ident ($($arity:tt)*))*) => {

@@ -553,6 +553,12 @@ fn v3_every_limit_is_named_with_the_value_found() {
         refused(&format!("{memory} {entry} (func (br_table {} (i32.const 0)))", many(1100, "0 "))),
         "targets of a br_table"
     );
+    let branches = many(4_500, "(if (local.get 0) (then))");
+    assert_eq!(
+        refused(&format!("{memory} {entry} (func (param i32) {} {branches})", many(249, "(local i64)"))),
+        "locals × (branches, calls and divisions), of all functions together"
+    );
+    assert!(admit(&module(&format!("{memory} {entry} (func (param i32) {branches})"))).is_ok(), "few locals");
     assert_eq!(
         refused(&format!("{memory} {entry} (func {})", many(30_000, "(drop (i32.const 1))"))),
         "bytes of a function"

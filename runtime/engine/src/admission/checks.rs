@@ -21,6 +21,7 @@ pub(super) const ALL: &[fn(&Facts) -> Check] = &[
     operands,
     nesting,
     branch_targets,
+    compile_work,
     globals,
     memories,
     memory_start,
@@ -100,6 +101,11 @@ fn nesting(facts: &Facts) -> Check {
 
 fn branch_targets(facts: &Facts) -> Check {
     at_most("targets of a br_table", "bounds the jump table", BRANCH_TARGETS_MAX, facts.branch_targets)
+}
+
+fn compile_work(facts: &Facts) -> Check {
+    let name = "locals × (branches, calls and divisions), of all functions together";
+    at_most(name, "bounds the time and memory to compile them", COMPILE_WORK_MAX, facts.compile_work)
 }
 
 fn globals(facts: &Facts) -> Check {

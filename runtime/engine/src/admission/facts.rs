@@ -62,6 +62,8 @@ pub(super) struct Facts {
     pub(super) operands: u64,
     pub(super) nesting: u64,
     pub(super) branch_targets: u64,
+    /// What compiling costs beyond the bytes: the sum over all functions of locals × operators at which values are merged or moved away.
+    pub(super) compile_work: u64,
     pub(super) data_segments: u64,
     pub(super) data_bytes: u64,
     /// End of the data in the memory, or `None` where a segment has no constant place.
@@ -122,11 +124,12 @@ impl Facts {
         validator.read_locals(&mut reader).map_err(invalid)?;
         let parameters = self.functions.get(self.frames.len()).and_then(|ty| self.types.get(*ty as usize));
         let parameters = parameters.map_or(0, |ty| ty.params().len() as u32);
-        let (mut operands, mut leaf) = (0, true);
+        let (mut operands, mut leaf, mut merges) = (0, true, 0);
         let mut operators = body.get_operators_reader().map_err(invalid)?;
         while !operators.eof() {
             let (operator, offset) = operators.read_with_offset().map_err(invalid)?;
             validator.op(offset, &operator).map_err(invalid)?;
+            merges += u64::from(operators::merges_values(&operator));
             match &operator {
                 Operator::BrTable { targets } => self.branch_targets = self.branch_targets.max(targets.len().into()),
                 Operator::Call { function_index } => leaf &= (*function_index as usize) < imported,
@@ -144,6 +147,7 @@ impl Facts {
         let locals = validator.len_locals();
         self.body_bytes = self.body_bytes.max(body.as_bytes().len() as u64);
         self.locals = self.locals.max(locals.into());
+        self.compile_work = self.compile_work.saturating_add(merges * u64::from(locals));
         self.operands = self.operands.max(operands.into());
         let slots = locals.saturating_add(operands).saturating_add(FRAME_SLOTS);
         self.frames.push(Frame { slots, parameters, locals: locals - parameters, leaf });
