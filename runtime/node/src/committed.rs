@@ -113,7 +113,7 @@ impl Committed {
     /// The index of the entry that a request led to.
     ///
     /// # Errors
-    /// As [`View::request`].
+    /// As `View::request`.
     pub fn request(&self, request: RequestId) -> Result<Option<u64>, StateError> {
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner).requests.get(&request).copied();
         if waiting.is_some() { Ok(waiting) } else { self.view.request(request) }

@@ -6,9 +6,9 @@
 //!
 //! # Rules
 //!
-//! - A file comes into being whole or not at all ([`Disk::write_file`]): a temporary one is written and fsynced, renamed, and its directory is
+//! - A file comes into being whole or not at all (`write_file`): a temporary one is written and fsynced, renamed, and its directory is
 //!   fsynced. What a crash leaves is the old file or the new one, and perhaps a `.tmp`, which is removed on the next start.
-//! - A new directory is fsynced into its parent, and each new parent into its own ([`Disk::make_dirs`]).
+//! - A new directory is fsynced into its parent, and each new parent into its own (`make_dirs`).
 //! - The first error of an fsync is final: whoever meets it stops. The kernel may have marked the pages clean, so
 //!   that a second try would report success for data that is not there.
 //! - A file is never a symbolic link: a link that someone put there could lead out of the ledger. Directories may be links, so that `journal/` can lie on
@@ -215,7 +215,7 @@ impl dyn Disk + '_ {
     /// Makes a file that `fill` fills, whole and durable.
     ///
     /// # Errors
-    /// As [`Self::write_file`].
+    /// As `write_file`.
     pub fn create_file(
         &self,
         path: &Path,
@@ -249,7 +249,7 @@ impl dyn Disk + '_ {
     /// thread at a time may write the same files; what a crash leaves of them is overwritten by the next try.
     ///
     /// # Errors
-    /// As [`Self::write_file`]; some of the files may have been written then.
+    /// As `write_file`; some of the files may have been written then.
     pub fn write_files(&self, dir: &Path, files: &[(PathBuf, Vec<u8>)], mode: u32) -> Result<(), NodeError> {
         if files.is_empty() {
             return Ok(());

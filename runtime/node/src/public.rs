@@ -5,7 +5,7 @@
 //! 1. the checkpoint: the log's signature, and the cosignatures that the policy asks for;
 //! 2. every tile up to the checkpoint's root, and every entry up to its tile ([`chancery_tlog::Tiles`]); in a directory, partial tiles of earlier
 //!    sizes too;
-//! 3. everything that [`walk`](crate::walk) checks of entries and their order: index, the hash of the entry before, time, signatures, request
+//! 3. everything that `walk` checks of entries and their order: index, the hash of the entry before, time, signatures, request
 //!    ids, the seals' heights and counts; and that the log is the one of its genesis;
 //! 4. in a directory with `blobs/`, that every module that an entry names is there, with its BLAKE3.
 //!

@@ -3,7 +3,7 @@
 //! What is checked, and nothing is trusted that is not:
 //!
 //! 1. frames and their chain, segment headers; an interrupted write at the very end is told and not an error;
-//! 2. everything that [`walk`](crate::walk) checks of entries, their effects and their order;
+//! 2. everything that `walk` checks of entries, their effects and their order;
 //! 3. every block's seal: the state root and number of keys that its writes lead to;
 //! 4. the Merkle root against the published checkpoint, and that against the log's public key.
 //!

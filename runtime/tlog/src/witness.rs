@@ -15,7 +15,7 @@
 //! ```
 //!
 //! A log that a witness has not seen has size 0 there. Whoever serves a [`Witness`] must hold a lock on the origin from reading
-//! the latest checkpoint until [`Decision::Cosigned::persist`] is durable, and answer only then: otherwise two requests could interleave,
+//! the latest checkpoint until `persist` is durable, and answer only then: otherwise two requests could interleave,
 //! or a crash forget, and the witness would cosign a log that went backwards.
 //!
 //! Worked example: the witness cosigned size 2, the log has size 3. By the example of [`crate::merkle`] the request is
