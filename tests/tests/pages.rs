@@ -85,6 +85,10 @@ fn every_contract_has_a_page_with_the_tables_of_its_interface() {
             continue;
         }
         let name = path.file_name().unwrap().to_str().unwrap();
+        // Contracts in other languages: a page and a `dist` of their own.
+        if name == "polyglot" {
+            continue;
+        }
         let wasm = std::fs::read(root().join(format!("contracts/dist/{name}.wasm"))).unwrap();
         let interface = chancery_engine::admit(&wasm).unwrap_or_else(|error| panic!("{name}: {error}")).interface;
         let readme = format!("contracts/{name}/README.md");
