@@ -1,4 +1,5 @@
-//! Writes the valid examples of each law as the seeds of its target: `corpus/<target>/example-<n>`.
+//! Writes the valid examples of each law, and the golden receipts and proofs, as the seeds of the targets:
+//! `corpus/<target>/example-<n>`.
 
 #[path = "../../runtime/tlog/tests/laws/mod.rs"]
 #[allow(dead_code)]
@@ -12,6 +13,13 @@ fn main() -> std::io::Result<()> {
         for (number, example) in laws::examples::examples(target).iter().enumerate() {
             std::fs::write(dir.join(format!("example-{number}")), example)?;
         }
+    }
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime/receipt/tests/golden");
+    std::fs::create_dir_all(corpus.join("receipt"))?;
+    for (number, file) in
+        ["call.receipt", "held.state-proof", "absent.state-proof", "grown.consistency-proof"].iter().enumerate()
+    {
+        std::fs::copy(golden.join(file), corpus.join("receipt").join(format!("example-{number}")))?;
     }
     Ok(())
 }
