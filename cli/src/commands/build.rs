@@ -239,8 +239,11 @@ fn compare(file: &Path, built: &Built) -> Outcome {
 fn dist(session: &Session, toolchain: &Toolchain, check: bool) -> Outcome {
     let contracts = Path::new("contracts");
     let read = contracts.read_dir().map_err(|error| Failure::file("cannot read", contracts, &error))?;
-    let mut packages: Vec<PathBuf> =
-        read.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("Cargo.toml").is_file()).collect();
+    // Contracts in other languages are a package too, which is no module itself.
+    let is_contract = |path: &PathBuf| {
+        std::fs::read_to_string(path.join("Cargo.toml")).is_ok_and(|manifest| manifest.contains("cdylib"))
+    };
+    let mut packages: Vec<PathBuf> = read.filter_map(|entry| Some(entry.ok()?.path())).filter(is_contract).collect();
     packages.sort();
     let manifest_path = contracts.join("dist/MANIFEST");
     let same_toolchain = std::fs::read_to_string(&manifest_path)
