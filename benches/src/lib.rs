@@ -19,12 +19,18 @@ use ed25519_dalek::SigningKey;
 use std::path::Path;
 use std::sync::Arc;
 
+/// As the command line has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The built module of the workload.
 pub const DISBURSE: &[u8] = include_bytes!("../../contracts/dist/disburse-bench.wasm");
 /// The largest real contract.
 pub const LARGEST: &[u8] = include_bytes!("../../contracts/dist/business-licence.wasm");
-/// Beneficiaries that are enrolled.
-pub const BENEFICIARIES: u64 = 1_000;
+/// Beneficiaries that are enrolled in a programme.
+pub const BENEFICIARIES: u64 = 100;
+/// Programmes of a [`Town`].
+pub const PROGRAMMES: u8 = 64;
 
 fn officer() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
@@ -91,10 +97,11 @@ pub fn engine() -> Arc<Engine> {
     Arc::new(Engine::new(Config::default()).expect("the machine can run the engine"))
 }
 
-/// The workload on a ledger: signed, ordered, durable.
+/// The workload on a ledger: signed, ordered, durable. As many programmes as there are submitters, each with an officer of its own.
 pub struct Town {
     /// The ledger.
     pub ledger: Ledger,
+    officers: Vec<SigningKey>,
     next: u64,
 }
 
@@ -108,24 +115,31 @@ impl Town {
         let ledger =
             Ledger::create(dir, "ledger.example/bench", &log_key, Options::default()).expect("a fresh directory");
         let (module, _) = ledger.put_module(DISBURSE).expect("the workload is admitted");
-        let mut town = Town { ledger, next: 0 };
+        let officers = (0..PROGRAMMES).map(|number| SigningKey::from_bytes(&[number; 32])).collect();
+        let town = Town { ledger, officers, next: 0 };
         let arguments = Amount::<Usd>::whole(1 << 40).to_bytes();
-        let deploy = town.sign(1 << 100, Action::Deploy { name: "disburse".into(), module, arguments });
-        town.submit(vec![deploy]);
-        let enrol = |number: u64| invoke("enrol", number.to_bytes());
-        let calls =
-            (0..BENEFICIARIES).map(|number| town.sign((1 << 101) + u128::from(number), enrol(number))).collect();
-        town.submit(calls);
-        town.next = 0;
+        let deploy = |number| Action::Deploy { name: programme(number), module, arguments: arguments.clone() };
+        let mut request = 1 << 100;
+        let mut sign = |number: u8, action| {
+            request += 1;
+            town.sign(number, request, action)
+        };
+        let deploys = (0..PROGRAMMES).map(|number| sign(number, deploy(number))).collect();
+        let enrol = |number: u64| ("enrol", number.to_bytes());
+        let enrols = (0..PROGRAMMES).flat_map(|programme| (0..BENEFICIARIES).map(move |number| (programme, number)));
+        let enrols = enrols.map(|(programme, number)| sign(programme, invoke(programme, enrol(number)))).collect();
+        town.submit(deploys);
+        town.submit(enrols);
         town
     }
 
-    fn sign(&self, request: u128, action: Action) -> SignedCall {
-        let actor = PublicKey(officer().verifying_key().to_bytes());
+    fn sign(&self, programme: u8, request: u128, action: Action) -> SignedCall {
+        let officer = &self.officers[usize::from(programme)];
+        let actor = PublicKey(officer.verifying_key().to_bytes());
         let valid_until = Timestamp(u64::MAX);
         SignedCall::sign(
             Call { ledger: self.ledger.id(), actor, request: RequestId(request), valid_until, action },
-            &officer(),
+            officer,
         )
     }
 
@@ -135,16 +149,20 @@ impl Town {
     /// When the disk fails.
     #[must_use]
     pub fn unpublished(self, dir: &Path) -> Self {
-        let Town { ledger, next } = self;
-        ledger.close().expect("the disk has room");
-        Town { ledger: Ledger::open(dir, Options::default()).expect("a sound ledger"), next }
+        self.ledger.close().expect("the disk has room");
+        Town { ledger: Ledger::open(dir, Options::default()).expect("a sound ledger"), ..self }
     }
 
-    /// So many payments, signed.
+    /// So many payments, signed: by the officers in turn.
     pub fn payments(&mut self, count: u64) -> Vec<SignedCall> {
         let from = self.next;
         self.next += count;
-        (from..self.next).map(|number| self.sign(number.into(), invoke("disburse", payment(number)))).collect()
+        let sign = |number: u64| {
+            let programmes = u64::from(PROGRAMMES);
+            let programme = u8::try_from(number % programmes).expect("few programmes");
+            self.sign(programme, number.into(), invoke(programme, ("disburse", payment(number / programmes))))
+        };
+        (from..self.next).map(sign).collect()
     }
 
     /// Submits calls one by one without waiting, then waits for all.
@@ -166,14 +184,20 @@ impl Town {
         std::thread::scope(|scope| {
             while !calls.is_empty() {
                 let part = calls.split_off(calls.len().saturating_sub(share));
-                scope.spawn(move || part.into_iter().for_each(|call| self.submit(vec![call])));
+                let submitter = std::thread::Builder::new().name("submitter".into());
+                let run = move || part.into_iter().for_each(|call| self.submit(vec![call]));
+                submitter.spawn_scoped(scope, run).expect("a thread");
             }
         });
     }
 }
 
-fn invoke(method: &str, arguments: Vec<u8>) -> Action {
-    Action::Invoke { contract: "disburse".into(), method: method.into(), arguments }
+fn programme(number: u8) -> String {
+    format!("programme-{number}")
+}
+
+fn invoke(number: u8, (method, arguments): (&str, Vec<u8>)) -> Action {
+    Action::Invoke { contract: programme(number), method: method.into(), arguments }
 }
 
 /// A kernel's text as a module with an empty interface description.

@@ -21,6 +21,9 @@ use output::Session;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A smart-contract runtime for public administration: decisions that anyone can verify.
 #[derive(Parser)]
 #[command(name = "chancery", version, propagate_version = true, after_help = EXIT_CODES)]

@@ -8,7 +8,7 @@ use crate::commands::receipt::Wait;
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::{Session, plain, table};
 use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
-use chancery_node::{Answer, Ledger, Ticket};
+use chancery_node::{Answer, Checked, Ledger, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
 use chancery_types::{Action, PublicKey, RequestId, SignedCall, json};
@@ -38,6 +38,8 @@ pub struct Arguments {
 
 /// Calls that wait for their block at once.
 const IN_FLIGHT_MAX: usize = 1_024;
+/// Rows that are prepared at once, by all cores.
+const PREPARED_MAX: usize = 256;
 /// Rows that cannot be read that are shown; the report has all.
 const SHOWN_MAX: usize = 20;
 
@@ -135,6 +137,13 @@ pub struct Batch<'a> {
     pub contract: &'a str,
 }
 
+/// A row ready to be queued.
+enum Prepared {
+    Invalid(Line),
+    Answered(u64, RequestId, Box<Answer>),
+    Checked(u64, RequestId, Box<Checked>),
+}
+
 /// A row under way.
 enum Pending {
     Invalid(Line),
@@ -154,15 +163,23 @@ impl Batch<'_> {
         RequestId(u128::from_le_bytes(id))
     }
 
-    /// Carries out the rows that were not carried out before; `done` is told of each in order.
+    /// Carries out the rows that were not carried out before; `done` is told of each in order. All cores encode, sign and check; the rows queue in
+    /// the order of the file.
     pub fn run(&self, file: File, mut done: impl FnMut(Line)) -> Outcome {
         let mut pending = VecDeque::new();
-        for row in file.rows {
-            pending.push_back(self.start(&file.digest, row)?);
-            if pending.len() >= IN_FLIGHT_MAX
-                && let Some(first) = pending.pop_front()
-            {
-                done(self.finish(first)?);
+        let (mut rows, digest) = (file.rows.into_iter(), file.digest);
+        loop {
+            let share: Vec<Row> = rows.by_ref().take(PREPARED_MAX).collect();
+            if share.is_empty() {
+                break;
+            }
+            for prepared in self.prepare_all(&digest, share) {
+                pending.push_back(self.start(prepared?)?);
+                if pending.len() >= IN_FLIGHT_MAX
+                    && let Some(first) = pending.pop_front()
+                {
+                    done(self.finish(first)?);
+                }
             }
         }
         pending.into_iter().try_for_each(|pending| {
@@ -171,31 +188,49 @@ impl Batch<'_> {
         })
     }
 
-    fn start(&self, digest: &blake3::Hash, row: Row) -> Outcome<Pending> {
+    /// Prepares rows on all cores, in their order.
+    fn prepare_all(&self, digest: &blake3::Hash, rows: Vec<Row>) -> Vec<Outcome<Prepared>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = rows.len().div_ceil(cores).max(1);
+        let mut shares: Vec<Vec<Row>> = Vec::new();
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            shares.push(rows.by_ref().take(share).collect());
+        }
+        std::thread::scope(|scope| {
+            let prepare = |rows: Vec<Row>| rows.into_iter().map(|row| self.prepare(digest, row)).collect::<Vec<_>>();
+            let workers: Vec<_> = shares.into_iter().map(|rows| scope.spawn(move || prepare(rows))).collect();
+            let panicked = || vec![Err(Failure::internal("a row could not be prepared: its thread panicked"))];
+            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|_| panicked())).collect()
+        })
+    }
+
+    fn prepare(&self, digest: &blake3::Hash, row: Row) -> Outcome<Prepared> {
         let request = self.request(digest, row.number);
         let arguments = match row.arguments {
             Ok(arguments) => arguments,
             Err((field, reason)) => {
                 let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
                 let (row, request, outcome) = (row.number, String::new(), "invalid".into());
-                return Ok(Pending::Invalid(Line {
-                    row,
-                    request,
-                    outcome,
-                    entry: None,
-                    reason,
-                    result: Value::Null,
-                    gas: 0,
-                }));
+                let (entry, result, gas) = (None, Value::Null, 0);
+                return Ok(Prepared::Invalid(Line { row, request, outcome, entry, reason, result, gas }));
             }
         };
         let action = Action::Invoke { contract: self.contract.into(), method: self.method.name.clone(), arguments };
         let call = call(self.ledger, self.key, request, VALID_FOR_SECONDS, action);
         if let Some(answer) = answered(self.ledger, &call)? {
-            return Ok(Pending::Answered(row.number, request, Box::new(answer)));
+            return Ok(Prepared::Answered(row.number, request, Box::new(answer)));
         }
-        let ticket = self.ledger.submit(SignedCall::sign(call, self.key))?;
-        Ok(Pending::Waiting(row.number, request, ticket))
+        let checked = self.ledger.check(SignedCall::sign(call, self.key))?;
+        Ok(Prepared::Checked(row.number, request, Box::new(checked)))
+    }
+
+    fn start(&self, prepared: Prepared) -> Outcome<Pending> {
+        Ok(match prepared {
+            Prepared::Invalid(line) => Pending::Invalid(line),
+            Prepared::Answered(row, request, answer) => Pending::Answered(row, request, answer),
+            Prepared::Checked(row, request, checked) => Pending::Waiting(row, request, self.ledger.enqueue(*checked)?),
+        })
     }
 
     fn finish(&self, pending: Pending) -> Outcome<Line> {

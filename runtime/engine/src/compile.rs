@@ -132,7 +132,7 @@ fn at_most(most: u64) -> Rlimit {
 /// What the child runs: limits itself, compiles, writes the code.
 pub fn compile_child() -> ExitCode {
     let limited = setrlimit(Resource::Cpu, at_most(COMPILE_CPU_SECONDS))
-        .and_then(|()| setrlimit(Resource::As, at_most(COMPILE_MEMORY_BYTES)));
+        .and_then(|()| setrlimit(Resource::Data, at_most(COMPILE_MEMORY_BYTES)));
     let compiled = limited.map_err(|error| error.to_string()).and_then(|()| {
         let mut instrumented = Vec::new();
         std::io::stdin().read_to_end(&mut instrumented).map_err(|error| error.to_string())?;

@@ -23,11 +23,11 @@
 //! is no weaker: the log must have the file's Merkle root there, and the writes must lead to the file's state root, which executing had given.
 
 use crate::disk::{Disk, OsDisk};
+use crate::execute::{At, Executed, Executor, rejected};
 use crate::ledger::on_large_stack;
 use crate::public::{Place, PublicSource, finish};
 use crate::publication::PublicLog;
 use crate::recovery::check_format;
-use crate::sequencer::{At, Executed, Executor, rejected};
 use crate::verify::{Report, report};
 use crate::walk::{Chain, Checked, JournalSource, States, change, inconsistent, walk};
 use crate::{NodeError, Progress};
@@ -256,9 +256,10 @@ impl States for Reexecuted {
 
     fn seal(&mut self, entry: &Entry, chain: &Chain) -> Result<(), NodeError> {
         let Record::Seal { height, state_root, keys, .. } = &entry.record else { return Ok(()) };
-        let writes = self.block.take();
+        let writes = self.block.seal(*height);
         self.tree.update(writes.iter().map(change));
         self.committed.apply(&writes);
+        self.block.settle(*height);
         self.height = Height(height.0 + 1);
         diverged(entry.index, "state root", state_root, &self.tree.root())?;
         diverged(entry.index, "keys of the state", keys, &self.tree.len())?;

@@ -1,7 +1,7 @@
 //! Committed state: the view, and over it what is committed but not yet applied to it.
 //!
 //! Behind the commit point one thread applies blocks to the view, several at once where they have queued. It is never ahead of the journal and may be behind: reads see the difference from memory. The queue is bounded; when the view falls too
-//! far behind, the sequencer waits. Nothing here needs to survive a crash.
+//! far behind, the recorder waits. Values that were read or written not long ago are kept in memory. Nothing here needs to survive a crash.
 
 use crate::NodeError;
 use crate::failpoint;
@@ -14,13 +14,16 @@ use chancery_types::{ContractId, RequestId};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Blocks that may wait for the view.
 pub(crate) const BACKLOG_BLOCKS_MAX: usize = 256;
-/// Blocks applied as one.
-const COALESCE_BLOCKS_MAX: usize = 64;
+/// Blocks applied as one, and how long the first of them waits for more: a key that all of them write is written once.
+const COALESCE_BLOCKS_MAX: usize = 128;
+const COALESCE_FOR: Duration = Duration::from_millis(20);
+/// Bytes of values, with their keys, that are kept in memory for reading: about twice as many.
+const RECENT_BYTES: usize = 32 << 20;
 /// How often sled's files are made durable.
 const VIEW_CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 /// How long the thread waits for a block before it looks at the time.
@@ -45,23 +48,59 @@ struct Waiting {
     entries: u64,
 }
 
+/// Values that were read or written not long ago, in two generations: what is used moves to the younger one, and when that is full it becomes
+/// the older one, whose values are forgotten.
+#[derive(Default)]
+struct Recent {
+    young: HashMap<StateKey, Option<Vec<u8>>>,
+    old: HashMap<StateKey, Option<Vec<u8>>>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn get(&mut self, key: &StateKey) -> Option<Option<Vec<u8>>> {
+        if let Some(value) = self.young.get(key) {
+            return Some(value.clone());
+        }
+        let (key, value) = self.old.remove_entry(key)?;
+        self.insert(key, value.clone());
+        Some(value)
+    }
+
+    fn insert(&mut self, key: StateKey, value: Option<Vec<u8>>) {
+        /// What the map itself takes for a key.
+        const PLACE: usize = 128;
+        self.bytes += key.1.len() + value.as_ref().map_or(0, Vec::len) + PLACE;
+        self.young.insert(key, value);
+        if self.bytes >= RECENT_BYTES {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
+        }
+    }
+}
+
 /// The committed state.
 pub struct Committed {
     view: Box<dyn StateView>,
     waiting: RwLock<Waiting>,
+    /// Taken while `waiting` is held: what is read from the view is kept before another block is committed.
+    recent: Mutex<Recent>,
 }
 
 impl Committed {
     /// Nothing waits.
     pub(crate) fn new(view: Box<dyn StateView>, tree: Tree, entries: u64) -> Self {
-        Committed { view, waiting: RwLock::new(Waiting { tree, entries, ..Waiting::default() }) }
+        let waiting = RwLock::new(Waiting { tree, entries, ..Waiting::default() });
+        Committed { view, waiting, recent: Mutex::default() }
     }
 
     /// Makes a block visible to readers.
     pub(crate) fn commit(&self, job: &Job) {
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         for write in &job.writes {
             let key = (write.contract, write.key.clone());
+            recent.insert(key.clone(), write.value.clone());
             waiting.heights.insert(key.clone(), job.position.height.0);
             waiting.values.insert(key, write.value.clone());
         }
@@ -75,7 +114,9 @@ impl Committed {
         let newest: HashMap<_, _> =
             jobs.iter().flat_map(|job| &job.writes).map(|w| ((w.contract, &w.key), w)).collect();
         let requests = jobs.iter().flat_map(|job| job.requests.iter().copied()).collect::<Vec<_>>();
-        let writes = newest.into_values().cloned().collect();
+        let mut writes: Vec<_> = newest.into_values().cloned().collect();
+        // Neighbours lie on one page.
+        writes.sort_unstable_by(|a, b| (a.contract, &a.key).cmp(&(b.contract, &b.key)));
         self.view.apply(&ViewBatch { writes, requests: requests.clone(), position: last.position })?;
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
         let Waiting { values, heights, requests: waiting_requests, .. } = &mut *waiting;
@@ -123,13 +164,18 @@ impl Committed {
 impl Store for Committed {
     fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
-        if !waiting.values.is_empty()
-            && let Some(value) = waiting.values.get(&(*contract, key.to_vec()))
-        {
-            return Ok(value.clone());
+        let key = (*contract, key.to_vec());
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = recent.get(&key) {
+            return Ok(value);
         }
-        // The lock is held: a value leaves memory only after the view has it.
-        self.view.get(contract, key)
+        let value = match waiting.values.get(&key) {
+            Some(value) => value.clone(),
+            // The lock is held: a value leaves memory only after the view has it.
+            None => self.view.get(contract, &key.1)?,
+        };
+        recent.insert(key, value.clone());
+        Ok(value)
     }
 
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
@@ -161,7 +207,10 @@ impl Follower {
         let mut durable_at = Instant::now();
         loop {
             let batch: Vec<Job> = match jobs.recv_timeout(LOOK_EVERY) {
-                Ok(job) => std::iter::once(job).chain(jobs.try_iter().take(COALESCE_BLOCKS_MAX - 1)).collect(),
+                Ok(job) => {
+                    std::thread::sleep(COALESCE_FOR);
+                    std::iter::once(job).chain(jobs.try_iter().take(COALESCE_BLOCKS_MAX - 1)).collect()
+                }
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => break,
             };

@@ -52,10 +52,11 @@
 
 use crate::disk::{self, Disk, DiskFile};
 use crate::{NodeError, failpoint};
+use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use chancery_types::{Hash, LedgerId};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 /// Length of a segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
@@ -93,7 +94,8 @@ pub struct Frame<'a> {
 }
 
 fn chain_of(before: &Hash, head: &[u8], payload: &[u8]) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 journal frame v2");
+    static CONTEXT: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context("chancery 2026 journal frame v2"));
+    let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT);
     hasher.update(&before.0).update(head).update(payload);
     Hash(hasher.finalize().into())
 }

@@ -1,14 +1,18 @@
 //! A ledger that is open: submission and its checks, reading.
 
+use crate::actors::Actors;
+use crate::answer::{Answer, Ticket, first_answer};
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
 use crate::disk::{self, Disk, OsDisk};
+use crate::execute::{At, Executor};
 use crate::export::read_policy;
 use crate::health::{Health, State};
 use crate::journal::{Reader, SEGMENT_BYTES};
 use crate::publication::{Board, Content, Cosigner, Level, PublicLog, Publisher};
+use crate::recorder::Recorder;
 use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
-use crate::sequencer::{Answer, At, Executor, Sequencer, Submission, Ticket, first_answer};
+use crate::sequencer::{Message, Place, Sequencer, Submission};
 use crate::witness::{WitnessClient, objections};
 use crate::{NodeError, Refusal};
 use chancery_engine::{Compiler, Engine, Execution};
@@ -109,6 +113,15 @@ pub struct Head {
     pub time: Timestamp,
 }
 
+/// A call that passed the checks of [`Ledger::check`].
+pub struct Checked {
+    signed: SignedCall,
+    /// No entry below this index has its request id.
+    unseen_below: u64,
+    /// The first answer, where the same call was answered before.
+    answered: Option<Box<Answer>>,
+}
+
 /// A ledger that is open. Any number of threads may use it at once.
 pub struct Ledger {
     id: LedgerId,
@@ -124,7 +137,8 @@ pub struct Ledger {
     head: Arc<RwLock<Head>>,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
-    submissions: Option<Sender<Submission>>,
+    actors: Actors,
+    messages: Option<Sender<Message>>,
     threads: Vec<JoinHandle<()>>,
     #[cfg(any(test, feature = "sim"))]
     pub(crate) stepping: Option<std::sync::Mutex<crate::sim::Stepped>>,
@@ -154,7 +168,7 @@ impl Ledger {
         let (log, head) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(head)));
         let reader = journal.reader();
         let (view_sender, jobs) = sync_channel(BACKLOG_BLOCKS_MAX);
-        let (sender, submissions) = channel();
+        let (sender, messages) = channel();
         let follower = Follower { committed: committed.clone(), health: health.clone(), dirty: true };
         let board = Arc::new(Board::default());
         let content = Content { reader: reader.clone(), log: log.clone() };
@@ -181,18 +195,19 @@ impl Ledger {
             Some(publisher) => publisher.open(published, size)?,
             None => board.end("the log key is not at hand"),
         }
-        let sequencer = Sequencer {
-            executor: executor.clone(),
+        let end = Place { index: tip.index, height: tip.height, time: tip.time };
+        let sequencer = Sequencer::new(executor.clone(), committed.clone(), options.clock.clone(), health.clone(), end);
+        let recorder = Recorder {
             committed: committed.clone(),
             journal,
             reader: reader.clone(),
             tip,
             log: log.clone(),
             head: head.clone(),
-            clock: options.clock.clone(),
             view: view_sender,
             board: board.clone(),
             health: health.clone(),
+            disk: options.disk.clone(),
             dir: dir.into(),
         };
         let mut ledger = Ledger {
@@ -209,7 +224,8 @@ impl Ledger {
             content,
             log_key,
             health,
-            submissions: Some(sender),
+            actors: Actors::default(),
+            messages: Some(sender.clone()),
             threads: Vec::new(),
             #[cfg(any(test, feature = "sim"))]
             stepping: None,
@@ -217,12 +233,15 @@ impl Ledger {
         };
         #[cfg(any(test, feature = "sim"))]
         if !options.threads {
-            let stepped = crate::sim::Stepped { sequencer, submissions, follower, jobs, publisher };
+            let stepped = crate::sim::Stepped { sequencer, messages, recorder, follower, jobs, publisher };
             ledger.stepping = Some(std::sync::Mutex::new(stepped));
             return Ok(ledger);
         }
         let threads = &mut ledger.threads;
-        threads.push(spawn("sequencer", move || sequencer.run(&submissions))?);
+        // The recorder takes a block when it has done the one before.
+        let (blocks_sender, blocks) = sync_channel(1);
+        threads.push(spawn("sequencer", move || sequencer.run(&messages, &blocks_sender))?);
+        threads.push(spawn("recorder", move || recorder.run(&blocks, &sender))?);
         threads.push(spawn("view", move || follower.run(&jobs))?);
         if let (Some(client), Some(publisher)) = (witnesses, &publisher) {
             let cosigner = Cosigner {
@@ -250,7 +269,8 @@ impl Ledger {
     }
 
     fn shut_down(&mut self) {
-        drop(self.submissions.take());
+        // The sequencer is gone only where it has failed.
+        self.messages.take().map(|messages| drop(messages.send(Message::Close)));
         #[cfg(any(test, feature = "sim"))]
         if let Some(stepped) = self.stepping.take() {
             stepped.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
@@ -345,20 +365,17 @@ impl Ledger {
     /// # Errors
     /// A [`Refusal`]: the call is not ordered and leaves no entry.
     pub fn submit(&self, signed: SignedCall) -> Result<Ticket, Refusal> {
-        let (reply, ticket) = channel();
-        if let Some(first) = self.check(&signed)? {
-            // The receiver is at hand: sending cannot fail.
-            drop(reply.send(Ok(first)));
-            return Ok(Ticket { answer: ticket, board: self.board.clone() });
-        }
-        let stopped = || NodeError::Stopped("it is being closed".into());
-        let submissions = self.submissions.as_ref().ok_or_else(stopped)?;
-        submissions.send(Submission { signed, reply }).map_err(|_| stopped())?;
-        Ok(Ticket { answer: ticket, board: self.board.clone() })
+        self.check(signed).and_then(|checked| self.enqueue(checked))
     }
 
-    /// The checks before ordering. A call that was answered before gives its first answer.
-    fn check(&self, signed: &SignedCall) -> Result<Option<Answer>, Refusal> {
+    /// The checks before ordering: most of a call's work outside of its execution. Many threads may check at once what one then queues in
+    /// an order of its own.
+    ///
+    /// # Errors
+    /// A [`Refusal`].
+    pub fn check(&self, signed: SignedCall) -> Result<Checked, Refusal> {
+        // What is committed from here on, the sequencer knows.
+        let unseen_below = self.head().size;
         let call = &signed.call;
         if let Some(reason) = self.health.stopped() {
             return Err(NodeError::Stopped(reason).into());
@@ -367,17 +384,37 @@ impl Ledger {
             return Err(Refusal::WrongLedger { expected: self.id, found: call.ledger });
         }
         check_sizes(&call.action)?;
-        if !signed.is_authentic() {
+        if !self.actors.is_authentic(&signed) {
             return Err(Refusal::BadSignature(call.actor.to_did()));
         }
         if let Some(index) = self.find(call.request)? {
-            return first_answer(&self.reader, index)?.for_same(call).map(Some);
+            let first = first_answer(&self.reader, index)?.for_same(call)?;
+            return Ok(Checked { signed, unseen_below, answered: Some(Box::new(first)) });
         }
-        let now = self.clock.now().max(self.head().time);
+        let now = self.now();
         if now > call.valid_until {
             return Err(Refusal::Expired { valid_until: call.valid_until, now });
         }
-        Ok(None)
+        Ok(Checked { signed, unseen_below, answered: None })
+    }
+
+    /// Queues a call that passed its checks.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`].
+    pub fn enqueue(&self, checked: Checked) -> Result<Ticket, Refusal> {
+        let Checked { signed, unseen_below, answered } = checked;
+        let (reply, answer) = sync_channel(1);
+        let submission = Submission { signed, unseen_below, reply };
+        match answered {
+            Some(first) => submission.answer(Ok::<_, Refusal>(*first)),
+            None => {
+                let stopped = |_| NodeError::Stopped("it is being closed".into());
+                let messages = self.messages.as_ref().ok_or(()).map_err(stopped)?;
+                messages.send(Message::Call(submission)).map_err(|_| stopped(()))?;
+            }
+        }
+        Ok(Ticket { answer, board: self.board.clone() })
     }
 
     /// The time that the next block would have.

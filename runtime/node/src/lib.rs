@@ -1,17 +1,20 @@
 //! A ledger: what orders, executes, records and verifies calls.
 //!
-//! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → [`sequencer`] (order, execute,
-//! entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
+//! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → [`sequencer`] (order) → `execute`
+//! → [`recorder`] (entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
 //! [`recovery`] opens a ledger after any stop, [`mod@verify`] checks a whole log, [`mod@audit`] executes it again. [`publication`] makes the log
 //! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`public`] verifies such a log, [`witness`] asks others to cosign
 //! it, and [`witness_server`] is such another. [`disk`] is the only way to files, [`http`] the only one to the network.
 
 #![forbid(unsafe_code)]
 
+mod actors;
+mod answer;
 pub mod audit;
 pub mod committed;
 pub mod disk;
 mod error;
+mod execute;
 pub mod export;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
@@ -24,6 +27,7 @@ pub mod ledger;
 pub mod proofs;
 pub mod public;
 pub mod publication;
+pub mod recorder;
 pub mod recovery;
 pub mod registry;
 pub mod sequencer;
@@ -34,6 +38,7 @@ mod walk;
 pub mod witness;
 pub mod witness_server;
 
+pub use answer::{Answer, Ticket};
 pub use audit::{Audit, AuditOptions, audit};
 pub use chancery_engine::{Compiler, Execution};
 pub use chancery_state::{Pair, Scan};
@@ -41,10 +46,9 @@ pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::{NodeError, Refusal};
 pub use export::Exported;
 pub use health::State;
-pub use ledger::{Clock, Head, Ledger, Options, Progress, SystemClock};
+pub use ledger::{Checked, Clock, Head, Ledger, Options, Progress, SystemClock};
 pub use proofs::Parts;
 pub use public::{Place, PublicReport, verify_public};
 pub use publication::Level;
 pub use registry::ContractRecord;
-pub use sequencer::{Answer, Ticket};
 pub use verify::{Report, verify, verify_on};

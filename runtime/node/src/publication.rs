@@ -262,7 +262,14 @@ impl Board {
 
     /// So many entries are committed now.
     pub(crate) fn committed(&self, size: u64) {
-        self.change(|state| state.committed = state.committed.max(size));
+        let mut state = self.state();
+        // Else the publisher sleeps until it is time: it need not be woken for every block.
+        let awaited = state.committed <= state.published || state.wanted > state.published;
+        state.committed = state.committed.max(size);
+        drop(state);
+        if awaited {
+            self.changed.notify_all();
+        }
     }
 
     /// Nothing more will be committed.

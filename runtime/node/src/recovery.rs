@@ -20,7 +20,7 @@ use crate::disk::{self, Disk};
 use crate::journal::{self, End, Frame, FrameKind, Journal, Location};
 use crate::ledger::{Head, Options, Progress};
 use crate::publication::PublicLog;
-use crate::sequencer::Tip;
+use crate::recorder::Tip;
 use chancery_engine::{Cache, Config, Engine};
 use chancery_state::view::Position;
 use chancery_state::{StateError, StateView, Tree, ViewBatch, tree};

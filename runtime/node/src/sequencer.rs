@@ -1,547 +1,320 @@
-//! The sequencer: order, execute, entry, commit point.
+//! The sequencer: order and execution.
 //!
-//! One thread takes what has queued, a lone call at once, and makes it a block:
+//! One thread gives the calls their order and executes them; another, the [`recorder`](crate::recorder), makes what came of them durable and answers.
+//! So one block is executed while the disk is busy with the one before.
 //!
-//! 1. execute each call in order on an overlay over the block over committed state; encode its entry and effects;
-//! 2. close the block with a seal that holds the state root;
-//! 3. append the block to the journal and `fdatasync`: **the commit point**. A crash before it leaves nothing of the block, after it all;
-//! 4. make the block visible to readers, answer the callers, and hand the block to the thread that keeps the view.
-//!
-//! When the disk is full before the commit point, the block is cut off, its callers are told that it was not recorded, the ledger is read-only, and the next block is tried: when there is room again, it serves again. Any other
-//! error of the journal, and any fault of the engine, stops the ledger.
+//! 1. Each call is executed in the order in which the calls queued: on an overlay over the open block, over the block that is being recorded, over
+//!    committed state.
+//! 2. The open block is handed to the recorder as soon as that is free: a lone call at once, and a busy recorder makes blocks grow.
+//! 3. Where a block finds no room, what was executed on top of it is taken back and executed again on what is committed. Any other fault
+//!    stops the ledger, and nothing that is not durable was answered.
 
-use crate::committed::{Committed, Job};
-use crate::disk::{self, Disk};
-use crate::failpoint;
+use crate::committed::Committed;
+use crate::execute::{At, Executed, Executor};
 use crate::health::Health;
-use crate::journal::{Block, FrameKind, Journal, Reader};
-use crate::publication::{Board, Level};
-use crate::registry::{self, ContractRecord, contract_id};
-use crate::{Clock, Head, NodeError, Refusal};
-use chancery_engine::{Context, Engine, Execution, Invocation, Kind, Module, prices};
-use chancery_state::view::Position;
-use chancery_state::{BlockStore, Store, Tree, tree};
-use chancery_tlog::merkle;
-use chancery_types::codec::{Decode, Encode};
-use chancery_types::entry::{ENTRY_VERSION, Effects, Rejection, WriteSet};
-use chancery_types::interface::MethodKind;
-use chancery_types::{
-    Action, Call, ContractId, Entry, Gas, Hash, Height, LedgerId, ModuleId, Outcome, Record, RequestId, SignedCall,
-    Step, Timestamp,
-};
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, SyncSender};
-use std::sync::{Arc, PoisonError, RwLock};
+use crate::{Answer, Clock, NodeError, Refusal};
+use chancery_engine::Execution;
+use chancery_state::BlockStore;
+use chancery_types::entry::WriteSet;
+use chancery_types::{Height, RequestId, SignedCall, Timestamp};
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
 /// Calls of a block.
 pub(crate) const BLOCK_CALLS_MAX: usize = 1_024;
-/// Bytes that must be free on the ledger's disk for a block to be made.
-const RESERVE_BYTES: u64 = 16 << 20;
-/// A block is closed when it has so many bytes; the last call may add its own.
+/// Calls with which a block does not wait for more when the recorder is free.
+const BLOCK_CALLS_ENOUGH: usize = 128;
+/// A block is closed when about so many bytes came of it; the last call may add its own.
 const BLOCK_BYTES_TARGET: usize = 8 << 20;
-
-/// What a caller gets.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Index of the entry.
-    pub index: u64,
-    /// Height of its block.
-    pub height: Height,
-    /// The entry.
-    pub entry: Entry,
-    /// The decision trace.
-    pub trace: Vec<Step>,
-    /// Whether the call had been answered before and this is the first answer again.
-    pub repeated: bool,
-}
-
-impl Answer {
-    /// What came of the call.
-    pub fn outcome(&self) -> Option<&Outcome> {
-        if let Record::Call { outcome, .. } = &self.entry.record { Some(outcome) } else { None }
-    }
-
-    /// The answer to a call that has this answer's request id: it must be the very same call.
-    ///
-    /// # Errors
-    /// [`Refusal::RequestReused`].
-    pub(crate) fn for_same(self, call: &Call) -> Result<Answer, Refusal> {
-        match &self.entry.record {
-            Record::Call { signed, .. } if signed.call == *call => Ok(self),
-            _ => Err(Refusal::RequestReused { request: call.request, index: self.index }),
-        }
-    }
-}
-
-/// An answer to come.
-pub struct Ticket {
-    pub(crate) answer: Receiver<Result<Answer, Refusal>>,
-    pub(crate) board: Arc<Board>,
-}
-
-impl Ticket {
-    /// Waits for the answer, which comes when the call is durable.
-    ///
-    /// # Errors
-    /// What kept the call from being recorded.
-    pub fn wait(self) -> Result<Answer, Refusal> {
-        self.answer.recv().unwrap_or_else(|_| Err(NodeError::Stopped("the sequencer ended".into()).into()))
-    }
-
-    /// Waits for the answer, and until the call has reached a level.
-    ///
-    /// # Errors
-    /// As [`Ticket::wait`]; [`NodeError::NotPublished`] where the call is recorded but does not reach the level.
-    pub fn wait_for(self, level: Level) -> Result<Answer, Refusal> {
-        let board = self.board.clone();
-        let answer = self.wait()?;
-        if level > Level::Logged {
-            board.wait(level, answer.index + 1)?;
-        }
-        Ok(answer)
-    }
-}
+/// Blocks whose request ids are kept, so that a call that was looked up before it queued need not be looked up again.
+const RECENT_BLOCKS: usize = 64;
 
 /// A call that passed its checks, and who waits for it.
 pub(crate) struct Submission {
     pub(crate) signed: SignedCall,
-    pub(crate) reply: Sender<Result<Answer, Refusal>>,
+    /// No entry below this index has its request id.
+    pub(crate) unseen_below: u64,
+    pub(crate) reply: SyncSender<Result<Answer, Refusal>>,
 }
 
-/// What executes a call, without ordering or recording it: dry runs and queries use the same code.
-pub(crate) struct Executor {
-    pub(crate) ledger: LedgerId,
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) blobs: PathBuf,
+impl Submission {
+    /// Answers. A caller that no longer waits can ask again with the same request id.
+    pub(crate) fn answer(&self, answer: Result<Answer, impl Into<Refusal>>) {
+        drop(self.reply.send(answer.map_err(Into::into)));
+    }
 }
 
-/// Where and when a call is executed.
+/// What the sequencer hears.
+pub(crate) enum Message {
+    /// A call to order.
+    Call(Submission),
+    /// What became of the block that was handed to the recorder.
+    Recorded(Recorded),
+    /// Nothing more is submitted.
+    Close,
+}
+
+/// What became of a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Recorded {
+    /// It is committed.
+    Committed,
+    /// It is not, and its callers know.
+    Lost,
+}
+
+/// A call executed, and who waits for it.
+pub(crate) struct Ordered {
+    pub(crate) submission: Submission,
+    pub(crate) executed: Executed,
+}
+
+/// A block whose calls are executed.
+pub(crate) struct Block {
+    pub(crate) height: Height,
+    pub(crate) time: Timestamp,
+    /// Its calls in order.
+    pub(crate) calls: Vec<Ordered>,
+    /// Calls whose request id an earlier call has, of this block or one before.
+    pub(crate) repeats: Vec<Submission>,
+    /// What its calls write, each key once, in order.
+    pub(crate) writes: WriteSet,
+    /// About how many bytes it takes.
+    bytes: usize,
+}
+
+/// Where the next block begins.
 #[derive(Clone, Copy)]
-pub(crate) struct At {
-    pub(crate) time: Timestamp,
-    pub(crate) height: Height,
-    pub(crate) index: u64,
-}
-
-/// A call executed.
-pub(crate) struct Executed {
-    pub(crate) contract: ContractId,
-    pub(crate) module: ModuleId,
-    pub(crate) execution: Execution,
-}
-
-pub(crate) fn rejected(rejection: Rejection) -> Executed {
-    Executed {
-        contract: ContractId::default(),
-        module: ModuleId::default(),
-        execution: Execution {
-            outcome: Outcome::Rejected { rejection },
-            gas: Gas(prices::REJECTED),
-            events: Vec::new(),
-            trace: Vec::new(),
-            writes: WriteSet::new(),
-            diagnostics: Vec::new(),
-            costs: Vec::new(),
-        },
-    }
-}
-
-impl Executor {
-    /// Where a module's bytes lie.
-    pub(crate) fn blob_path(&self, module: &ModuleId) -> PathBuf {
-        let name = module.to_string();
-        self.blobs.join(&name[..2]).join(name)
-    }
-
-    /// The module, loaded if need be. The bytes are those of its id, whatever the disk says.
-    pub(crate) fn module(&self, id: &ModuleId) -> Result<Arc<Module>, NodeError> {
-        if let Some(module) = self.engine.loaded(id) {
-            return Ok(module);
-        }
-        let path = self.blob_path(id);
-        let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*id))?;
-        if Hash::of(&wasm).0 != id.0 {
-            return Err(NodeError::DamagedFile(path));
-        }
-        Ok(self.engine.load(&wasm)?)
-    }
-
-    /// Executes a call on a store.
-    pub(crate) fn execute(&self, call: &Call, at: At, store: Arc<dyn Store>) -> Result<Executed, NodeError> {
-        if at.time > call.valid_until {
-            return Ok(rejected(Rejection::Expired));
-        }
-        match &call.action {
-            Action::Invoke { contract, method, arguments } => {
-                let Some(record) = registry::find(&*store, contract)? else {
-                    return Ok(rejected(Rejection::UnknownContract));
-                };
-                let module = self.module(&record.module)?;
-                let found = module.interface.method(method).filter(|(_, method)| method.kind == MethodKind::Call);
-                let Some((selector, _)) = found else {
-                    return Ok(Executed {
-                        contract: record.id,
-                        module: record.module,
-                        ..rejected(Rejection::UnknownMethod)
-                    });
-                };
-                self.run(&module, &record, Kind::Call, selector, arguments, call, at, store)
-            }
-            Action::Deploy { name, module, arguments } => self.deploy(name, module, arguments, call, at, store),
-        }
-    }
-
-    fn deploy(
-        &self,
-        name: &str,
-        module: &ModuleId,
-        arguments: &[u8],
-        call: &Call,
-        at: At,
-        store: Arc<dyn Store>,
-    ) -> Result<Executed, NodeError> {
-        if registry::find(&*store, name)?.is_some() {
-            return Ok(rejected(Rejection::NameTaken));
-        }
-        let loaded = match self.module(module) {
-            Ok(module) => module,
-            Err(NodeError::NoModule(_)) => return Ok(rejected(Rejection::UnknownModule)),
-            Err(NodeError::NotAdmitted(_)) => return Ok(rejected(Rejection::NotAdmitted)),
-            Err(error) => return Err(error),
-        };
-        let id = contract_id(&self.ledger, call.request, name);
-        let record = ContractRecord { name: name.into(), id, module: *module, deployed: at.index, by: call.actor };
-        let mut executed = match loaded.interface.init() {
-            Some((selector, _)) => self.run(&loaded, &record, Kind::Init, selector, arguments, call, at, store)?,
-            None if arguments.is_empty() => {
-                let mut executed = rejected(Rejection::BadArguments);
-                executed.execution.outcome = Outcome::Done { result: Vec::new() };
-                Executed { contract: id, module: *module, ..executed }
-            }
-            None => Executed { contract: id, module: *module, ..rejected(Rejection::BadArguments) },
-        };
-        let Gas(gas) = executed.execution.gas;
-        executed.execution.gas = Gas(gas.saturating_add(loaded.deploy_gas.0));
-        if executed.execution.outcome.is_done() {
-            // The registry's id is the smallest: the write set stays in order.
-            executed.execution.writes.insert(0, registry::record(&record));
-        }
-        Ok(executed)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "what is executed, for whom, where: each is one thing")]
-    fn run(
-        &self,
-        module: &Module,
-        record: &ContractRecord,
-        kind: Kind,
-        selector: u32,
-        arguments: &[u8],
-        call: &Call,
-        at: At,
-        store: Arc<dyn Store>,
-    ) -> Result<Executed, NodeError> {
-        let context = Context {
-            actor: call.actor,
-            contract: record.id,
-            ledger: self.ledger,
-            time: at.time,
-            height: at.height,
-            request: call.request,
-        };
-        let arguments = arguments.to_vec();
-        let invocation = Invocation { kind, selector, arguments, context, gas: prices::CALL_GAS_MAX };
-        let execution = self.engine.execute(module, invocation, store)?;
-        Ok(Executed { contract: record.id, module: record.module, execution })
-    }
-
-    /// Executes a query.
-    pub(crate) fn query(
-        &self,
-        contract: &str,
-        method: &str,
-        call: &Call,
-        arguments: &[u8],
-        at: At,
-        store: Arc<dyn Store>,
-    ) -> Result<Execution, NodeError> {
-        let record = registry::find(&*store, contract)?.ok_or_else(|| NodeError::NoContract(contract.into()))?;
-        let module = self.module(&record.module)?;
-        let queries = || module.interface.methods.iter().filter(|method| method.kind == MethodKind::Query);
-        let found = module.interface.method(method).filter(|(_, method)| method.kind == MethodKind::Query);
-        let (selector, _) = found.ok_or_else(|| NodeError::NoMethod {
-            contract: contract.into(),
-            method: method.into(),
-            expected: format!(
-                "its queries are {}",
-                queries().map(|method| method.name.as_str()).collect::<Vec<_>>().join(", ")
-            ),
-        })?;
-        Ok(self.run(&module, &record, Kind::Query, selector, arguments, call, at, store)?.execution)
-    }
-}
-
-/// The end of the log, as the next block needs it.
-#[derive(Clone)]
-pub(crate) struct Tip {
+pub(crate) struct Place {
     pub(crate) index: u64,
     pub(crate) height: Height,
-    pub(crate) previous: Hash,
     pub(crate) time: Timestamp,
-    pub(crate) tree: Tree,
 }
 
-/// The sequencer's thread.
+/// The request ids of the open block and of the last ones before it.
+#[derive(Default)]
+struct Recent {
+    /// Entries before the oldest block that is kept.
+    from: u64,
+    blocks: VecDeque<(u64, Vec<RequestId>)>,
+    open: Vec<RequestId>,
+    ids: HashSet<RequestId>,
+}
+
+impl Recent {
+    /// Adds a call of the open block.
+    fn add(&mut self, id: RequestId) {
+        self.open.push(id);
+        self.ids.insert(id);
+    }
+
+    /// Closes the open block, of which the first entry has this index.
+    fn close(&mut self, first: u64) {
+        self.blocks.push_back((first, std::mem::take(&mut self.open)));
+        if self.blocks.len() > RECENT_BLOCKS {
+            let oldest = self.blocks.pop_front();
+            self.forget(oldest.map(|(_, ids)| ids).unwrap_or_default());
+            self.from = self.blocks.front().map_or(first, |(first, _)| *first);
+        }
+    }
+
+    /// Takes back the open block.
+    fn reopen(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        self.forget(open);
+    }
+
+    /// Takes back the last closed block.
+    fn remove_last(&mut self) {
+        let last = self.blocks.pop_back();
+        self.forget(last.map(|(_, ids)| ids).unwrap_or_default());
+    }
+
+    fn forget(&mut self, ids: Vec<RequestId>) {
+        for id in ids {
+            self.ids.remove(&id);
+        }
+    }
+}
+
+/// What orders and executes.
 pub(crate) struct Sequencer {
     pub(crate) executor: Arc<Executor>,
     pub(crate) committed: Arc<Committed>,
-    pub(crate) journal: Journal,
-    pub(crate) reader: Arc<Reader>,
-    pub(crate) tip: Tip,
-    pub(crate) log: Arc<RwLock<merkle::Tree>>,
-    pub(crate) head: Arc<RwLock<Head>>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) view: SyncSender<Job>,
-    pub(crate) board: Arc<Board>,
     pub(crate) health: Arc<Health>,
-    /// The ledger's directory, where there must be room.
-    pub(crate) dir: PathBuf,
-}
-
-/// A block in the making.
-struct Draft {
-    block: Block,
-    chain: Hash,
-    tip: Tip,
-    leaves: Vec<Hash>,
-    requests: HashMap<RequestId, usize>,
-    answers: Vec<Answer>,
-}
-
-impl Draft {
-    /// Adds an entry and returns it.
-    fn push(&mut self, record: Record, effects: Option<&Effects>) -> Entry {
-        let index = self.tip.index;
-        let entry = Entry { version: ENTRY_VERSION, index, previous: self.tip.previous, time: self.tip.time, record };
-        let bytes = entry.to_bytes();
-        self.block.push(FrameKind::Entry, index, &bytes, &mut self.chain);
-        if let Some(effects) = effects {
-            self.block.push(FrameKind::Effects, index, &effects.to_bytes(), &mut self.chain);
-        }
-        self.leaves.push(merkle::leaf_hash(&bytes));
-        self.tip.previous = Hash::of(&bytes);
-        self.tip.index += 1;
-        entry
-    }
+    store: Arc<BlockStore>,
+    open: Option<Block>,
+    /// Where the open block begins or the next one would, and where the block that is being recorded begins.
+    next: Place,
+    recording: Option<Place>,
+    recent: Recent,
 }
 
 impl Sequencer {
-    /// Makes blocks until nobody can submit any more.
-    pub(crate) fn run(mut self, submissions: &Receiver<Submission>) {
-        while let Ok(first) = submissions.recv() {
-            self.turn(std::iter::once(first).chain(submissions.try_iter().take(BLOCK_CALLS_MAX - 1)));
-        }
-        self.finish();
+    /// Nothing ordered yet; the log ends at `end`.
+    pub(crate) fn new(
+        executor: Arc<Executor>,
+        committed: Arc<Committed>,
+        clock: Arc<dyn Clock>,
+        health: Arc<Health>,
+        end: Place,
+    ) -> Self {
+        let store = Arc::new(BlockStore::new(committed.clone()));
+        let recent = Recent { from: end.index, ..Recent::default() };
+        Sequencer { executor, committed, clock, health, store, open: None, next: end, recording: None, recent }
     }
 
-    /// Makes blocks of what has queued.
-    pub(crate) fn turn(&mut self, queue: impl Iterator<Item = Submission>) {
-        let mut queue = queue.peekable();
-        while queue.peek().is_some() {
-            if let Some(reason) = self.health.stopped() {
-                queue.by_ref().for_each(|submission| answer(&submission, Err(NodeError::Stopped(reason.clone()))));
-            } else {
-                self.block(&mut queue);
-            }
-        }
-    }
-
-    /// A clean stop: no block is in doubt.
-    pub(crate) fn finish(&self) {
-        failpoint::pass("close");
-        if self.health.stopped().is_none() {
-            // Where it cannot be written, the next start rewrites the last block.
-            drop(self.journal.close());
-        }
-        self.board.close();
-    }
-
-    /// Makes one block of what is queued, up to the block's limits.
-    fn block(&mut self, queue: &mut impl Iterator<Item = Submission>) {
-        let mut submissions = Vec::new();
-        let height = Height(self.tip.height.0 + 1);
-        let time = self.clock.now().max(self.tip.time);
-        let mut draft = Draft {
-            block: Block::new(self.tip.index),
-            chain: self.journal.chain(),
-            tip: Tip { height, time, ..self.tip.clone() },
-            leaves: Vec::new(),
-            requests: HashMap::new(),
-            answers: Vec::new(),
-        };
-        let store = Arc::new(BlockStore::new(self.committed.clone()));
-        let target = BLOCK_BYTES_TARGET.min(self.journal.block_bytes_max() / 2);
-        while draft.block.len() < target {
-            let Some(submission) = queue.next() else { break };
-            match self.call(&submission.signed, &mut draft, &store) {
-                Ok(Some(position)) => submissions.push((submission, position)),
-                Ok(None) => self.repeat(&submission),
-                Err(error) => {
-                    self.health.stop(&error);
-                    answer(&submission, Err(error));
-                    let stopped = || NodeError::Stopped("a fault in the same block".into());
-                    submissions.iter().for_each(|(submission, _)| answer(submission, Err(stopped())));
-                    return;
-                }
-            }
-        }
-        if submissions.is_empty() {
-            return;
-        }
-        match self.commit(draft, &store) {
-            Ok(answers) => {
-                failpoint::pass("before-answer");
-                for (submission, (position, repeated)) in submissions {
-                    if let Some(first) = answers.get(position) {
-                        let first = Answer { repeated, ..first.clone() };
-                        answer(&submission, first.for_same(&submission.signed.call));
+    /// Orders calls and hands blocks to the recorder until nobody can submit any more and all is recorded.
+    pub(crate) fn run(mut self, messages: &Receiver<Message>, recorder: &SyncSender<Block>) {
+        let (mut queue, mut closing) = (VecDeque::new(), false);
+        loop {
+            let message = match messages.try_recv() {
+                Ok(message) => message,
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => {
+                    self.hand_over(recorder);
+                    if closing && !self.is_open() && self.recording.is_none() {
+                        return;
                     }
+                    let Ok(message) = messages.recv() else { return };
+                    message
                 }
+            };
+            match message {
+                Message::Call(submission) => queue.push_back(submission),
+                Message::Recorded(recorded) => self.recorded(recorded, &mut queue),
+                Message::Close => closing = true,
             }
-            Err(error) => {
-                let full = matches!(error, NodeError::DiskFull);
-                if full {
-                    self.health.full(true);
-                } else {
-                    self.health.stop(&error);
-                }
-                let again = || if full { NodeError::DiskFull } else { NodeError::Stopped(error.to_string()) };
-                submissions.iter().for_each(|(submission, _)| answer(submission, Err(again())));
+            while !self.is_full()
+                && let Some(submission) = queue.pop_front()
+            {
+                self.order(submission);
+            }
+            if self.open.as_ref().is_some_and(|block| block.len() >= BLOCK_CALLS_ENOUGH) {
+                self.hand_over(recorder);
             }
         }
     }
 
-    /// Executes a call into the draft. Returns its position among the block's answers and whether it is the same call again; `None` when an
-    /// earlier block has it.
-    fn call(
-        &self,
-        signed: &SignedCall,
-        draft: &mut Draft,
-        store: &Arc<BlockStore>,
-    ) -> Result<Option<(usize, bool)>, NodeError> {
-        if let Some(position) = draft.requests.get(&signed.call.request) {
-            return Ok(Some((*position, true)));
+    /// Hands the open block to the recorder, if that is free.
+    fn hand_over(&mut self, recorder: &SyncSender<Block>) {
+        if self.recording.is_none()
+            && let Some(block) = self.cut()
+            && recorder.send(block).is_err()
+        {
+            self.health.stop(&NodeError::Stopped("the recorder ended".into()));
+            self.recording = None;
         }
-        if self.committed.request(signed.call.request)?.is_some() {
-            return Ok(None);
-        }
-        let at = At { time: draft.tip.time, height: draft.tip.height, index: draft.tip.index };
-        let Executed { contract, module, execution } = self.executor.execute(&signed.call, at, store.clone())?;
-        store.apply(&execution.writes);
-        let effects = Effects { writes: execution.writes, trace: execution.trace };
-        let record = Record::Call {
-            signed: signed.clone(),
-            contract,
-            module,
-            outcome: execution.outcome,
-            gas: execution.gas,
-            prices: prices::PRICES_VERSION,
-            events: execution.events,
-            trace: Hash::of(&effects.trace.to_bytes()),
-            movements: Vec::new(),
-            writes: Hash::of(&effects.writes.to_bytes()),
-        };
-        let position = draft.answers.len();
-        draft.requests.insert(signed.call.request, position);
-        let entry = draft.push(record, Some(&effects));
-        let (index, height, trace) = (entry.index, draft.tip.height, effects.trace);
-        draft.answers.push(Answer { index, height, entry, trace, repeated: false });
-        Ok(Some((position, false)))
     }
 
-    /// Answers a call that an earlier block has.
-    fn repeat(&self, submission: &Submission) {
-        let found = self.committed.request(submission.signed.call.request).map_err(NodeError::from);
-        let first = found.and_then(|index| match index {
-            Some(index) => first_answer(&self.reader, index),
-            None => Err(NodeError::Stopped("a request vanished".into())),
+    /// Whether there is an open block.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether the open block takes no more calls.
+    pub(crate) fn is_full(&self) -> bool {
+        self.open.as_ref().is_some_and(|block| block.len() >= BLOCK_CALLS_MAX || block.bytes >= BLOCK_BYTES_TARGET)
+    }
+
+    /// Executes a call as the next of the open block.
+    pub(crate) fn order(&mut self, submission: Submission) {
+        if let Some(reason) = self.health.stopped() {
+            return submission.answer(Err(NodeError::Stopped(reason)));
+        }
+        let known = self.is_known(&submission);
+        let (height, time) = (Height(self.next.height.0 + 1), self.clock.now().max(self.next.time));
+        let block = self.open.get_or_insert_with(|| Block {
+            height,
+            time,
+            calls: Vec::new(),
+            repeats: Vec::new(),
+            writes: WriteSet::new(),
+            bytes: 0,
         });
-        answer(submission, first.map_err(Refusal::from).and_then(|first| first.for_same(&submission.signed.call)));
-    }
-
-    /// Seals the block, appends it, and makes it visible.
-    fn commit(&mut self, mut draft: Draft, store: &BlockStore) -> Result<Vec<Answer>, NodeError> {
-        let writes = store.take();
-        let changes = writes
-            .iter()
-            .map(|write| (tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash)));
-        draft.tip.tree.update(changes);
-        let (state_root, keys) = (draft.tip.tree.root(), draft.tip.tree.len());
-        let height = draft.tip.height;
-        // A block has at most BLOCK_CALLS_MAX calls.
-        let entries = u32::try_from(draft.answers.len()).unwrap_or(u32::MAX);
-        draft.push(Record::Seal { height, state_root, entries, keys }, None);
-
-        self.check_room()?;
-        failpoint::pass("before-append");
-        self.journal.append(&draft.block, draft.chain)?;
-        self.health.full(false);
-        failpoint::pass("after-commit");
-
-        let root = {
-            let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-            draft.leaves.into_iter().for_each(|leaf| log.push(leaf));
-            log.root()
-        };
-        let (size, time) = (draft.tip.index, draft.tip.time);
-        let request = |answer: &Answer| match &answer.entry.record {
-            Record::Call { signed, .. } => Some((signed.call.request, answer.index)),
-            _ => None,
-        };
-        let requests = draft.answers.iter().filter_map(request).collect();
-        let position = Position { height, root: state_root, entries: size };
-        let job = Job { writes, requests, position, tree: draft.tip.tree.clone() };
-        self.committed.commit(&job);
-        *self.head.write().unwrap_or_else(PoisonError::into_inner) =
-            Head { size, root, height, state_root, keys, time };
-        self.tip = draft.tip;
-        self.board.committed(size);
-        if self.view.send(job).is_err() {
-            self.health.stop(&NodeError::Stopped("the view's thread ended".into()));
+        let at = At { time: block.time, height, index: self.next.index + block.calls.len() as u64 };
+        let execute = || self.executor.execute(&submission.signed.call, at, self.store.clone());
+        match known.and_then(|known| if known { Ok(None) } else { execute().map(Some) }) {
+            Ok(Some(executed)) => {
+                self.recent.add(submission.signed.call.request);
+                self.store.apply(&executed.execution.writes);
+                block.bytes += bytes_of(&executed.execution);
+                block.calls.push(Ordered { submission, executed });
+            }
+            Ok(None) => block.repeats.push(submission),
+            Err(error) => {
+                self.health.stop(&error);
+                submission.answer(Err(error));
+                self.take_back().for_each(|submission| {
+                    submission.answer(Err(NodeError::Stopped("a fault in the same block".into())));
+                });
+            }
         }
-        Ok(draft.answers)
     }
 
-    /// The journal has its room in advance, but what is derived from it needs some too, and sled does not survive a full disk.
-    fn check_room(&self) -> Result<(), NodeError> {
-        let free =
-            self.executor.disk.free_bytes(&self.dir).map_err(disk::failed("cannot look for room at", &self.dir))?;
-        if free < RESERVE_BYTES { Err(NodeError::DiskFull) } else { Ok(()) }
+    /// Whether a call with this request id was ordered before.
+    fn is_known(&self, submission: &Submission) -> Result<bool, NodeError> {
+        let request = submission.signed.call.request;
+        if self.recent.ids.contains(&request) {
+            return Ok(true);
+        }
+        let looked_up = submission.unseen_below >= self.recent.from;
+        Ok(!looked_up && self.committed.request(request)?.is_some())
+    }
+
+    /// Closes the open block, if there is one, and gives it away to be recorded.
+    pub(crate) fn cut(&mut self) -> Option<Block> {
+        let mut block = self.open.take()?;
+        let begins = self.next;
+        if !block.calls.is_empty() {
+            block.writes = self.store.seal(block.height);
+            self.recent.close(begins.index);
+            // The seal is an entry of its own.
+            let index = begins.index + block.calls.len() as u64 + 1;
+            self.next = Place { index, height: block.height, time: block.time };
+        }
+        self.recording = Some(begins);
+        Some(block)
+    }
+
+    /// Goes on from what became of the block that was given away.
+    pub(crate) fn recorded(&mut self, recorded: Recorded, queue: &mut VecDeque<Submission>) {
+        let Some(begins) = self.recording.take() else { return };
+        if recorded == Recorded::Committed {
+            return self.store.settle(self.next.height);
+        }
+        self.take_back().rev().for_each(|submission| queue.push_front(submission));
+        self.store.clear();
+        if begins.index < self.next.index {
+            self.recent.remove_last();
+        }
+        self.next = begins;
+    }
+
+    /// The calls of the open block, which is no more.
+    fn take_back(&mut self) -> impl DoubleEndedIterator<Item = Submission> {
+        self.store.reopen();
+        self.recent.reopen();
+        let block = self.open.take();
+        let (calls, repeats) = block.map(|block| (block.calls, block.repeats)).unwrap_or_default();
+        calls.into_iter().map(|call| call.submission).chain(repeats)
     }
 }
 
-/// The answer that entry `index` holds.
-pub(crate) fn first_answer(reader: &Reader, index: u64) -> Result<Answer, NodeError> {
-    let (entry, effects) = reader.read(index)?;
-    let damaged = |problem: &str| NodeError::Inconsistent { index, problem: problem.into() };
-    let entry = Entry::from_bytes(&entry).map_err(|_| damaged("it is not an entry"))?;
-    let effects =
-        effects.map(|bytes| Effects::from_bytes(&bytes)).transpose().map_err(|_| damaged("its effects are damaged"))?;
-    // The height stands in the seal of the block, which may be some entries ahead.
-    let mut height = Height(0);
-    for ahead in index + 1..=index + 1 + BLOCK_CALLS_MAX as u64 {
-        let sealed = Entry::from_bytes(&reader.read(ahead)?.0).map_err(|_| damaged("the next is not an entry"))?;
-        if let Some((found, _)) = sealed.seal() {
-            height = found;
-            break;
-        }
+impl Block {
+    fn len(&self) -> usize {
+        self.calls.len() + self.repeats.len()
     }
-    Ok(Answer { index, height, entry, trace: effects.unwrap_or_default().trace, repeated: true })
 }
 
-fn answer(submission: &Submission, answer: Result<Answer, impl Into<Refusal>>) {
-    // A caller that no longer waits can ask again with the same request id.
-    drop(submission.reply.send(answer.map_err(Into::into)));
+/// About how many bytes an execution takes in the journal.
+fn bytes_of(execution: &Execution) -> usize {
+    const ENTRY: usize = 1_024;
+    const STEP: usize = 512;
+    let written = |write: &chancery_types::entry::Write| write.key.len() + write.value.as_ref().map_or(0, Vec::len);
+    let writes: usize = execution.writes.iter().map(written).sum();
+    let events: usize = execution.events.iter().map(|event| event.data.len()).sum();
+    ENTRY + writes + events + execution.trace.len() * STEP
 }

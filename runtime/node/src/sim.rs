@@ -22,11 +22,12 @@ use crate::committed::{Follower, Job};
 use crate::disk::{Disk, DiskFile};
 use crate::ledger::{Ledger, OpenView};
 use crate::publication::Publisher;
-use crate::sequencer::{Sequencer, Submission};
+use crate::recorder::Recorder;
+use crate::sequencer::{Message, Sequencer};
 use chancery_state::view::{Pairs, Position};
 use chancery_state::{MemoryStore, Pair, Scan, StateError, StateKey, StateView, Store, ViewBatch};
 use chancery_types::{ContractId, Hash, Height, RequestId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
@@ -784,7 +785,8 @@ impl StateView for SimView {
 /// What the threads of a ledger would do, done when a test says so.
 pub(crate) struct Stepped {
     pub(crate) sequencer: Sequencer,
-    pub(crate) submissions: Receiver<Submission>,
+    pub(crate) messages: Receiver<Message>,
+    pub(crate) recorder: Recorder,
     pub(crate) follower: Follower,
     pub(crate) jobs: Receiver<Job>,
     pub(crate) publisher: Option<Publisher>,
@@ -799,8 +801,29 @@ impl Stepped {
     }
 
     fn step(&mut self) {
-        let queued: Vec<Submission> = self.submissions.try_iter().collect();
-        self.sequencer.turn(queued.into_iter());
+        let call = |message| if let Message::Call(submission) = message { Some(submission) } else { None };
+        let mut queue: VecDeque<_> = self.messages.try_iter().filter_map(call).collect();
+        // As with threads, half of the calls are executed on a block that is not recorded yet.
+        let mut share = queue.len().div_ceil(2);
+        loop {
+            let block = self.sequencer.cut();
+            while share > 0
+                && !self.sequencer.is_full()
+                && let Some(submission) = queue.pop_front()
+            {
+                self.sequencer.order(submission);
+                share -= 1;
+            }
+            match block {
+                Some(block) => {
+                    let recorded = self.recorder.record(block);
+                    self.sequencer.recorded(recorded, &mut queue);
+                }
+                None if !self.sequencer.is_open() => return,
+                None => {}
+            }
+            share = queue.len();
+        }
     }
 
     fn publish(&mut self) {
@@ -814,7 +837,7 @@ impl Stepped {
     /// As the threads of a ledger that is closed.
     pub(crate) fn finish(mut self) {
         self.step();
-        self.sequencer.finish();
+        self.recorder.close();
         self.follow();
         self.publish();
         if let Err(error) = self.follower.checkpoint() {

@@ -10,6 +10,7 @@
 //! Where entries come from is a [`Source`]: the journal, or the bundles of a public log. What state they lead to is checked by a
 //! [`States`]: from the recorded writes, by executing again, or not at all.
 
+use crate::actors::Actors;
 use crate::disk::Disk;
 use crate::journal::{self, Frame, FrameKind};
 use crate::recovery::check_reach;
@@ -160,15 +161,16 @@ fn hand_out(source: &impl Source, inputs: &[SyncSender<Vec<Read>>]) -> Result<bo
 }
 
 fn check_batches(work: &Receiver<Vec<Read>>, done: &SyncSender<Vec<Result<Checked, NodeError>>>, needs_effects: bool) {
+    let actors = Actors::default();
     while let Ok(batch) = work.recv() {
-        if done.send(batch.into_iter().map(|read| check(read, needs_effects)).collect()).is_err() {
+        if done.send(batch.into_iter().map(|read| check(read, needs_effects, &actors)).collect()).is_err() {
             return;
         }
     }
 }
 
 /// Checks what an entry says of itself.
-fn check(read: Read, needs_effects: bool) -> Result<Checked, NodeError> {
+fn check(read: Read, needs_effects: bool, actors: &Actors) -> Result<Checked, NodeError> {
     let Read { index, entry: bytes, effects: effect_bytes } = read;
     let wrong = |problem: &str| inconsistent(index, problem);
     let entry = Entry::from_bytes(&bytes).map_err(|error| wrong(&format!("it does not decode: {error}")))?;
@@ -181,7 +183,7 @@ fn check(read: Read, needs_effects: bool) -> Result<Checked, NodeError> {
         return Err(wrong("its effects are not in their one encoding"));
     }
     if let Record::Call { signed, outcome, events, .. } = &entry.record {
-        if !signed.is_authentic() {
+        if !actors.is_authentic(signed) {
             return Err(wrong("its call is not signed by the actor that it names"));
         }
         if !outcome.is_done() && !events.is_empty() {

@@ -1,15 +1,15 @@
 //! Writes that are not committed, laid over a store.
 //!
 //! An [`Overlay`] holds those of one call: dropped when the call fails, handed on as a write set when it is done. A [`BlockStore`]
-//! holds those of a block's finished calls. Scans merge both orders into one: what is written is seen in byte order, what is
+//! holds those of blocks' finished calls. Scans merge both orders into one: what is written is seen in byte order, what is
 //! removed is not seen.
 
 use crate::StateError;
 use crate::store::{Pair, Scan, StateKey, Store};
-use chancery_types::ContractId;
 use chancery_types::entry::{Write, WriteSet};
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use chancery_types::{ContractId, Height};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Values by key that are not in the store below; `None` is a removal.
 pub type Pending = BTreeMap<StateKey, Option<Vec<u8>>>;
@@ -83,46 +83,95 @@ impl Overlay {
     }
 }
 
-/// The writes of a block's finished calls over the committed state.
+/// The writes of blocks that are not committed, over the committed state: those of the open block's finished calls, and below them those of blocks that
+/// are sealed and on their way.
 pub struct BlockStore {
     base: Arc<dyn Store>,
-    pending: RwLock<Pending>,
+    blocks: RwLock<Blocks>,
+}
+
+#[derive(Default)]
+struct Blocks {
+    open: Pending,
+    /// Oldest first.
+    sealed: VecDeque<(Height, Pending)>,
 }
 
 impl BlockStore {
-    /// An empty block.
+    /// Nothing written yet.
     pub fn new(base: Arc<dyn Store>) -> Self {
-        BlockStore { base, pending: RwLock::default() }
+        BlockStore { base, blocks: RwLock::default() }
     }
 
-    /// Adds a finished call's writes.
+    fn blocks(&self) -> RwLockReadGuard<'_, Blocks> {
+        self.blocks.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn blocks_mut(&self) -> RwLockWriteGuard<'_, Blocks> {
+        self.blocks.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a finished call's writes to the open block.
     pub fn apply(&self, writes: &WriteSet) {
-        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
-        pending.extend(writes.iter().map(|write| ((write.contract, write.key.clone()), write.value.clone())));
+        self.blocks_mut()
+            .open
+            .extend(writes.iter().map(|write| ((write.contract, write.key.clone()), write.value.clone())));
     }
 
-    /// Takes the block's writes out, each key once, in order; the block is empty then.
-    pub fn take(&self) -> WriteSet {
-        into_writes(std::mem::take(&mut *self.pending.write().unwrap_or_else(PoisonError::into_inner)))
+    /// Seals the open block and returns its writes, each key once, in order. They are seen until they are settled.
+    pub fn seal(&self, height: Height) -> WriteSet {
+        let mut blocks = self.blocks_mut();
+        let open = std::mem::take(&mut blocks.open);
+        let write = |((contract, key), value): (&StateKey, &Option<Vec<u8>>)| Write {
+            contract: *contract,
+            key: key.clone(),
+            value: value.clone(),
+        };
+        let writes = open.iter().map(write).collect();
+        blocks.sealed.push_back((height, open));
+        writes
+    }
+
+    /// The blocks up to this height are committed: the store below has their writes.
+    pub fn settle(&self, height: Height) {
+        let mut blocks = self.blocks_mut();
+        let kept = blocks.sealed.partition_point(|(sealed, _)| *sealed <= height);
+        drop(blocks.sealed.drain(..kept));
+    }
+
+    /// Takes back what the open block has written.
+    pub fn reopen(&self) {
+        self.blocks_mut().open.clear();
+    }
+
+    /// Takes back what no committed block has written.
+    pub fn clear(&self) {
+        *self.blocks_mut() = Blocks::default();
     }
 }
 
 impl Store for BlockStore {
     fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner);
-        match pending.get(&(*contract, key.to_vec())) {
-            Some(value) => Ok(value.clone()),
-            None => self.base.get(contract, key),
+        let blocks = self.blocks();
+        let newest_first = std::iter::once(&blocks.open).chain(blocks.sealed.iter().rev().map(|(_, block)| block));
+        let mut written = newest_first.filter(|block| !block.is_empty()).peekable();
+        if written.peek().is_some() {
+            let key = (*contract, key.to_vec());
+            if let Some(value) = written.find_map(|block| block.get(&key)) {
+                return Ok(value.clone());
+            }
         }
+        self.base.get(contract, key)
     }
 
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
-        merged(&*self.base, &self.pending.read().unwrap_or_else(PoisonError::into_inner), contract, range)
+        let blocks = self.blocks();
+        let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
+        let oldest_first = blocks.sealed.iter().map(|(_, block)| block).chain([&blocks.open]);
+        // Of several writes to a key the newest is kept.
+        let over: BTreeMap<_, _> = oldest_first.flat_map(|block| block.range(bounds.clone())).collect();
+        laid_over(&*self.base, over.into_iter().map(|((_, key), value)| (key, value)), contract, range)
     }
-}
-
-fn into_writes(pending: Pending) -> WriteSet {
-    pending.into_iter().map(|((contract, key), value)| Write { contract, key, value }).collect()
 }
 
 /// The pairs of a range where `pending` lies over `base`: one order, what is removed is not seen.
@@ -200,19 +249,25 @@ mod tests {
     proptest! {
         #[test]
         fn layers_read_as_one_map(
-            committed in change(), block in change(), call in change(),
+            committed in change(), settled in change(), sealed in change(), block in change(), call in change(),
             from in 0u8..24, to in prop::option::of(0u8..26), descending: bool, limit in 0usize..30,
         ) {
             let mut model = BTreeMap::new();
-            for (key, value) in committed.iter().chain(&block).chain(&call) {
+            for (key, value) in committed.iter().chain(&settled).chain(&sealed).chain(&block).chain(&call) {
                 match value {
                     Some(value) => model.insert(vec![*key], vec![*value]),
                     None => model.remove(&vec![*key]),
                 };
             }
-            let store = MemoryStore::new();
+            let store = Arc::new(MemoryStore::new());
             store.apply(&writes(&committed));
-            let layer = BlockStore::new(Arc::new(store));
+            let layer = BlockStore::new(store.clone());
+            layer.apply(&writes(&settled));
+            let first = layer.seal(Height(1));
+            layer.apply(&writes(&sealed));
+            prop_assert_eq!(layer.seal(Height(2)), writes(&sealed));
+            store.apply(&first);
+            layer.settle(Height(1));
             layer.apply(&writes(&block));
             let mut overlay = Overlay::new(Arc::new(layer));
             for write in writes(&call) {

@@ -15,8 +15,9 @@
 //! The tree is persistent: [`Tree::update`] copies the nodes on the changed paths and shares the rest, so that a clone is free
 //! and an old root stays provable. A batch hashes each inner node once, however many of its leaves change.
 
+use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use chancery_types::{ContractId, Hash};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Root of a tree without leaves.
 pub const EMPTY: Hash = Hash(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
@@ -25,7 +26,8 @@ pub const DEPTH_MAX: usize = 256;
 
 /// Where a key stands in the tree.
 pub fn path(contract: &ContractId, key: &[u8]) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 state key v1");
+    static CONTEXT: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context("chancery 2026 state key v1"));
+    let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT);
     hasher.update(&contract.0);
     hasher.update(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
     hasher.update(key);
@@ -79,16 +81,22 @@ fn leaf(path: Hash, value: Hash) -> Arc<Node> {
     Arc::new(Node::Leaf { path, value, hash: leaf_hash(&path, &value) })
 }
 
-/// Joins two halves; one leaf alone rises.
-fn join(left: Link, right: Link) -> Link {
-    match (&left, &right) {
-        (None, None) => None,
-        (Some(only), None) | (None, Some(only)) if matches!(**only, Node::Leaf { .. }) => Some(only.clone()),
-        _ => {
-            let hash = inner_hash(&hash_of(&left), &hash_of(&right));
-            Some(Arc::new(Node::Inner { left, right, hash }))
-        }
+/// Whether two halves have a node above them: one leaf alone rises.
+fn has_node(left: &Link, right: &Link) -> bool {
+    match (left, right) {
+        (None, None) => false,
+        (Some(only), None) | (None, Some(only)) => matches!(**only, Node::Inner { .. }),
+        _ => true,
     }
+}
+
+/// Joins two halves.
+fn join(left: Link, right: Link) -> Link {
+    if !has_node(&left, &right) {
+        return left.or(right);
+    }
+    let hash = inner_hash(&hash_of(&left), &hash_of(&right));
+    Some(Arc::new(Node::Inner { left, right, hash }))
 }
 
 /// A change of one leaf: the new value hash, or `None` to remove it.
@@ -170,16 +178,28 @@ fn updated(link: Link, changes: &[Change], depth: usize, leaves: &mut u64) -> Li
     if changes.is_empty() {
         return link;
     }
-    if let Some(Node::Inner { left, right, .. }) = link.as_deref() {
-        let middle = changes.partition_point(|(path, _)| !bit(path, depth));
-        let left = updated(left.clone(), &changes[..middle], depth + 1, leaves);
-        let right = updated(right.clone(), &changes[middle..], depth + 1, leaves);
-        return join(left, right);
+    let Some(mut node) = link else { return replaced(None, changes, depth, leaves) };
+    let (lower, upper) = changes.split_at(changes.partition_point(|(path, _)| !bit(path, depth)));
+    // A node that no other tree shares is changed where it is.
+    if let Some(Node::Inner { left, right, hash }) = Arc::get_mut(&mut node) {
+        *left = updated(left.take(), lower, depth + 1, leaves);
+        *right = updated(right.take(), upper, depth + 1, leaves);
+        if !has_node(left, right) {
+            return left.take().or(right.take());
+        }
+        *hash = inner_hash(&hash_of(left), &hash_of(right));
+        return Some(node);
     }
-    let old = match link.as_deref() {
-        Some(Node::Leaf { path, value, .. }) => Some((*path, *value)),
-        _ => None,
-    };
+    match &*node {
+        Node::Leaf { path, value, .. } => replaced(Some((*path, *value)), changes, depth, leaves),
+        Node::Inner { left, right, .. } => {
+            join(updated(left.clone(), lower, depth + 1, leaves), updated(right.clone(), upper, depth + 1, leaves))
+        }
+    }
+}
+
+/// What sorted changes make of a subtree that was empty or a leaf.
+fn replaced(old: Option<(Hash, Hash)>, changes: &[Change], depth: usize, leaves: &mut u64) -> Link {
     *leaves -= u64::from(old.is_some());
     let kept = old.filter(|(path, _)| changes.binary_search_by_key(path, |(path, _)| *path).is_err());
     let mut pairs: Vec<(Hash, Hash)> =

@@ -116,11 +116,31 @@ impl PublicKey {
         Some(PublicKey(key))
     }
 
-    /// Whether `signature` is this key's over `message`, by the strict rules (canonical encodings, no small-order key).
+    /// The key, ready to verify; `None` where it is no point of the curve.
+    #[cfg(feature = "crypto")]
+    pub fn prepared(&self) -> Option<PreparedKey> {
+        ed25519_dalek::VerifyingKey::from_bytes(&self.0).ok().map(PreparedKey)
+    }
+
+    /// Whether `signature` is this key's over `message`, as [`PreparedKey::verifies`] says.
     #[cfg(feature = "crypto")]
     pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
-        ed25519_dalek::VerifyingKey::from_bytes(&self.0)
-            .is_ok_and(|key| key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok())
+        self.prepared().is_some_and(|key| key.verifies(message, signature))
+    }
+}
+
+/// A public key whose point is decompressed: for whoever verifies with it more than once.
+#[cfg(feature = "crypto")]
+#[derive(Clone, Copy, Debug)]
+pub struct PreparedKey(ed25519_dalek::VerifyingKey);
+
+#[cfg(feature = "crypto")]
+impl PreparedKey {
+    /// Whether `signature` is this key's over `message`, by the strict rules (canonical encodings, no small-order key), so that every other
+    /// implementation of RFC 8032 accepts it too. Signatures are never verified in batches: a batch accepts, with a chance of one in two or less, what
+    /// somebody crafted and single verification refuses, and then verifiers would differ about a log.
+    pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
+        self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
     }
 }
 

@@ -1,0 +1,220 @@
+//! The recorder: entries, seal, commit point, answers.
+//!
+//! One thread takes a block whose calls are executed, one at a time, and
+//!
+//! 1. encodes each call's entry and effects, and closes the block with a seal that holds the state root;
+//! 2. appends the block to the journal and `fdatasync`s it: **the commit point**. A crash before it leaves nothing of the block, after it all;
+//! 3. makes the block visible to readers, hands it to the thread that keeps the view, and answers the callers.
+//!
+//! When the disk is full before the commit point, the block is cut off, its callers are told that it was not recorded, the ledger is read-only, and the next block is tried: when there is room again, it serves again. Any other
+//! error of the journal stops the ledger.
+
+use crate::answer::first_answer;
+use crate::committed::{Committed, Job};
+use crate::disk::{self, Disk};
+use crate::execute::Executed;
+use crate::health::Health;
+use crate::journal::{self, FrameKind, Journal, Reader};
+use crate::publication::Board;
+use crate::sequencer::{Block, Message, Ordered, Recorded, Submission};
+use crate::{Answer, Head, NodeError, Refusal, failpoint};
+use chancery_engine::prices;
+use chancery_state::view::Position;
+use chancery_state::{Tree, tree};
+use chancery_tlog::merkle;
+use chancery_types::codec::Encode;
+use chancery_types::entry::{ENTRY_VERSION, Effects, WriteSet};
+use chancery_types::{Entry, Hash, Height, Record, RequestId, Timestamp};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Bytes that must be free on the ledger's disk for a block to be made.
+const RESERVE_BYTES: u64 = 16 << 20;
+
+/// The end of the log, as the next block needs it.
+#[derive(Clone)]
+pub(crate) struct Tip {
+    pub(crate) index: u64,
+    pub(crate) height: Height,
+    pub(crate) previous: Hash,
+    pub(crate) time: Timestamp,
+    pub(crate) tree: Tree,
+}
+
+/// What makes blocks durable.
+pub(crate) struct Recorder {
+    pub(crate) committed: Arc<Committed>,
+    pub(crate) journal: Journal,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) tip: Tip,
+    pub(crate) log: Arc<RwLock<merkle::Tree>>,
+    pub(crate) head: Arc<RwLock<Head>>,
+    pub(crate) view: SyncSender<Job>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) disk: Arc<dyn Disk>,
+    /// The ledger's directory, where there must be room.
+    pub(crate) dir: PathBuf,
+}
+
+/// A block in the making.
+struct Draft {
+    frames: journal::Block,
+    chain: Hash,
+    tip: Tip,
+    leaves: Vec<Hash>,
+    requests: Vec<(RequestId, u64)>,
+}
+
+impl Draft {
+    /// Adds an entry and returns it.
+    fn push(&mut self, record: Record, effects: Option<&Effects>) -> Entry {
+        let index = self.tip.index;
+        let entry = Entry { version: ENTRY_VERSION, index, previous: self.tip.previous, time: self.tip.time, record };
+        let bytes = entry.to_bytes();
+        self.frames.push(FrameKind::Entry, index, &bytes, &mut self.chain);
+        if let Some(effects) = effects {
+            self.frames.push(FrameKind::Effects, index, &effects.to_bytes(), &mut self.chain);
+        }
+        self.leaves.push(merkle::leaf_hash(&bytes));
+        self.tip.previous = Hash::of(&bytes);
+        self.tip.index += 1;
+        entry
+    }
+
+    /// Adds a call's entry; its answer is to be given when the block is durable.
+    fn call(&mut self, Ordered { submission, executed }: Ordered) -> (SyncSender<Result<Answer, Refusal>>, Answer) {
+        let Executed { contract, module, execution } = executed;
+        let effects = Effects { writes: execution.writes, trace: execution.trace };
+        let Submission { signed, reply, .. } = submission;
+        self.requests.push((signed.call.request, self.tip.index));
+        let record = Record::Call {
+            signed,
+            contract,
+            module,
+            outcome: execution.outcome,
+            gas: execution.gas,
+            prices: prices::PRICES_VERSION,
+            events: execution.events,
+            trace: Hash::of(&effects.trace.to_bytes()),
+            movements: Vec::new(),
+            writes: Hash::of(&effects.writes.to_bytes()),
+        };
+        let entry = self.push(record, Some(&effects));
+        let (index, height) = (entry.index, self.tip.height);
+        (reply, Answer { index, height, entry, trace: effects.trace, repeated: false })
+    }
+}
+
+impl Recorder {
+    /// Records blocks until there are no more.
+    pub(crate) fn run(mut self, blocks: &Receiver<Block>, sequencer: &Sender<Message>) {
+        while let Ok(block) = blocks.recv() {
+            let recorded = self.record(block);
+            if sequencer.send(Message::Recorded(recorded)).is_err() {
+                break;
+            }
+        }
+        self.close();
+    }
+
+    /// A clean stop: no block is in doubt.
+    pub(crate) fn close(&self) {
+        failpoint::pass("close");
+        if self.health.stopped().is_none() {
+            // Where it cannot be written, the next start rewrites the last block.
+            drop(self.journal.close());
+        }
+        self.board.close();
+    }
+
+    /// Records a block and answers its callers.
+    pub(crate) fn record(&mut self, block: Block) -> Recorded {
+        let Block { height, time, calls, repeats, writes, .. } = block;
+        let mut draft = Draft {
+            frames: journal::Block::new(self.tip.index),
+            chain: self.journal.chain(),
+            tip: Tip { height, time, ..self.tip.clone() },
+            leaves: Vec::new(),
+            requests: Vec::new(),
+        };
+        let answers: Vec<_> = calls.into_iter().map(|call| draft.call(call)).collect();
+        let committed = match self.health.stopped() {
+            Some(reason) => Err(NodeError::Stopped(reason)),
+            None if answers.is_empty() => Ok(()),
+            None => self.commit(draft, writes),
+        };
+        let Err(error) = committed else {
+            failpoint::pass("before-answer");
+            // A caller that no longer waits can ask again with the same request id.
+            answers.into_iter().for_each(|(reply, answer)| drop(reply.send(Ok(answer))));
+            repeats.into_iter().for_each(|submission| self.repeat(submission));
+            return Recorded::Committed;
+        };
+        let full = matches!(error, NodeError::DiskFull);
+        if full {
+            self.health.full(true);
+        } else {
+            self.health.stop(&error);
+        }
+        let again = || if full { NodeError::DiskFull } else { NodeError::Stopped(error.to_string()) };
+        let replies = answers.into_iter().map(|(reply, _)| reply).chain(repeats.into_iter().map(|repeat| repeat.reply));
+        replies.for_each(|reply| drop(reply.send(Err(again().into()))));
+        Recorded::Lost
+    }
+
+    /// Answers a call whose request id is in the log.
+    fn repeat(&self, submission: Submission) {
+        let call = &submission.signed.call;
+        let found = self.committed.request(call.request).map_err(NodeError::from);
+        let first = found.and_then(|index| match index {
+            Some(index) => first_answer(&self.reader, index),
+            None => Err(NodeError::Stopped("a request vanished".into())),
+        });
+        drop(submission.reply.send(first.map_err(Refusal::from).and_then(|first| first.for_same(call))));
+    }
+
+    /// Seals the block, appends it, and makes it visible.
+    fn commit(&mut self, mut draft: Draft, writes: WriteSet) -> Result<(), NodeError> {
+        let changes = writes
+            .iter()
+            .map(|write| (tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash)));
+        draft.tip.tree.update(changes);
+        let (state_root, keys) = (draft.tip.tree.root(), draft.tip.tree.len());
+        let height = draft.tip.height;
+        // A block has at most BLOCK_CALLS_MAX calls.
+        let entries = u32::try_from(draft.requests.len()).unwrap_or(u32::MAX);
+        draft.push(Record::Seal { height, state_root, entries, keys }, None);
+
+        self.check_room()?;
+        failpoint::pass("before-append");
+        self.journal.append(&draft.frames, draft.chain)?;
+        self.health.full(false);
+        failpoint::pass("after-commit");
+
+        let root = {
+            let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
+            draft.leaves.into_iter().for_each(|leaf| log.push(leaf));
+            log.root()
+        };
+        let (size, time) = (draft.tip.index, draft.tip.time);
+        let position = Position { height, root: state_root, entries: size };
+        let job = Job { writes, requests: draft.requests, position, tree: draft.tip.tree.clone() };
+        self.committed.commit(&job);
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) =
+            Head { size, root, height, state_root, keys, time };
+        self.tip = draft.tip;
+        self.board.committed(size);
+        if self.view.send(job).is_err() {
+            self.health.stop(&NodeError::Stopped("the view's thread ended".into()));
+        }
+        Ok(())
+    }
+
+    /// The journal has its room in advance, but what is derived from it needs some too, and sled does not survive a full disk.
+    fn check_room(&self) -> Result<(), NodeError> {
+        let free = self.disk.free_bytes(&self.dir).map_err(disk::failed("cannot look for room at", &self.dir))?;
+        if free < RESERVE_BYTES { Err(NodeError::DiskFull) } else { Ok(()) }
+    }
+}
