@@ -1,15 +1,12 @@
 //! The speed of a call: the workload in memory and an empty call, on one thread and on two.
 
 use chancery_benches::measure::{Case, chosen, decimal, least, permille, rounds};
-use chancery_benches::{Disburse, engine, kernel};
+use chancery_benches::{CALLS_TOGETHER, Disburse, engine, kernel, together};
 use chancery_engine::{Config, Context, Engine, Instances, Invocation, Kind, Module, prices};
 use chancery_state::MemoryStore;
 use chancery_types::{ContractId, Height, LedgerId, PublicKey, RequestId, Timestamp};
-use std::sync::{Arc, Barrier};
-use std::time::{Duration, Instant};
-
-/// Calls of each thread in one measurement of several threads.
-const CALLS: u32 = 200;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A module that does nothing, called.
 struct Empty {
@@ -41,26 +38,6 @@ impl Empty {
     }
 }
 
-/// The least time in which so many threads, started together, each do [`CALLS`] payments.
-fn together(threads: usize, rounds: u32) -> Duration {
-    let engine = engine();
-    let mut workloads: Vec<Disburse> = (0..threads).map(|_| Disburse::new(engine.clone())).collect();
-    let barrier = Barrier::new(threads);
-    let run = |workload: &mut Disburse| {
-        barrier.wait();
-        let start = Instant::now();
-        (0..CALLS).for_each(|_| workload.pay());
-        start.elapsed()
-    };
-    let round = |workloads: &mut Vec<Disburse>| {
-        std::thread::scope(|scope| {
-            let all: Vec<_> = workloads.iter_mut().map(|workload| scope.spawn(|| run(workload))).collect();
-            all.into_iter().map(|one| one.join().expect("it ends")).max().unwrap_or_default()
-        })
-    };
-    (0..rounds).map(|_| round(&mut workloads)).min().unwrap_or_default()
-}
-
 fn main() {
     let fresh =
         || Arc::new(Engine::new(Config { instances: Instances::Fresh, ..Config::default() }).expect("as engine"));
@@ -82,7 +59,7 @@ fn main() {
     }
     let rounds = rounds(300);
     let (one, two) = (together(1, rounds), together(2, rounds));
-    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / u64::from(CALLS);
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / u64::from(CALLS_TOGETHER);
     println!("disburse, one thread {} ns a call; two threads {} ns each", nanoseconds(one), nanoseconds(two));
     println!("two threads do {} × the work of one", decimal(2 * permille(nanoseconds(one), nanoseconds(two))));
 }

@@ -1,10 +1,12 @@
 //! What the benches share: the workload `disburse` in memory and on a ledger, and kernels with and without instrumentation.
 //!
 //! ```sh
-//! cargo bench -p chancery-benches            # all; each ratio is measured in one run
-//! cargo bench -p chancery-benches -- --test  # each once, so that they cannot rot
+//! cargo run --release -p chancery-benches     # the figures P1 to P8, as a table; --json FILE writes them
+//! cargo bench -p chancery-benches             # the parts; each ratio is measured in one run
+//! cargo bench -p chancery-benches -- --test   # each once, so that they cannot rot
 //! ```
 
+pub mod kernels;
 pub mod measure;
 
 use chancery_engine::{Config, Context, Engine, Invocation, Kind, Module, prices};
@@ -17,7 +19,8 @@ use chancery_types::{
 };
 use ed25519_dalek::SigningKey;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 /// As the command line has it.
 #[global_allocator]
@@ -81,6 +84,32 @@ impl Disburse {
         self.next += 1;
         self.run(Kind::Call, "disburse", arguments);
     }
+}
+
+/// Calls of each thread in [`together`].
+pub const CALLS_TOGETHER: u32 = 200;
+
+/// The least time in which so many threads, started together, each do [`CALLS_TOGETHER`] payments in memory.
+///
+/// # Panics
+/// When one of them does.
+pub fn together(threads: usize, rounds: u32) -> Duration {
+    let engine = engine();
+    let mut workloads: Vec<Disburse> = (0..threads).map(|_| Disburse::new(engine.clone())).collect();
+    let barrier = Barrier::new(threads);
+    let run = |workload: &mut Disburse| {
+        barrier.wait();
+        let start = Instant::now();
+        (0..CALLS_TOGETHER).for_each(|_| workload.pay());
+        start.elapsed()
+    };
+    let round = |workloads: &mut Vec<Disburse>| {
+        std::thread::scope(|scope| {
+            let all: Vec<_> = workloads.iter_mut().map(|workload| scope.spawn(|| run(workload))).collect();
+            all.into_iter().map(|one| one.join().expect("it ends")).max().unwrap_or_default()
+        })
+    };
+    (0..rounds).map(|_| round(&mut workloads)).min().unwrap_or_default()
 }
 
 /// The arguments of payment `number`: beneficiaries in turn, then the next period.

@@ -2,7 +2,6 @@
 
 use crate::journal::Reader;
 use crate::publication::{Board, Level};
-use crate::sequencer::BLOCK_CALLS_MAX;
 use crate::{NodeError, Refusal};
 use chancery_types::codec::Decode;
 use chancery_types::entry::Effects;
@@ -80,13 +79,7 @@ pub(crate) fn first_answer(reader: &Reader, index: u64) -> Result<Answer, NodeEr
     let effects =
         effects.map(|bytes| Effects::from_bytes(&bytes)).transpose().map_err(|_| damaged("its effects are damaged"))?;
     // The height stands in the seal of the block, which may be some entries ahead.
-    let mut height = Height(0);
-    for ahead in index + 1..=index + 1 + BLOCK_CALLS_MAX as u64 {
-        let sealed = Entry::from_bytes(&reader.read(ahead)?.0).map_err(|_| damaged("the next is not an entry"))?;
-        if let Some((found, _)) = sealed.seal() {
-            height = found;
-            break;
-        }
-    }
+    let seal = Entry::from_bytes(&reader.read(reader.seal_of(index)?)?.0).ok();
+    let (height, _) = seal.as_ref().and_then(Entry::seal).ok_or_else(|| damaged("its block has no seal"))?;
     Ok(Answer { index, height, entry, trace: effects.unwrap_or_default().trace, repeated: true })
 }

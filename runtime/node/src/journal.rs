@@ -178,12 +178,48 @@ impl Reader {
         self.frames(index, true)
     }
 
+    /// The index of the seal of entry `index`'s block: the last entry that names the same block.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn seal_of(&self, index: u64) -> Result<u64, NodeError> {
+        let (block, size) = (self.block_of(index)?, self.size());
+        let (mut last, mut step) = (index, 1);
+        while last + step < size && self.block_of(last + step)? == block {
+            (last, step) = (last + step, step * 2);
+        }
+        let mut beyond = size.min(last + step);
+        while beyond - last > 1 {
+            let middle = last + (beyond - last) / 2;
+            if self.block_of(middle)? == block {
+                last = middle;
+            } else {
+                beyond = middle;
+            }
+        }
+        Ok(last)
+    }
+
+    /// The first entry of the block that the frame of entry `index` names.
+    fn block_of(&self, index: u64) -> Result<u64, NodeError> {
+        let location = self.location(index)?;
+        let path = segment_path(&self.dir, location.segment);
+        let mut head = [0; HEAD_BYTES];
+        self.file(location.segment, &path)?
+            .read_at(&mut head, location.offset.into())
+            .map_err(disk::failed("cannot read", &path))?;
+        let named = parse_head(&head).filter(|(.., found, _)| *found == index).map(|(.., block)| block);
+        named.ok_or(NodeError::Damaged { file: path, offset: location.offset.into(), index })
+    }
+
+    fn location(&self, index: u64) -> Result<Location, NodeError> {
+        let locations = self.locations.read().unwrap_or_else(PoisonError::into_inner);
+        let size = locations.len() as u64;
+        usize::try_from(index).ok().and_then(|i| locations.get(i)).copied().ok_or(NodeError::NoEntry { index, size })
+    }
+
     fn frames(&self, index: u64, effects: bool) -> Result<(Vec<u8>, Option<Vec<u8>>), NodeError> {
-        let location = {
-            let locations = self.locations.read().unwrap_or_else(PoisonError::into_inner);
-            let size = locations.len() as u64;
-            *usize::try_from(index).ok().and_then(|i| locations.get(i)).ok_or(NodeError::NoEntry { index, size })?
-        };
+        let location = self.location(index)?;
         let path = segment_path(&self.dir, location.segment);
         let file = self.file(location.segment, &path)?;
         let damaged = || NodeError::Damaged { file: path.clone(), offset: location.offset.into(), index };

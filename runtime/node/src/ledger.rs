@@ -269,8 +269,10 @@ impl Ledger {
     }
 
     fn shut_down(&mut self) {
-        // The sequencer is gone only where it has failed.
-        self.messages.take().map(|messages| drop(messages.send(Message::Close)));
+        if let Some(messages) = self.messages.take() {
+            // The sequencer is gone only where it has failed.
+            drop(messages.send(Message::Close));
+        }
         #[cfg(any(test, feature = "sim"))]
         if let Some(stepped) = self.stepping.take() {
             stepped.into_inner().unwrap_or_else(PoisonError::into_inner).finish();

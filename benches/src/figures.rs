@@ -1,0 +1,274 @@
+//! The figures, one function each.
+
+use chancery_benches::kernels::overheads;
+use chancery_benches::measure::geometric_mean;
+use chancery_benches::{CALLS_TOGETHER, Disburse, Town, engine, together};
+use chancery_node::{AuditOptions, Compiler, Progress, audit, verify};
+use chancery_state::{Tree, tree};
+use chancery_types::ContractId;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a run may take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// As the figures are meant.
+    Whole,
+    /// One short round of each.
+    Quick,
+}
+
+impl Scale {
+    fn of(self, whole: u64, quick: u64) -> u64 {
+        if self == Scale::Whole { whole } else { quick }
+    }
+
+    fn rounds(self) -> usize {
+        if self == Scale::Whole { 5 } else { 1 }
+    }
+}
+
+/// A figure.
+pub struct Figure {
+    /// Where a figure has several parts: a letter.
+    pub part: &'static str,
+    /// What was measured.
+    pub what: String,
+    /// How much; nothing where it was skipped, and `what` says why.
+    pub value: Option<f64>,
+    /// Of what.
+    pub unit: &'static str,
+    /// What is to be reached.
+    pub reach: &'static str,
+}
+
+fn figure(part: &'static str, what: impl Into<String>, value: f64, unit: &'static str, reach: &'static str) -> Figure {
+    Figure { part, what: what.into(), value: Some(value), unit, reach }
+}
+
+fn skipped(part: &'static str, what: impl Into<String>) -> Figure {
+    Figure { part, what: what.into(), value: None, unit: "", reach: "" }
+}
+
+type Measure = fn(Scale, Option<&Path>) -> Vec<Figure>;
+
+/// All figures.
+pub const ALL: [(&str, Measure); 8] =
+    [("P1", p1), ("P2", p2), ("P3", p3), ("P4", p4), ("P5", p5), ("P6", p6), ("P7", p7), ("P8", p8)];
+
+/// Submitters of the load.
+const SUBMITTERS: usize = 64;
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn per_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}
+
+fn microseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+fn progress() -> Progress {
+    Arc::new(|_, _, _| {})
+}
+
+/// A call in memory.
+fn p1(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+    let mut workload = Disburse::new(engine());
+    let calls = scale.of(20_000, 200);
+    let round = |_| {
+        let start = Instant::now();
+        (0..calls).for_each(|_| workload.pay());
+        microseconds(start.elapsed()) / calls as f64
+    };
+    let value = median((0..scale.rounds()).map(round).collect());
+    vec![figure("", "disburse in memory, one core, a fresh memory for each call", value, "us", "<= 4.0")]
+}
+
+/// The load end to end: calls a second, the median of the rounds.
+fn load(town: &mut Town, scale: Scale, submitters: usize, calls: u64) -> f64 {
+    let round = |_| {
+        let payments = town.payments(calls);
+        let start = Instant::now();
+        town.submit_from(submitters, payments);
+        per_second(calls, start.elapsed())
+    };
+    median((0..scale.rounds()).map(round).collect())
+}
+
+fn p2(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut town = Town::new(dir.path());
+    let value = load(&mut town, scale, SUBMITTERS, scale.of(20_000, 500));
+    vec![figure("", "disburse end to end, 64 submitters, durable", value, "/s", ">= 50000")]
+}
+
+/// A lone caller's latency, beside one fdatasync of as many bytes.
+fn p3(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut town = Town::new(dir.path());
+    // A block of one call takes about so many bytes.
+    let block = vec![7; 1_500];
+    let mut file = std::fs::File::create(dir.path().join("beside")).expect("the disk has room");
+    file.write_all(&vec![0; 8 << 20]).and_then(|()| file.sync_all()).expect("the disk has room");
+    let (mut calls, mut syncs) = (Vec::new(), Vec::new());
+    for (number, call) in town.payments(scale.of(2_000, 50)).into_iter().enumerate() {
+        let start = Instant::now();
+        town.submit(vec![call]);
+        calls.push(microseconds(start.elapsed()));
+        let start = Instant::now();
+        file.write_all_at(&block, number as u64 * block.len() as u64).expect("the disk has room");
+        file.sync_data().expect("the disk works");
+        syncs.push(microseconds(start.elapsed()));
+    }
+    let (call, sync) = (median(calls), median(syncs));
+    vec![
+        figure("a", "latency of a lone submitter", call, "us", ""),
+        figure("b", "one write and fdatasync of as many bytes", sync, "us", ""),
+        figure("", "latency over fdatasync", call / sync, "x", "<= 1.3"),
+    ]
+}
+
+/// Metering.
+fn p4(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+    let overheads = overheads(u32::try_from(scale.of(400, 1)).unwrap_or(1));
+    let mean = |ratios: Vec<u64>| geometric_mean(&ratios) as f64 / 1_000.0;
+    let own = mean(overheads.iter().map(|kernel| kernel.metered).collect());
+    let fuel = mean(overheads.iter().map(|kernel| kernel.fuel).collect());
+    vec![
+        figure("a", "the engine's own fuel, geometric mean over eight kernels", fuel, "x", ""),
+        figure("", "metered over unmetered, geometric mean over eight kernels", own, "x", "<= 1.2"),
+    ]
+}
+
+/// The state tree's cost by its size: a block of 64 payments of three keys.
+fn p5(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+    let large = scale.of(1_000_000, 20_000);
+    let cost = |keys: u64| {
+        let before = resident_bytes();
+        let path = |key: u64| tree::path(&ContractId([1; 32]), &key.to_le_bytes());
+        let mut state = Tree::new();
+        state.update((0..keys).map(|key| (path(key), Some(tree::value_hash(&key.to_le_bytes())))));
+        let memory = resident_bytes().saturating_sub(before) as f64 / keys as f64;
+        let mut key = 0;
+        let rounds = (0..scale.of(200, 5)).map(|_| {
+            let kept = state.clone();
+            let start = Instant::now();
+            state.update((0..192).map(|_| {
+                key += 7_919;
+                (path(key % keys), Some(tree::value_hash(&u64::to_le_bytes(key))))
+            }));
+            drop(kept);
+            microseconds(start.elapsed()) / 192.0
+        });
+        (median(rounds.collect()), memory)
+    };
+    let ((small_cost, _), (large_cost, memory)) = (cost(10_000), cost(large));
+    vec![
+        figure("a", format!("memory of the tree per key, {large} keys"), memory, "bytes", "<= 150"),
+        figure(
+            "b",
+            format!("cost of a key in a block, {large} keys over 10000"),
+            large_cost / small_cost,
+            "x",
+            "<= 1.5",
+        ),
+    ]
+}
+
+/// Bytes of this process that are in memory.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or_default();
+    pages * 4_096
+}
+
+/// Audit, beside the speed at which the same log was written.
+fn p6(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut town = Town::new(dir.path());
+    let written = load(&mut town, scale, SUBMITTERS, scale.of(20_000, 500));
+    town.ledger.close().expect("the disk has room");
+    let options = AuditOptions { compiler: Compiler::default(), progress: progress(), resume: None };
+    let start = Instant::now();
+    let audited = audit(dir.path(), &options).expect("an honest log").executed;
+    let audited = per_second(audited, start.elapsed());
+    let start = Instant::now();
+    let entries = verify(dir.path(), &progress()).expect("an honest log").entries;
+    let verified = per_second(entries, start.elapsed());
+    vec![
+        figure("a", "written, 64 submitters", written, "/s", ""),
+        figure("b", "log verify, entries", verified, "/s", ""),
+        figure("", "audit, every signature verified", audited, "/s", ">= P2"),
+    ]
+}
+
+/// Bulk determination by the command line, from a file to durable answers.
+fn p7(_: Scale, cases: Option<&Path>) -> Vec<Figure> {
+    let what = "cases a second by `chancery batch`";
+    let Some(cases) = cases else { return vec![skipped("", format!("{what}: no --cases FILE"))] };
+    let Some(chancery) = beside("chancery") else {
+        return vec![skipped("", format!("{what}: chancery is not built (cargo build --release)"))];
+    };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&chancery)
+            .args(["--data", "town", "--keys", "keys"])
+            .args(arguments)
+            .current_dir(dir.path())
+            .output()
+            .expect("the program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let module = dir.path().join("food-assistance.wasm");
+    std::fs::write(&module, include_bytes!("../../contracts/dist/food-assistance.wasm")).expect("the disk has room");
+    let text = std::fs::read_to_string(cases).expect("the file of cases can be read");
+    let rows = text.lines().count().saturating_sub(1) as u64;
+    std::fs::write(dir.path().join("cases.csv"), text).expect("the disk has room");
+    run(&["init", "--origin", "ledger.example/bench"]);
+    run(&["key", "new", "officer"]);
+    run(&["deploy", "food-assistance.wasm", "--name", "food-assistance", "--as", "officer"]);
+    let start = Instant::now();
+    run(&["batch", "food-assistance", "determine", "cases.csv", "--as", "officer", "--report", "out.csv"]);
+    vec![figure("", what, per_second(rows, start.elapsed()), "/s", ">= 25000")]
+}
+
+/// A program in the directory of this one.
+fn beside(name: &str) -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?.parent()?.join(name);
+    path.exists().then_some(path)
+}
+
+/// Two cores over one.
+fn p8(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+    let rounds = u32::try_from(scale.of(300, 2)).unwrap_or(1);
+    let (one, two) = (together(1, rounds), together(2, rounds));
+    let ratio = 2.0 * one.as_secs_f64() / two.as_secs_f64();
+    let what = format!("in memory, two threads over one ({CALLS_TOGETHER} calls each)");
+    let mut found = vec![figure("a", what, ratio, "x", ">= 1.7")];
+    let speed = |cores: &str| {
+        let this = std::env::current_exe().ok()?;
+        let json = tempfile::NamedTempFile::new().ok()?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", cores]).arg(this).args(["--only", "P2", "--json"]).arg(json.path());
+        if scale == Scale::Quick {
+            command.arg("--quick");
+        }
+        command.output().ok()?;
+        let found: serde_json::Value = serde_json::from_slice(&std::fs::read(json.path()).ok()?).ok()?;
+        found["P2"]["value"].as_f64()
+    };
+    found.push(match (speed("0"), speed("0,1")) {
+        (Some(one), Some(two)) => figure("b", "end to end, two cores over one", two / one, "x", ">= 1.7"),
+        _ => skipped("b", "end to end, two cores over one: taskset is not here"),
+    });
+    found
+}
