@@ -16,6 +16,7 @@ pub mod log;
 pub mod new;
 pub mod query;
 pub mod receipt;
+pub mod snapshot;
 pub mod state;
 pub mod witness;
 
@@ -48,6 +49,8 @@ pub enum Command {
     Receipt(receipt::Arguments),
     /// Show, prove, export and verify the log.
     Log(log::Arguments),
+    /// Write, verify and restore snapshots, and keep less of the journal.
+    Snapshot(snapshot::Arguments),
     /// Execute every call of the log again, and compare outcome, gas, events, writes and state roots.
     Audit(audit::Arguments),
     /// Cosign the checkpoints of logs as a witness.

@@ -2,17 +2,20 @@
 //!
 //! Behind the commit point one thread applies blocks to the view, several at once where they have queued. It is never ahead of the journal and may be behind: reads see the difference from memory. The queue is bounded; when the view falls too
 //! far behind, the recorder waits. Values that were read or written not long ago are kept in memory. Nothing here needs to survive a crash.
+//!
+//! The view is not believed: every value that is read from it is compared with the tree of the state, whose root is in the log.
 
 use crate::NodeError;
 use crate::failpoint;
 use crate::health::Health;
 use chancery_state::overlay::{Pending, merged};
 use chancery_state::view::Position;
-use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch};
+use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, tree};
 use chancery_types::entry::WriteSet;
 use chancery_types::{ContractId, RequestId};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -85,13 +88,50 @@ pub struct Committed {
     waiting: RwLock<Waiting>,
     /// Taken while `waiting` is held: what is read from the view is kept before another block is committed.
     recent: Mutex<Recent>,
+    /// Whether the view was found to hold another value than the tree of the state.
+    doubt: AtomicBool,
+}
+
+/// The view as far as it is the committed state: what is read from it must be what the tree of the state holds.
+struct Proven<'a> {
+    committed: &'a Committed,
+    waiting: &'a Waiting,
+}
+
+impl Proven<'_> {
+    fn check(&self, contract: &ContractId, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
+        if self.waiting.tree.get(&tree::path(contract, key)) == value.map(tree::value_hash) {
+            return Ok(());
+        }
+        self.committed.doubt.store(true, Ordering::Relaxed);
+        Err(StateError::View("it holds another value than the tree of the state: it is damaged, and made anew when the ledger is opened again".into()))
+    }
+}
+
+impl Store for Proven<'_> {
+    fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let value = self.committed.view.get(contract, key)?;
+        self.check(contract, key, value.as_deref())?;
+        Ok(value)
+    }
+
+    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+        let pairs = self.committed.view.scan(contract, range)?;
+        for (key, value) in &pairs {
+            // What waits is newer than the view and laid over it.
+            if !self.waiting.values.contains_key(&(*contract, key.clone())) {
+                self.check(contract, key, Some(value))?;
+            }
+        }
+        Ok(pairs)
+    }
 }
 
 impl Committed {
     /// Nothing waits.
     pub(crate) fn new(view: Box<dyn StateView>, tree: Tree, entries: u64) -> Self {
         let waiting = RwLock::new(Waiting { tree, entries, ..Waiting::default() });
-        Committed { view, waiting, recent: Mutex::default() }
+        Committed { view, waiting, recent: Mutex::default(), doubt: AtomicBool::new(false) }
     }
 
     /// Makes a block visible to readers.
@@ -117,7 +157,7 @@ impl Committed {
         let mut writes: Vec<_> = newest.into_values().cloned().collect();
         // Neighbours lie on one page.
         writes.sort_unstable_by(|a, b| (a.contract, &a.key).cmp(&(b.contract, &b.key)));
-        self.view.apply(&ViewBatch { writes, requests: requests.clone(), position: last.position })?;
+        self.view.apply(&ViewBatch { writes, requests: requests.clone(), position: Some(last.position) })?;
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
         let Waiting { values, heights, requests: waiting_requests, .. } = &mut *waiting;
         for write in jobs.iter().flat_map(|job| &job.writes) {
@@ -146,9 +186,19 @@ impl Committed {
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
         let value = match waiting.values.get(&(*contract, key.to_vec())) {
             Some(value) => value.clone(),
-            None => self.view.get(contract, key)?,
+            None => Proven { committed: self, waiting: &waiting }.get(contract, key)?,
         };
         Ok((value, waiting.tree.clone(), waiting.entries))
+    }
+
+    /// The tree of the committed state.
+    pub(crate) fn tree(&self) -> Tree {
+        self.waiting.read().unwrap_or_else(PoisonError::into_inner).tree.clone()
+    }
+
+    /// Whether the view was found to be damaged.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.doubt.load(Ordering::Relaxed)
     }
 
     /// The index of the entry that a request led to.
@@ -172,7 +222,7 @@ impl Store for Committed {
         let value = match waiting.values.get(&key) {
             Some(value) => value.clone(),
             // The lock is held: a value leaves memory only after the view has it.
-            None => self.view.get(contract, &key.1)?,
+            None => Proven { committed: self, waiting: &waiting }.get(contract, &key.1)?,
         };
         recent.insert(key, value.clone());
         Ok(value)
@@ -180,7 +230,7 @@ impl Store for Committed {
 
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
-        merged(&*self.view, &waiting.values, contract, range)
+        merged(&Proven { committed: self, waiting: &waiting }, &waiting.values, contract, range)
     }
 }
 

@@ -53,7 +53,7 @@
 use crate::disk::{self, Disk, DiskFile};
 use crate::{NodeError, failpoint};
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
-use chancery_types::{Hash, LedgerId};
+use chancery_types::{Entry, Hash, LedgerId};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
@@ -148,6 +148,43 @@ pub struct Location {
     offset: u32,
 }
 
+impl Location {
+    /// Bytes of its encoding.
+    pub(crate) const BYTES: usize = 8;
+
+    /// Segment and offset, each `u32` LE.
+    pub(crate) fn to_bytes(self) -> [u8; Location::BYTES] {
+        ((u64::from(self.offset) << 32) | u64::from(self.segment)).to_le_bytes()
+    }
+
+    /// Reads what [`Location::to_bytes`] writes.
+    pub(crate) fn from_bytes(bytes: [u8; Location::BYTES]) -> Location {
+        let [a, b, c, d, e, f, g, h] = bytes;
+        Location { segment: u32::from_le_bytes([a, b, c, d]), offset: u32::from_le_bytes([e, f, g, h]) }
+    }
+}
+
+/// The end of a block: up to here a journal is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The segment, and the place in it behind the block.
+    pub(crate) segment: u32,
+    /// See [`Mark::segment`].
+    pub(crate) offset: u64,
+    /// The chain value behind the block.
+    pub(crate) chain: Hash,
+    /// Entries up to and with the block's seal.
+    pub(crate) entries: u64,
+}
+
+impl Mark {
+    /// Whether the journal has this chain value at this place.
+    pub(crate) fn is_of(&self, disk: &dyn Disk, dir: &Path) -> bool {
+        let file = disk.open(&segment_path(dir, self.segment), false);
+        file.and_then(|file| chain_before(&*file, self.offset)).is_ok_and(|chain| chain == self.chain)
+    }
+}
+
 /// Reads entries back, while the journal is written.
 pub struct Reader {
     disk: Arc<dyn Disk>,
@@ -176,6 +213,11 @@ impl Reader {
     /// [`NodeError::NoEntry`], [`NodeError::Damaged`], or what reading meets.
     pub fn read(&self, index: u64) -> Result<(Vec<u8>, Option<Vec<u8>>), NodeError> {
         self.frames(index, true)
+    }
+
+    /// Where the entries lie.
+    pub(crate) fn locations(&self) -> Vec<Location> {
+        self.locations.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The index of the seal of entry `index`'s block: the last entry that names the same block.
@@ -233,6 +275,9 @@ impl Reader {
         match next()? {
             Some((FrameKind::Entry, entry)) if effects => {
                 let effects = next()?.filter(|(kind, _)| *kind == FrameKind::Effects);
+                if effects.is_none() && Entry::is_call(&entry) {
+                    return Err(damaged());
+                }
                 Ok((entry, effects.map(|(_, payload)| payload)))
             }
             Some((FrameKind::Entry, entry)) => Ok((entry, None)),
@@ -328,9 +373,8 @@ fn chain_behind(block: &[u8], before: Hash) -> Option<Hash> {
 /// Whether a valid frame of a block later than `block` begins anywhere behind `offset`.
 fn later_frame_behind(bytes: &[u8], offset: usize, block: u64) -> bool {
     let from = offset.max(HEADER_BYTES) + 1;
-    let mut candidates =
-        (from..bytes.len().saturating_sub(HEAD_BYTES)).filter(|p| bytes[*p..].starts_with(FRAME_MAGIC));
-    candidates.any(|position| {
+    let rest = bytes.get(from..).unwrap_or_default();
+    memchr::memmem::find_iter(rest, FRAME_MAGIC).map(|at| from + at).any(|position| {
         let before = bytes[..position].last_chunk().map(|chain| Hash(*chain));
         before.and_then(|before| frame_at(bytes, position, &before)).is_some_and(|(frame, ..)| frame.block > block)
     })
@@ -488,6 +532,19 @@ fn headers(disk: &dyn Disk, dir: &Path) -> Result<Vec<Header>, NodeError> {
 pub fn scan(
     disk: &dyn Disk,
     dir: &Path,
+    each: impl FnMut(Frame<'_>, Location) -> Result<bool, NodeError>,
+) -> Result<End, NodeError> {
+    scan_from(disk, dir, None, each)
+}
+
+/// As [`scan`], of what stands behind a mark that is the journal's. What is before it is not read.
+///
+/// # Errors
+/// As [`scan`].
+pub(crate) fn scan_from(
+    disk: &dyn Disk,
+    dir: &Path,
+    mark: Option<&Mark>,
     mut each: impl FnMut(Frame<'_>, Location) -> Result<bool, NodeError>,
 ) -> Result<End, NodeError> {
     let headers = headers(disk, dir)?;
@@ -503,18 +560,27 @@ pub fn scan(
         torn: false,
         closed: false,
     };
+    if let Some(Mark { segment, offset, chain, entries }) = mark.copied() {
+        (end.segment, end.offset, end.chain, end.entries) = (segment, offset, chain, entries);
+    }
     for (segment, header) in (0..).zip(&headers) {
+        let marked = mark.is_some_and(|mark| mark.segment == segment);
+        if mark.is_some_and(|mark| segment < mark.segment) {
+            continue;
+        }
         // What counts ends where the earliest of the later ones begins.
         let stop = headers[segment as usize + 1..].iter().map(|later| later.first).min();
         if stop.is_some_and(|stop| stop <= header.first) {
             continue;
         }
         let path = segment_path(dir, segment);
-        if (header.first, header.chain) != (end.entries, end.chain) {
+        if !marked && (header.first, header.chain) != (end.entries, end.chain) {
             return Err(NodeError::Damaged { file: path, offset: 0, index: end.entries });
         }
         let bytes = disk.read_file(&path)?;
-        (end.segment, end.offset) = (segment, HEADER_BYTES as u64);
+        if !marked {
+            (end.segment, end.offset) = (segment, HEADER_BYTES as u64);
+        }
         scan_segment(&bytes, &path, stop, &mut end, closed.as_ref(), &mut each)?;
         end.torn = stop.is_none()
             && (bytes[end.offset as usize..].iter().any(|byte| *byte != 0) || bytes.len() as u64 != header.len);
@@ -537,7 +603,8 @@ fn scan_segment(
 ) -> Result<(), NodeError> {
     let damaged =
         |offset: usize, index: u64| NodeError::Damaged { file: path.to_path_buf(), offset: offset as u64, index };
-    let (mut offset, mut chain, mut next) = (HEADER_BYTES, end.chain, end.entries);
+    // A segment is read whole: its offsets are those of memory.
+    let (mut offset, mut chain, mut next) = (end.offset as usize, end.chain, end.entries);
     let mut first = (offset as u64, next, chain);
     while stop != Some(end.entries) {
         let Some((frame, after, behind)) = frame_at(bytes, offset, &chain) else { break };
@@ -680,6 +747,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Where the journal ends.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { segment: self.segment, offset: self.offset, chain: self.chain, entries: self.reader.size() }
+    }
+
     /// The chain value behind the last block.
     pub fn chain(&self) -> Hash {
         self.chain
@@ -751,7 +823,7 @@ fn read_header(file: &dyn DiskFile) -> std::io::Result<Option<Header>> {
     Ok(Header::from_bytes(&bytes))
 }
 
-fn reader(disk: Arc<dyn Disk>, dir: &Path, locations: Vec<Location>) -> Arc<Reader> {
+pub(crate) fn reader(disk: Arc<dyn Disk>, dir: &Path, locations: Vec<Location>) -> Arc<Reader> {
     Arc::new(Reader { disk, dir: dir.into(), locations: RwLock::new(locations), files: Mutex::default() })
 }
 

@@ -7,14 +7,14 @@ use crate::disk::{self, Disk, OsDisk};
 use crate::execute::{At, Executor};
 use crate::export::read_policy;
 use crate::health::{Health, State};
-use crate::journal::{Reader, SEGMENT_BYTES};
+use crate::journal::{Mark, Reader, SEGMENT_BYTES};
 use crate::publication::{Board, Content, Cosigner, Level, PublicLog, Publisher};
 use crate::recorder::Recorder;
 use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Message, Place, Sequencer, Submission};
 use crate::witness::{WitnessClient, objections};
-use crate::{NodeError, Refusal};
+use crate::{NodeError, Refusal, summary};
 use chancery_engine::{Compiler, Engine, Execution};
 use chancery_state::{Pair, Scan, StateError, StateView, Store, View};
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, is_contract_name, is_method_name};
@@ -27,7 +27,7 @@ use chancery_types::{
 use ed25519_dalek::SigningKey;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 /// Stack of the threads that execute contracts: wasmtime uses up to 2 MiB of it.
@@ -136,12 +136,17 @@ pub struct Ledger {
     pub(crate) log_key: Option<SigningKey>,
     head: Arc<RwLock<Head>>,
     clock: Arc<dyn Clock>,
+    progress: Progress,
     health: Arc<Health>,
     actors: Actors,
+    /// Where the journal ended when the recorder closed it.
+    closed: Arc<Mutex<Option<Mark>>>,
+    /// Entries that the summary covers.
+    summarised: u64,
     messages: Option<Sender<Message>>,
     threads: Vec<JoinHandle<()>>,
     #[cfg(any(test, feature = "sim"))]
-    pub(crate) stepping: Option<std::sync::Mutex<crate::sim::Stepped>>,
+    pub(crate) stepping: Option<Mutex<crate::sim::Stepped>>,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -160,7 +165,7 @@ impl Ledger {
     /// # Errors
     /// When there is none, it is in use, of another format, damaged, or the disk fails.
     pub fn open(dir: &Path, options: Options) -> Result<Ledger, NodeError> {
-        let Recovered { lock, id, origin, journal, view, engine, tip, log, head, published } =
+        let Recovered { lock, id, origin, journal, view, engine, tip, log, head, published, summarised } =
             recovery::recover(dir, &options)?;
         let health = Arc::new(Health::new());
         let committed = Arc::new(Committed::new(view, tip.tree.clone(), tip.index));
@@ -197,7 +202,9 @@ impl Ledger {
         }
         let end = Place { index: tip.index, height: tip.height, time: tip.time };
         let sequencer = Sequencer::new(executor.clone(), committed.clone(), options.clock.clone(), health.clone(), end);
+        let closed = Arc::new(Mutex::new(None));
         let recorder = Recorder {
+            closed: closed.clone(),
             committed: committed.clone(),
             journal,
             reader: reader.clone(),
@@ -220,11 +227,14 @@ impl Ledger {
             reader,
             head,
             clock: options.clock,
+            progress: options.progress,
             board,
             content,
             log_key,
             health,
             actors: Actors::default(),
+            closed,
+            summarised,
             messages: Some(sender.clone()),
             threads: Vec::new(),
             #[cfg(any(test, feature = "sim"))]
@@ -234,7 +244,7 @@ impl Ledger {
         #[cfg(any(test, feature = "sim"))]
         if !options.threads {
             let stepped = crate::sim::Stepped { sequencer, messages, recorder, follower, jobs, publisher };
-            ledger.stepping = Some(std::sync::Mutex::new(stepped));
+            ledger.stepping = Some(Mutex::new(stepped));
             return Ok(ledger);
         }
         let threads = &mut ledger.threads;
@@ -281,6 +291,29 @@ impl Ledger {
             if thread.join().is_err() {
                 self.health.stop(&NodeError::Stopped("a thread panicked".into()));
             }
+        }
+        self.summarise();
+    }
+
+    /// Writes down what spares the next start most of a long journal; without it, it reads the journal.
+    fn summarise(&self) {
+        if self.committed.is_in_doubt() {
+            return summary::remove(&*self.disk, &self.dir);
+        }
+        let mark = self.closed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mark) =
+            mark.filter(|mark| self.health.stopped().is_none() && summary::is_due(mark.entries, self.summarised))
+        else {
+            return;
+        };
+        let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.committed.tree();
+        if let Err(error) = summary::write(&*self.disk, &self.dir, &mark, &self.reader.locations(), &log, &state) {
+            (self.progress)(
+                &format!("the summary of the log cannot be written ({error}): the next start takes longer"),
+                0,
+                0,
+            );
         }
     }
 

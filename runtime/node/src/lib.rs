@@ -33,6 +33,7 @@ pub mod registry;
 pub mod sequencer;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+mod summary;
 pub mod verify;
 mod walk;
 pub mod witness;

@@ -14,7 +14,7 @@ use crate::committed::{Committed, Job};
 use crate::disk::{self, Disk};
 use crate::execute::Executed;
 use crate::health::Health;
-use crate::journal::{self, FrameKind, Journal, Reader};
+use crate::journal::{self, FrameKind, Journal, Mark, Reader};
 use crate::publication::Board;
 use crate::sequencer::{Block, Message, Ordered, Recorded, Submission};
 use crate::{Answer, Head, NodeError, Refusal, failpoint};
@@ -27,7 +27,7 @@ use chancery_types::entry::{ENTRY_VERSION, Effects, WriteSet};
 use chancery_types::{Entry, Hash, Height, Record, RequestId, Timestamp};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Bytes that must be free on the ledger's disk for a block to be made.
 const RESERVE_BYTES: u64 = 16 << 20;
@@ -54,6 +54,8 @@ pub(crate) struct Recorder {
     pub(crate) board: Arc<Board>,
     pub(crate) health: Arc<Health>,
     pub(crate) disk: Arc<dyn Disk>,
+    /// Where the journal ended when it was closed.
+    pub(crate) closed: Arc<Mutex<Option<Mark>>>,
     /// The ledger's directory, where there must be room.
     pub(crate) dir: PathBuf,
 }
@@ -122,9 +124,9 @@ impl Recorder {
     /// A clean stop: no block is in doubt.
     pub(crate) fn close(&self) {
         failpoint::pass("close");
-        if self.health.stopped().is_none() {
-            // Where it cannot be written, the next start rewrites the last block.
-            drop(self.journal.close());
+        // Where it cannot be written, the next start rewrites the last block.
+        if self.health.stopped().is_none() && self.journal.close().is_ok() {
+            *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.journal.mark());
         }
         self.board.close();
     }

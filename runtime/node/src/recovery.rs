@@ -9,9 +9,10 @@
 //! DIR/public/     the public log: signed checkpoint, tiles, entry bundles
 //! DIR/view/       the state on sled: derived
 //! DIR/cache/      precompiled code: derived; cache.key authenticates it
+//! DIR/summary     what a clean stop wrote down of a long log: derived
 //! ```
 //!
-//! Opening goes through the whole journal, cuts off an interrupted write, rebuilds the hashes of the log, and brings the view to the end of
+//! After a clean stop of a long log, opening begins where its [`summary`] ends. Else it goes through the whole journal, cuts off an interrupted write, rebuilds the hashes of the log, and brings the view to the end of
 //! the journal. A view that is missing, does not open, is ahead of the journal, or whose root is not that of the seal at its height or,
 //! in the end, that of the last seal, is moved aside as `view.quarantine-N` and rebuilt from the journal. The published checkpoint must be one of the log that was found.
 
@@ -21,6 +22,8 @@ use crate::journal::{self, End, Frame, FrameKind, Journal, Location};
 use crate::ledger::{Head, Options, Progress};
 use crate::publication::PublicLog;
 use crate::recorder::Tip;
+use crate::summary::{self, Summary};
+use crate::walk::change;
 use chancery_engine::{Cache, Config, Engine};
 use chancery_state::view::Position;
 use chancery_state::{StateError, StateView, Tree, ViewBatch, tree};
@@ -37,8 +40,9 @@ use std::sync::Arc;
 
 /// The version of the data directory that this program reads and writes.
 pub const FORMAT: u32 = 2;
-/// Writes that are applied to the view at once while it is rebuilt.
-const REBUILD_WRITES: usize = 20_000;
+/// Writes and requests that are gathered while the view is rebuilt, so that keys come to it in order, and of which it gets so many at once.
+const REBUILD_WRITES: usize = 1_000_000;
+const BATCH_WRITES: usize = 10_000;
 
 /// All that opening found.
 pub(crate) struct Recovered {
@@ -53,6 +57,8 @@ pub(crate) struct Recovered {
     pub(crate) head: Head,
     /// Entries that the published checkpoint covers.
     pub(crate) published: u64,
+    /// Entries that the summary covers.
+    pub(crate) summarised: u64,
 }
 
 /// Makes a ledger: directory, genesis block, format last, so that a crash leaves a directory without a ledger.
@@ -133,6 +139,8 @@ struct Survey {
     previous: Hash,
     last: Hash,
     head: Option<Head>,
+    /// The tree of the state, where a summary gave it: brought further by what stands behind.
+    state: Option<Tree>,
     replay: Replay,
 }
 
@@ -201,9 +209,18 @@ impl Replay {
 
     fn flush(&mut self) -> Result<(), StateError> {
         let Some(position) = self.position.take() else { return Ok(()) };
-        let writes = std::mem::take(&mut self.writes).into_iter();
-        let writes = writes.map(|((contract, key), value)| Write { contract, key, value }).collect();
-        self.view.apply(&ViewBatch { writes, requests: std::mem::take(&mut self.requests), position })
+        let mut writes = std::mem::take(&mut self.writes).into_iter().peekable();
+        let mut requests = std::mem::take(&mut self.requests);
+        // Neighbours lie on one page. Should this be interrupted, all of it is applied again.
+        requests.sort_unstable();
+        let mut requests = requests.into_iter().peekable();
+        while writes.peek().is_some() || requests.peek().is_some() {
+            let share = writes.by_ref().take(BATCH_WRITES);
+            let writes = share.map(|((contract, key), value)| Write { contract, key, value }).collect();
+            let requests = requests.by_ref().take(BATCH_WRITES).collect();
+            self.view.apply(&ViewBatch { writes, requests, position: None })?;
+        }
+        self.view.apply(&ViewBatch { writes: Vec::new(), requests: Vec::new(), position: Some(position) })
     }
 }
 
@@ -217,8 +234,42 @@ impl Survey {
             previous: Hash::default(),
             last: Hash::default(),
             head: None,
+            state: None,
             replay,
         }
+    }
+
+    /// What a summary says, as if the journal had been gone through up to its mark.
+    fn resumed(summary: Summary, replay: Replay) -> Result<Self, NodeError> {
+        let Summary { mark, locations, log, state, genesis, seal } = summary;
+        let doubt = || NodeError::State(StateError::View("it is not where the ledger was closed".into()));
+        let Record::Seal { height, state_root, keys, .. } = &seal.record else { return Err(doubt()) };
+        let Record::Genesis { origin, .. } = &genesis.record else { return Err(doubt()) };
+        let position = Position { height: *height, root: *state_root, entries: mark.entries };
+        // What the view lacks would have to be read from before the mark.
+        if replay.from.is_none_or(|from| from.height < *height || (from.height == *height && from != position)) {
+            return Err(doubt());
+        }
+        let (previous, size) = (Hash::of(&seal.to_bytes()), mark.entries);
+        let head = Head {
+            size,
+            root: Hash::default(),
+            height: *height,
+            state_root: *state_root,
+            keys: *keys,
+            time: seal.time,
+        };
+        Ok(Survey {
+            locations,
+            genesis: Some((LedgerId(Hash::of(&genesis.to_bytes()).0), origin.clone())),
+            log,
+            open: Vec::new(),
+            previous,
+            last: previous,
+            head: Some(head),
+            state: Some(state),
+            replay,
+        })
     }
 
     /// The entry of the last seal.
@@ -230,7 +281,7 @@ impl Survey {
     fn take(&mut self, frame: Frame<'_>, location: Location) -> Result<bool, NodeError> {
         let inconsistent = |problem: &str| NodeError::Inconsistent { index: frame.index, problem: problem.into() };
         if frame.kind == FrameKind::Effects {
-            if self.replay.behind(frame.index) {
+            if self.replay.behind(frame.index) || self.state.is_some() {
                 let effects =
                     Effects::from_bytes(frame.payload).map_err(|_| inconsistent("its effects do not decode"))?;
                 self.replay.open_writes.extend(effects.writes);
@@ -254,6 +305,9 @@ impl Survey {
                 self.open.drain(..).for_each(|leaf| self.log.push(leaf));
                 self.last = self.previous;
                 let size = frame.index + 1;
+                if let Some(tree) = &mut self.state {
+                    tree.update(self.replay.open_writes.iter().map(change));
+                }
                 self.head = Some(Head { size, root: Hash::default(), height, state_root, keys, time: entry.time });
                 self.replay.sealed(Position { height, root: state_root, entries: size })?;
                 return Ok(true);
@@ -269,12 +323,17 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
     check_format(disk, dir)?;
     let lock = lock(disk, dir)?;
     disk.remove_temporary(dir)?;
-    let Found { survey, end, tree } = match attempt(dir, options) {
+    // A summary counts where the stop was clean and the view is as it was left.
+    let found = match attempt(dir, options, true) {
+        Ok(found) if found.summarised == 0 || found.end.is_clean() => Ok(found),
+        _ => attempt(dir, options, false),
+    };
+    let Found { survey, end, tree, summarised } = match found {
         Ok(found) => found,
         Err(NodeError::State(doubt)) => {
             (options.progress)(&format!("the view is set aside and rebuilt ({doubt})"), 0, 0);
             quarantine(disk, dir)?;
-            attempt(dir, options)?
+            attempt(dir, options, false)?
         }
         Err(error) => return Err(error),
     };
@@ -297,7 +356,8 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
         }
     };
     let log = survey.log;
-    Ok(Recovered { lock, id, origin, journal, view: survey.replay.view, engine, tip, log, head, published })
+    let view = survey.replay.view;
+    Ok(Recovered { lock, id, origin, journal, view, engine, tip, log, head, published, summarised })
 }
 
 /// What going through the journal with a view found.
@@ -305,24 +365,40 @@ struct Found {
     survey: Survey,
     end: End,
     tree: Tree,
+    /// Entries that a summary gave.
+    summarised: u64,
 }
 
 /// Goes through the journal with the view that is there. A [`NodeError::State`] says that the view is not to be trusted; so does a panic inside it.
-fn attempt(dir: &Path, options: &Options) -> Result<Found, NodeError> {
+fn attempt(dir: &Path, options: &Options, from_summary: bool) -> Result<Found, NodeError> {
     let panicked = |_| Err(StateError::View("the store panicked".into()).into());
-    catch_unwind(AssertUnwindSafe(|| go_through(dir, options))).unwrap_or_else(panicked)
+    catch_unwind(AssertUnwindSafe(|| go_through(dir, options, from_summary))).unwrap_or_else(panicked)
 }
 
-fn go_through(dir: &Path, options: &Options) -> Result<Found, NodeError> {
-    let view = (options.open_view)(&dir.join("view"))?;
-    let mut survey = Survey::new(Replay::new(view, options.progress.clone())?);
-    let end = journal::scan(&*options.disk, &dir.join("journal"), |frame, location| survey.take(frame, location))?;
+fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found, NodeError> {
+    // Each takes its time.
+    let (summary, view) = std::thread::scope(|scope| {
+        let summary = from_summary.then(|| scope.spawn(|| summary::read(&options.disk, dir)));
+        let view = (options.open_view)(&dir.join("view"));
+        (summary.and_then(|summary| summary.join().ok().flatten()), view)
+    });
+    let replay = Replay::new(view?, options.progress.clone())?;
+    let mark = summary.as_ref().map(|summary| summary.mark);
+    let mut survey = match summary {
+        Some(summary) => Survey::resumed(summary, replay)?,
+        None => Survey::new(replay),
+    };
+    let each = |frame: Frame<'_>, location| survey.take(frame, location);
+    let end = journal::scan_from(&*options.disk, &dir.join("journal"), mark.as_ref(), each)?;
     survey.replay.flush()?;
     let height = survey.head.as_ref().map_or(Height(0), |head| head.height);
     if survey.replay.doubt || survey.replay.from.is_some_and(|from| from.height > height) {
         return Err(StateError::View("it is not that of this journal".into()).into());
     }
-    let tree = state_tree(&*survey.replay.view)?;
+    let tree = match survey.state.take() {
+        Some(tree) => tree,
+        None => state_tree(&*survey.replay.view)?,
+    };
     if survey.head.as_ref().is_some_and(|head| head.state_root != tree.root()) {
         if survey.replay.from.is_none() {
             // It was rebuilt from nothing: the journal is at fault.
@@ -331,7 +407,7 @@ fn go_through(dir: &Path, options: &Options) -> Result<Found, NodeError> {
         }
         return Err(StateError::View("its root is not that of the last seal".into()).into());
     }
-    Ok(Found { survey, end, tree })
+    Ok(Found { survey, end, tree, summarised: mark.map_or(0, |mark| mark.entries) })
 }
 
 /// The tree over all pairs of the view.

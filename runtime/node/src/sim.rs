@@ -765,7 +765,9 @@ impl StateView for SimView {
             }
         }
         view.requests.extend(batch.requests.iter().copied());
-        view.position = Some(batch.position);
+        if batch.position.is_some() {
+            view.position = batch.position;
+        }
         Ok(())
     }
 

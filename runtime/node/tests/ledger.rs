@@ -420,3 +420,90 @@ fn a_receipt_leads_from_the_entry_to_a_signed_checkpoint() {
     let changed = Entry { time: Timestamp(5), ..answer.entry };
     assert!(Receipt { entry: changed.to_bytes(), ..receipt }.verify(&policy).is_err());
 }
+
+/// Submits so many calls, the first of which has this request id.
+fn put_many(ledger: &Ledger, first: u128, count: u128) {
+    let tickets: Vec<_> = (first..first + count).map(|n| ledger.submit(put(ledger, n)).unwrap()).collect();
+    tickets.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
+}
+
+#[test]
+fn a_long_log_opens_from_its_summary_and_without_it_from_the_journal() {
+    let (dir, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, summary) = (dir.path(), dir.path().join("summary"));
+    let ledger = deployed(dir);
+    put_many(&ledger, 0, 4_200);
+    ledger.close().unwrap();
+    let first = std::fs::read(&summary).unwrap();
+    // What comes behind the summary is read from the journal, and an older summary will do.
+    let ledger = reopen(dir).unwrap();
+    put_many(&ledger, 5_000, 300);
+    let head = ledger.head();
+    ledger.close().unwrap();
+    assert_eq!(std::fs::read(&summary).unwrap(), first, "too little came to write it again");
+    let ledger = reopen(dir).unwrap();
+    assert_eq!(ledger.head(), head);
+    let repeated = ledger.submit(put(&ledger, 17)).unwrap().wait().unwrap();
+    assert!(repeated.repeated, "what was done before the summary is not done again");
+    put_many(&ledger, 6_000, 4_200);
+    let head = ledger.head();
+    ledger.close().unwrap();
+    assert_ne!(std::fs::read(&summary).unwrap(), first);
+
+    // That it is used shows in what is not read. What is damaged there is named when it is read, and by whoever verifies.
+    copy(dir, aside.path());
+    let (path, mut bytes, _) = segment(aside.path());
+    bytes[1_000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let ledger = reopen(aside.path()).unwrap();
+    assert_eq!(ledger.head(), head);
+    let damaged = (0..10).find_map(|index| ledger.entry(index).err()).expect("one of the first entries is damaged");
+    assert!(damaged.to_string().contains("00000000.seg"), "{damaged}");
+    ledger.close().unwrap();
+    assert!(matches!(checked(aside.path()), Err(NodeError::Damaged { .. })));
+
+    // One that is damaged, cut, or of another ledger counts for nothing.
+    let whole = std::fs::read(&summary).unwrap();
+    let mut flipped = whole.clone();
+    flipped[200] ^= 1;
+    for bad in [&flipped[..], &whole[..whole.len() - 1], b"", b"CHSUM001"] {
+        std::fs::write(&summary, bad).unwrap();
+        let ledger = reopen(dir).unwrap();
+        assert_eq!(ledger.head(), head);
+        ledger.close().unwrap();
+        std::fs::write(aside.path().join("summary"), bad).unwrap();
+        assert!(matches!(reopen(aside.path()), Err(NodeError::Damaged { .. })), "the journal is read");
+    }
+}
+
+#[test]
+fn a_value_that_the_view_holds_and_the_state_does_not_is_found_when_it_is_read() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ledger = deployed(dir.path());
+    put_many(&ledger, 0, 4_200);
+    let id = ledger.contract("notes").unwrap().unwrap().id;
+    ledger.close().unwrap();
+    let view = chancery_state::View::open(&dir.path().join("view")).unwrap();
+    let write =
+        |key: u128, value| chancery_types::entry::Write { contract: id, key: key.to_le_bytes().to_vec(), value };
+    let writes = vec![write(3, Some(b"forged".to_vec())), write(4, None), write(9_999, Some(b"new".to_vec()))];
+    let batch = chancery_state::ViewBatch { writes, requests: vec![], position: None };
+    chancery_state::StateView::apply(&view, &batch).unwrap();
+    chancery_state::StateView::checkpoint(&view).unwrap();
+    drop(view);
+    copy(dir.path(), other.path());
+    for (key, town) in [(3u128, &dir), (4, &dir), (9_999, &other)] {
+        let ledger = reopen(town.path()).unwrap();
+        let Err(error) = ledger.state_get(&id, &key.to_le_bytes()) else {
+            // The first one was found: the view was made anew.
+            assert_eq!(key, 4);
+            continue;
+        };
+        assert!(error.to_string().contains("another value than the tree of the state"), "{error}");
+        assert_eq!(ledger.state_get(&id, &5u128.to_le_bytes()).unwrap(), Some(5u128.to_le_bytes().to_vec()));
+        drop(ledger);
+    }
+    let ledger = reopen(dir.path()).unwrap();
+    assert_eq!(ledger.state_get(&id, &3u128.to_le_bytes()).unwrap(), Some(3u128.to_le_bytes().to_vec()));
+    assert_eq!(ledger.state_get(&id, &9_999u128.to_le_bytes()).unwrap(), None);
+}

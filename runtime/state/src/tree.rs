@@ -156,6 +156,20 @@ impl Tree {
         None
     }
 
+    /// Tells every path and value hash, in the order of the paths.
+    pub fn for_each(&self, mut each: impl FnMut(&Hash, &Hash)) {
+        let mut open: Vec<&Node> = self.root.as_deref().into_iter().collect();
+        while let Some(node) = open.pop() {
+            match node {
+                Node::Leaf { path, value, .. } => each(path, value),
+                Node::Inner { left, right, .. } => {
+                    open.extend(right.as_deref());
+                    open.extend(left.as_deref());
+                }
+            }
+        }
+    }
+
     /// Proves what the tree holds at a path: a value hash, or nothing.
     pub fn prove(&self, path: &Hash) -> Proof {
         let (mut link, mut siblings) = (&self.root, Vec::new());

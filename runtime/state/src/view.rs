@@ -65,8 +65,8 @@ pub struct ViewBatch {
     pub writes: WriteSet,
     /// Request ids and the indices of their entries.
     pub requests: Vec<(RequestId, u64)>,
-    /// Where the view stands afterwards.
-    pub position: Position,
+    /// Where the view stands afterwards; `None` where more follows before it stands anywhere.
+    pub position: Option<Position>,
 }
 
 /// Pairs of the state as they are read one by one.
@@ -167,7 +167,9 @@ impl StateView for View {
         for (request, index) in &batch.requests {
             out.insert(&request_key(*request), &index.to_le_bytes());
         }
-        out.insert(POSITION, batch.position.to_bytes());
+        if let Some(position) = &batch.position {
+            out.insert(POSITION, position.to_bytes());
+        }
         self.db.apply_batch(out).map_err(failed)
     }
 
@@ -243,9 +245,9 @@ mod tests {
         let view = View::open(dir.path()).unwrap();
         assert_eq!(view.position().unwrap(), None);
         let writes = vec![write(b"a", b"1"), write(b"b", b"2")];
-        view.apply(&ViewBatch { writes, requests: vec![(RequestId(9), 3)], position: position(1) }).unwrap();
+        view.apply(&ViewBatch { writes, requests: vec![(RequestId(9), 3)], position: Some(position(1)) }).unwrap();
         let removal = vec![Write { contract, key: b"a".to_vec(), value: None }];
-        view.apply(&ViewBatch { writes: removal, requests: vec![], position: position(2) }).unwrap();
+        view.apply(&ViewBatch { writes: removal, requests: vec![], position: Some(position(2)) }).unwrap();
         view.checkpoint().unwrap();
         drop(view);
 
@@ -263,7 +265,7 @@ mod tests {
     fn a_damaged_view_is_an_error_and_not_a_panic() {
         let dir = tempfile::tempdir().unwrap();
         let view = View::open(dir.path()).unwrap();
-        view.apply(&ViewBatch { writes: vec![], requests: vec![], position: position(1) }).unwrap();
+        view.apply(&ViewBatch { writes: vec![], requests: vec![], position: Some(position(1)) }).unwrap();
         view.checkpoint().unwrap();
         drop(view);
         std::fs::write(dir.path().join("conf"), b"no configuration").unwrap();

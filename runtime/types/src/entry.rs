@@ -237,6 +237,11 @@ codec_struct!(Effects { writes, trace });
 const RECORD_TAG_AT: usize = 2 + 8 + 32 + 8;
 
 impl Entry {
+    /// Whether an encoded entry is that of a call, told without decoding it.
+    pub fn is_call(encoded: &[u8]) -> bool {
+        encoded.get(RECORD_TAG_AT) == Some(&1)
+    }
+
     /// Whether an encoded entry is a seal, told without decoding it.
     pub fn is_seal(encoded: &[u8]) -> bool {
         encoded.get(RECORD_TAG_AT) == Some(&2)

@@ -1,0 +1,132 @@
+//! What a clean stop writes down of a long log, so that the next start need not go through all of it.
+//!
+//! ```text
+//! DIR/summary = "CHSUM001", 8 bytes
+//!             ‖ segment, u32 LE ‖ offset, u64 LE ‖ chain, 32 ‖ entries, u64 LE      the end of a block of the journal: its mark
+//!             ‖ keys, u64 LE
+//!             ‖ segment, u32 LE ‖ offset, u32 LE           for each entry: where its frame lies
+//!             ‖ leaf hash, 32                              for each entry
+//!             ‖ path, 32 ‖ value hash, 32                  for each key of the state, in order of the paths
+//!             ‖ BLAKE3 of all before, 32
+//! ```
+//!
+//! It is derived, and believed as far as it is borne out: the journal has the mark's chain value at the mark's place; the seal before the mark hashes
+//! to the last leaf and names the root and number of the keys; and the published checkpoint, which the log's key signed, has the root of the leaves.
+//! A summary of which one of these is not true counts for nothing, and the whole journal is read. It is used after a clean stop alone, for
+//! after any other the view is in doubt, and compared with the journal key by key.
+
+use crate::NodeError;
+use crate::disk::Disk;
+use crate::journal::{self, Location, Mark};
+use chancery_state::Tree;
+use chancery_state::tree::Change;
+use chancery_tlog::merkle;
+use chancery_types::codec::Decode;
+use chancery_types::{Entry, Hash, Record};
+use std::path::Path;
+use std::sync::Arc;
+
+const MAGIC: &[u8; 8] = b"CHSUM001";
+const NAME: &str = "summary";
+/// A summary is written when so many entries came since the last.
+const ENTRIES_MIN: u64 = 4_096;
+
+/// A log up to a mark.
+pub(crate) struct Summary {
+    pub(crate) mark: Mark,
+    pub(crate) locations: Vec<Location>,
+    pub(crate) log: merkle::Tree,
+    pub(crate) state: Tree,
+    /// The first entry, and the seal before the mark.
+    pub(crate) genesis: Entry,
+    pub(crate) seal: Entry,
+}
+
+/// Whether a log of so many entries is worth a new summary, where the last one was over `summarised`. It costs a write of all of it: it must
+/// spare the next starts a part of the log that counts.
+pub(crate) fn is_due(entries: u64, summarised: u64) -> bool {
+    entries.saturating_sub(summarised) >= ENTRIES_MIN.max(entries / 8)
+}
+
+/// Writes a summary.
+pub(crate) fn write(
+    disk: &dyn Disk,
+    dir: &Path,
+    mark: &Mark,
+    locations: &[Location],
+    log: &merkle::Tree,
+    state: &Tree,
+) -> Result<(), NodeError> {
+    let Mark { segment, offset, chain, entries } = mark;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&segment.to_le_bytes());
+    bytes.extend_from_slice(&offset.to_le_bytes());
+    bytes.extend_from_slice(&chain.0);
+    bytes.extend_from_slice(&entries.to_le_bytes());
+    bytes.extend_from_slice(&state.len().to_le_bytes());
+    locations.iter().for_each(|location| bytes.extend_from_slice(&location.to_bytes()));
+    let leaves = log.row(0, 0, *entries).unwrap_or_default();
+    leaves.iter().for_each(|leaf| bytes.extend_from_slice(&leaf.0));
+    state.for_each(|path, value| {
+        bytes.extend_from_slice(&path.0);
+        bytes.extend_from_slice(&value.0);
+    });
+    let hash = Hash::of(&bytes);
+    bytes.extend_from_slice(&hash.0);
+    disk.write_file(&dir.join(NAME), &bytes, 0o640)
+}
+
+/// Removes the summary, so that the next start goes through the whole journal.
+pub(crate) fn remove(disk: &dyn Disk, dir: &Path) {
+    // There may be none. One that stays is checked like any other.
+    drop(disk.remove(&dir.join(NAME)));
+}
+
+/// The summary of this journal, if there is one that is borne out.
+pub(crate) fn read(disk: &Arc<dyn Disk>, dir: &Path) -> Option<Summary> {
+    let bytes = disk.read(&dir.join(NAME)).ok()?;
+    let (body, hash) = bytes.split_last_chunk::<32>()?;
+    if Hash::of(body).0 != *hash {
+        return None;
+    }
+    let mut fields = chancery_types::Reader::new(body);
+    if fields.take(MAGIC.len()).ok()? != MAGIC {
+        return None;
+    }
+    let segment = Decode::decode(&mut fields).ok()?;
+    let (offset, chain, entries) = Decode::decode(&mut fields).ok()?;
+    let keys = u64::decode(&mut fields).ok()?;
+    let mark = Mark { segment, offset, chain, entries };
+    let journal = dir.join("journal");
+    if !mark.is_of(&**disk, &journal) {
+        return None;
+    }
+    let many = |count: u64, bytes: usize| usize::try_from(count).ok()?.checked_mul(bytes);
+    let (places, _) = fields.take(many(entries, Location::BYTES)?).ok()?.as_chunks();
+    let (leaves, _) = fields.take(many(entries, 32)?).ok()?.as_chunks::<32>();
+    let (pairs, rest) = fields.take(many(keys, 64)?).ok()?.as_chunks::<64>();
+    if !rest.is_empty() || fields.finish().is_err() {
+        return None;
+    }
+    let locations: Vec<Location> = places.iter().map(|bytes| Location::from_bytes(*bytes)).collect();
+    let mut log = merkle::Tree::new();
+    leaves.iter().for_each(|leaf| log.push(Hash(*leaf)));
+    let mut state = Tree::new();
+    state.update(pairs.iter().filter_map(change));
+
+    let reader = journal::reader(disk.clone(), &journal, locations.clone());
+    let last = entries.checked_sub(1)?;
+    let genesis = Entry::from_bytes(&reader.entry(0).ok()?).ok()?;
+    let sealed = reader.entry(last).ok()?;
+    let seal = Entry::from_bytes(&sealed).ok()?;
+    let Record::Seal { state_root, keys, .. } = &seal.record else { return None };
+    let borne_out = leaves.last() == Some(&merkle::leaf_hash(&sealed).0)
+        && (state.root(), state.len()) == (*state_root, *keys)
+        && seal.index == last;
+    borne_out.then_some(Summary { mark, locations, log, state, genesis, seal })
+}
+
+fn change(pair: &[u8; 64]) -> Option<Change> {
+    let (path, value) = pair.split_first_chunk::<32>()?;
+    Some((Hash(*path), Some(Hash(*value.first_chunk()?))))
+}
