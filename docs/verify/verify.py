@@ -282,7 +282,8 @@ def call_of(entry, where):
     word = ("done", "refused", "trapped", "out of gas", "rejected")[outcome]
     return {"module": module, "trace": trace, "writes": writes}, f"{name.decode()} {method.decode()}: {word}"
 
-# ---- Files that are handed out: docs, formats/receipt ----
+# ---- Files that are handed out: docs, formats/receipt and formats/state-tree ----
+EMPTY = b"SPARSE_MERKLE_PLACEHOLDER_HASH__"
 class Lines:
     def __init__(self, text, where): self.rest, self.where = text, where
     def starts(self, *starts): return self.rest.startswith(starts)
@@ -330,18 +331,24 @@ def tlog_proof(lines, entry, policy):
     return origin, f"entry {index} of {size} of {origin}, cosigned by {witnesses}"
 
 def state_proof(lines, policy):
-    lines.next("header", "chancery/state-proof@v1")
+    old = lines.starts("chancery/state-proof@v1\n")          # version 1 writes every sibling as a hash
+    lines.next("header", "chancery/state-proof@v1" if old else "chancery/state-proof@v2")
     where, value, other = lines.where, None, None
     contract, key = lines.ids("contract", 1)[0], lines.bytes("key")
     if not lines.starts("absent\n"): value = lines.bytes("value")
     elif lines.next("absent") and lines.starts("neighbour "): other = lines.ids("neighbour", 2)
-    siblings, seal = lines.hashes("siblings"), lines.bytes("seal")
+    levels = "" if old else lines.field("siblings")          # a digit for each level: 1 a hash follows, 0 the sibling is empty
+    siblings = lines.hashes("siblings")
+    if not old:
+        check(re.fullmatch("-|[01]+", levels) and levels.count("1") == len(siblings) and EMPTY not in siblings, f"{where}, siblings: expected a digit 1 for each hash, found {levels[:40]!r} and {len(siblings)} hashes")
+        siblings = [siblings.pop(0) if digit == "1" else EMPTY for digit in levels.strip("-")]
+    seal = lines.bytes("seal")
     lines.next("seal", "")
     path = blake3(contract + struct.pack("<I", len(key)) + key, "chancery 2026 state key v1")
     bits = [f"{int.from_bytes(p, 'big'):0256b}" for p in (path, other[0] if other else path)]
     check(len(siblings) <= 256 and bits[0][:len(siblings)] == bits[1][:len(siblings)] and not (other and other[0] == path), f"{where}, neighbour: it does not stand where the key's path ends")
     leaf = other if value is None else (path, blake3(value))
-    node = blake3(b"JMT::LeafNode" + leaf[0] + leaf[1]) if leaf else b"SPARSE_MERKLE_PLACEHOLDER_HASH__"
+    node = blake3(b"JMT::LeafNode" + leaf[0] + leaf[1]) if leaf else EMPTY
     for bit, sibling in reversed(list(zip(bits[0], siblings))):
         node = blake3(b"JMT::IntrnalNode" + (sibling + node if bit == "1" else node + sibling))
     origin, stands = tlog_proof(lines, seal, policy)
