@@ -151,7 +151,9 @@ fn the_corpus_has_its_golden_outcomes() {
     for case in cases.chain(generated) {
         let source = case.name.split(' ').next().unwrap_or_default().to_string();
         let hasher = digests.entry(source).or_default();
-        run(&engine, &case.wasm, &case.calls).iter().for_each(|line| drop(hasher.update(line.as_bytes())));
+        for line in run(&engine, &case.wasm, &case.calls) {
+            hasher.update(line.as_bytes());
+        }
     }
     let lines = digests.iter().map(|(source, hasher)| format!("{source} {}\n", hasher.finalize()));
     let found: String = lines.collect();
