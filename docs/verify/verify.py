@@ -2,11 +2,13 @@
 """Verifies what a Chancery ledger published, with nothing but Python's standard library and this one file.
 
     python3 verify.py DIR                 an export: signatures, cosignatures, every entry, every tile, every blob
+    python3 verify.py DIR --actors        and each call's signature by its actor (in pure Python some 5 ms a call: minutes)
     python3 verify.py DIR FILE...         what was handed out: receipts, state proofs, consistency proofs, tlog-proofs, and
                                           checkpoints that somebody kept, which are held against the export
     python3 verify.py DIR --policy P ...  by your own list of trusted keys: DIR/policy is the word of whoever gave you DIR
 
 Status 0: everything holds. 1: something does not, and the message says in which file and field. Nothing is trusted but the policy.
+Not checked: that the calls' outcomes are what the contracts say. `chancery audit` executes them again.
 
 The log is a Merkle tree over its entries (RFC 6962 with SHA-256), in the formats of c2sp.org: tlog-tiles, tlog-checkpoint, signed-note,
 tlog-cosignature, tlog-proof, tlog-policy. What is inside an entry, the root of the state tree among it, is hashed with BLAKE3.
@@ -21,8 +23,7 @@ def check(holds, message):
 
 # ---- Ed25519: RFC 8032 §5.1.7, strict (canonical encodings, no keys of small order) ----
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, -1, P) % P
-ZERO = (0, 1, 1, 0)
+D, ZERO = -121665 * pow(121666, -1, P) % P, (0, 1, 1, 0)
 
 def add(p, q):
     a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
@@ -44,17 +45,19 @@ def point(data):
     if y >= P or (x * x - square) % P or (x == 0 and sign): return ZERO
     return (x, y, 1, x * y % P) if x & 1 == sign else (P - x, y, 1, (P - x) * y % P)
 
+BASE = point(bytes([0x58] + [0x66] * 31))
+
 def ed25519(public, message, signature):
     if len(public) != 32 or len(signature) != 64: return False
     a, r, s = point(public), point(signature[:32]), int.from_bytes(signature[32:], "little")
     if s >= L or same(times(8, a), ZERO) or same(times(8, r), ZERO): return False
     h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little")
-    return same(times(s, point(bytes([0x58] + [0x66] * 31))), add(r, times(h % L, a)))
+    return same(times(s, BASE), add(r, times(h % L, a)))
 
 # ---- BLAKE3: specification §2; chunks of 1,024 bytes are the leaves of a binary tree ----
 IV = struct.unpack("<8I", bytes.fromhex("67e6096a85ae67bb72f36e3c3af54fa57f520e518c68059babd9831f19cde05b"))
 SHUFFLE = (2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8)
-LANES = ((0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15), (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14))
+LANES = [(i, i + 4, i + 8, i + 12) for i in range(4)] + [(i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4) for i in range(4)]
 START, END, PARENT, ROOT, CONTEXT, MATERIAL = 1, 2, 4, 8, 32, 64
 
 def compress(chaining, block, counter, flags):
@@ -97,26 +100,28 @@ def root_by(leaf, index, size, path, where):
     """The root that a leaf and its audit path lead to."""
     check((size > 1) == bool(path), f"{where}: too many or too few hashes")
     if size == 1: return leaf
-    k = split(size)
-    if index < k: return node_hash(root_by(leaf, index, k, path[:-1], where), path[-1])
-    return node_hash(path[-1], root_by(leaf, index - k, size - k, path[:-1], where))
+    k, rest = split(size), path[:-1]
+    if index < k: return node_hash(root_by(leaf, index, k, rest, where), path[-1])
+    return node_hash(path[-1], root_by(leaf, index - k, size - k, rest, where))
 
 def roots_by(old, new, path, whole, where):
     """The roots of the old and the new tree that a consistency proof leads to; `whole` is the old root, until the way leaves it."""
     check(bool(path) == (old < new or whole is None), f"{where}: too many or too few hashes")
     if old == new: return (whole or path[-1],) * 2
-    k = split(new)
-    if old <= k:
-        a, b = roots_by(old, k, path[:-1], whole, where)
-        return a, node_hash(b, path[-1])
-    a, b = roots_by(old - k, new - k, path[:-1], None, where)
-    return node_hash(path[-1], a), node_hash(path[-1], b)
+    k, left = split(new), old <= split(new)
+    a, b = roots_by(old, k, path[:-1], whole, where) if left else roots_by(old - k, new - k, path[:-1], None, where)
+    return (a, node_hash(b, path[-1])) if left else (node_hash(path[-1], a), node_hash(path[-1], b))
 
 # ---- Texts: keys, the policy (tlog-policy), checkpoints (tlog-checkpoint, signed-note, tlog-cosignature) ----
-def text_of(data, where):
-    try: text = data.decode("utf-8")
-    except UnicodeDecodeError: raise Untrue(f"{where}: not UTF-8") from None
-    check(not re.search("[\0-\x08\x0b-\x1f]", text), f"{where}: a control character")
+def read(directory, path):
+    try:
+        with open(os.path.join(directory, path), "rb") as file: return file.read()
+    except OSError as error: raise Untrue(f"{path}: {error.strerror}") from None
+
+def text(directory, path):
+    try: text = read(directory, path).decode("utf-8")
+    except UnicodeDecodeError: raise Untrue(f"{path}: not UTF-8") from None
+    check(not re.search("[\0-\x08\x0b-\x1f]", text), f"{path}: a control character")
     return text
 
 def unbase64(text, where, length=None):
@@ -139,115 +144,54 @@ def vkey(text, kind, where):
     return name, expected, key[1:]
 
 class Policy:
+    """Logs and witnesses are keys, as `vkey` gives them; a group is its threshold and its members' names."""
     def __init__(self, text, where):
-        self.logs, self.named, self.quorum, members = [], {}, None, []
+        self.logs, self.named, self.quorum, members = [], {"none": [0]}, None, []
         for number, line in enumerate(text.split("\n"), 1):
-            at, items = f"{where}, line {number}", re.split("[ \t]+", line.strip(" \t"))
-            if items[0] in ("witness", "group"): check(len(items) > 2 and items[1] not in (*self.named, "none"), f"{at}: the name is missing or taken")
-            if items[0] == "" or items[0].startswith("#"): continue
-            elif items[0] == "log" and len(items) in (2, 3): self.logs.append(vkey(items[1], 1, at))
-            elif items[0] == "witness" and len(items) in (3, 4): self.named[items[1]] = vkey(items[2], 4, at)
-            elif items[0] == "group" and len(items) > 3:
-                count = len(items) - 3
-                least = {"any": 1, "all": count}.get(items[2]) or decimal(items[2], at)
-                members += items[3:]
-                check(1 <= least <= count, f"{at}: the threshold {least} is not between 1 and {count}")
-                check(all(name in self.named for name in items[3:]) and len(set(members)) == len(members), f"{at}: a member is unknown, or a member twice")
-                self.named[items[1]] = [least, *items[3:]]
-            elif items[0] == "quorum" and len(items) == 2 and not self.quorum and (items[1] == "none" or items[1] in self.named): self.quorum = items[1]
+            at, (kind, *items) = f"{where}, line {number}", re.split("[ \t]+", line.strip(" \t"))
+            if not kind or kind.startswith("#"): continue
+            if kind in ("witness", "group"): check(len(items) > 1 and items[0] not in self.named, f"{at}: the name is missing or taken")
+            if kind == "log" and len(items) in (1, 2): self.logs.append(vkey(items[0], 1, at))
+            elif kind == "witness" and len(items) < 4: self.named[items[0]] = vkey(items[1], 4, at)
+            elif kind == "group" and len(items) > 2:
+                name, threshold, *group = items
+                least = {"any": 1, "all": len(group)}.get(threshold) or decimal(threshold, at)
+                check(1 <= least <= len(group), f"{at}: the threshold {least} is not between 1 and {len(group)}")
+                members += group
+                check(set(members) <= {*self.named} - {"none"} and len({*members}) == len(members), f"{at}: a member is unknown, or a member twice")
+                self.named[name] = [least, *group]
+            elif kind == "quorum" and len(items) == 1 and not self.quorum and items[0] in self.named: self.quorum = items[0]
             else: raise Untrue(f"{at}: expected a log, witness, group, or one quorum of known name, found {line[:40]!r}")
         self.witnesses = [key for key in self.named.values() if isinstance(key, tuple)]
         check(self.quorum and self.logs, f"{where}: no quorum line, or no log")
         for keys in (self.logs, self.witnesses): check(len({key[2] for key in keys}) == len(keys), f"{where}: a public key stands twice")
 
     def holds(self, name, seen):
-        if name == "none": return True
         what = self.named[name]
         return what in seen if isinstance(what, tuple) else sum(self.holds(member, seen) for member in what[1:]) >= what[0]
 
     def open(self, note, where, quorum=True):
         """Checks a checkpoint; gives origin, size, root, and who cosigned in words."""
         text, _, lines = note.rpartition("\n\n")
-        text, fields = text + "\n", text.split("\n")
-        check(len(note) <= 65536 and note.endswith("\n") and len(fields) >= 3 and all(fields), f"{where}: not origin, size, root, an empty line, signatures")
+        text, fields, signed, seen = text + "\n", text.split("\n"), False, {}
+        form = len(note) <= 65536 and note.endswith("\n") and len(fields) >= 3 and all(fields)
+        check(form, f"{where}: not origin, size, root, an empty line, signatures")
         size, root = decimal(fields[1], f"{where}, size"), unbase64(fields[2], f"{where}, root", 32)
-        signed, seen = False, {}
         for line in lines[:-1].split("\n"):
             dash, name, data = (line.split(" ") + ["", ""])[:3]
             check(dash == "\u2014" and line.count(" ") == 2, f"{where}: not a signature line: {line[:40]!r}")
             data = unbase64(data, f"{where}, signature of {name}")
-            for key in self.logs + self.witnesses:
-                if key[:2] != (name, data[:4]): continue
+            for key in (key for key in self.logs + self.witnesses if key[:2] == (name, data[:4])):
                 time = int.from_bytes(data[4:12], "big") if key in self.witnesses else None
                 head, signature = ("", data[4:]) if time is None else (f"cosignature/v1\ntime {time}\n", data[12:])
-                check((time or 0) < 2**63 and ed25519(key[2], (head + text).encode(), signature), f"{where}, signature of {name}: it does not verify: the checkpoint was changed or signed by another key")
+                holds = (time or 0) < 2**63 and ed25519(key[2], (head + text).encode(), signature)
+                check(holds, f"{where}, signature of {name}: it does not verify: the checkpoint was changed or signed by another key")
                 if time is None: signed = signed or name == fields[0]
                 else: seen[key] = time
         check(signed, f"{where}, origin: no log of the policy is named {fields[0]!r} and signed it")
-        check(not quorum or self.holds(self.quorum, seen), f"{where}: the policy's quorum is not reached: cosigned by {[key[0] for key in seen]}")
+        reached = not quorum or self.holds(self.quorum, seen)
+        check(reached, f"{where}: the policy's quorum is not reached: cosigned by {[key[0] for key in seen]}")
         return fields[0], size, root, ", ".join(f"{key[0]} at {time}" for key, time in seen.items()) or "no witness of the policy"
-
-# ---- The export: tile/<level>/<n>[.p/<width>], tile/entries/<n>[.p/<width>] (tlog-tiles), blobs/<2>/<64 digits> ----
-def read(directory, path):
-    try:
-        with open(os.path.join(directory, path), "rb") as file: return file.read()
-    except OSError as error: raise Untrue(f"{path}: {error.strerror}") from None
-
-def files_below(directory, folder):
-    for below, _, names in os.walk(os.path.join(directory, folder)):
-        yield from (os.path.relpath(os.path.join(below, name), directory).replace(os.sep, "/") for name in sorted(names))
-
-def tile_path(level, number, width):
-    digits = str(number).rjust(-(-len(str(number)) // 3) * 3, "0")
-    return f"tile/{level}/" + re.sub("(...)(?=.)", r"x\1/", digits) + (f".p/{width}" if width < 256 else "")
-
-def bundle(data, width, where):
-    entries, at = [], 0
-    for number in range(width):
-        end = at + 2 + int.from_bytes(data[at:at + 2], "big")
-        check(at + 2 <= len(data) >= end, f"{where}: it ends within entry {number} of {width}")
-        entries.append(data[at + 2:end])
-        at = end
-    check(at == len(data), f"{where}: {len(data) - at} bytes behind its {width} entries")
-    return entries
-
-def check_export(directory, policy):
-    text = lambda name: text_of(read(directory, name), name)
-    origin, size, root, witnesses = policy.open(text("checkpoint"), "checkpoint")
-    key = vkey(text("log.vkey").strip(), 1, "log.vkey")
-    check(key in policy.logs and key[0] == origin, "log.vkey: it is not the policy's key of the checkpoint's log")
-    leaves = []
-    for first in range(0, size, 256):                        # every entry: its own place, and its hash in the tile
-        width = min(256, size - first)
-        path, tile = tile_path("entries", first // 256, width), tile_path(0, first // 256, width)
-        hashes = read(directory, tile)
-        for index, entry in enumerate(bundle(read(directory, path), width, path), first):
-            leaves.append(leaf_hash(entry))
-            check(leaves[-1] == hashes[(index - first) * 32:][:32], f"{path}: entry {index} is not the one that {tile} has the hash of: one of the two was edited, dropped or moved")
-            check(index_of(entry, path) == index, f"{path}: entry {index} says that it is entry {index_of(entry, path)}: entries were dropped or reordered")
-            if index == 0: check(entry[50] == 0 and Reader(entry, path, 51).bytes() == origin.encode(), f"{path}: entry 0 is not the genesis of {origin!r}")
-    check(tree_root(leaves) == root, f"checkpoint, root: the {size} entries have the root {tree_root(leaves).hex()}, the checkpoint says {root.hex()}: another history was signed")
-    rows, needed = [leaves], set()                           # every tile that this size needs is there, and every one that is there is right
-    while len(rows[-1]) >= 256: rows.append([tree_root(rows[-1][i:i + 256]) for i in range(0, len(rows[-1]) - 255, 256)])
-    for level, row in (*enumerate(rows), ("entries", leaves)):
-        needed |= {tile_path(level, i // 256, min(256, len(row) - i)) for i in range(0, len(row), 256)}
-    found = set(files_below(directory, "tile"))
-    check(needed <= found, f"{min(needed - found, default='')}: missing")
-    for path in sorted(found):
-        match = re.fullmatch(r"tile/(entries|[0-9]+)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([0-9]+))?", path)
-        level, number, width = match.groups("256") if match else ("0", "0", "0")
-        number, width = int(re.sub("[x/]", "", number)), int(width)
-        check(1 <= width <= 256 and path == tile_path(level, number, width), f"{path}: not the path of a tile")
-        row = leaves if level == "entries" else rows[int(level)] if int(level) < len(rows) else []
-        expected, data = row[number * 256:][:width], read(directory, path)
-        if level == "entries": data = b"".join(map(leaf_hash, bundle(data, width, path)))
-        check(len(expected) == width and data == b"".join(expected), f"{path}: it holds another history than the entries of the checkpoint")
-    blobs = list(files_below(directory, "blobs"))
-    for path in blobs:
-        name = blake3(read(directory, path)).hex()
-        check(path == f"blobs/{name[:2]}/{name}", f"{path}: it is not the blob of that BLAKE3")
-    print(f"{origin}: {size} entries, {len(found)} tiles and bundles, {len(blobs)} blobs, root {root.hex()}\ncosigned by {witnesses}")
-    return origin, size, leaves
 
 # ---- Entries: docs, formats/entry ----
 class Reader:
@@ -270,7 +214,8 @@ def call_of(entry, where):
     check(action < 2, f"{where}: unknown action {action}")
     method = r.bytes() if action == 0 else r.take(32) and b"(deploy)"
     r.bytes()
-    check(ed25519(actor, b"chancery call v1\n" + entry[51:r.at], r.take(64)), f"{where}, actor: the call is not signed by the actor that it names")
+    signed = ed25519(actor, b"chancery call v1\n" + entry[51:r.at], r.take(64))
+    check(signed, f"{where}, actor: the call is not signed by the actor that it names")
     _, module, outcome = r.take(32), r.take(32), r.number(1)
     check(outcome < 5, f"{where}: unknown outcome {outcome}")
     if outcome == 0: r.bytes()                               # done: the result
@@ -280,139 +225,207 @@ def call_of(entry, where):
     trace, _, writes = r.take(32), r.take(91 * r.number(4)), r.take(32)                  # between them: movements of money
     check(r.at == len(entry), f"{where}: bytes behind the entry")
     word = ("done", "refused", "trapped", "out of gas", "rejected")[outcome]
-    return {"module": module, "trace": trace, "writes": writes}, f"{name.decode()} {method.decode()}: {word}"
+    return (module, trace, writes), f"{name.decode()} {method.decode()}: {word}"
 
-# ---- Files that are handed out: docs, formats/receipt ----
-class Lines:
-    def __init__(self, text, where): self.rest, self.where = text, where
-    def starts(self, *starts): return self.rest.startswith(starts)
-    def next(self, field, expected=None):
-        line, end, self.rest = self.rest.partition("\n")
-        check(end, f"{self.where}, {field}: the file is truncated")
-        check(expected in (None, line), f"{self.where}, {field}: expected {expected!r}, found {line[:60]!r}")
-        return line
-    def field(self, name):
-        line = self.next(name)
-        check(line.startswith(name + " "), f"{self.where}: expected `{name} …`, found {line[:40]!r}")
-        return line[len(name) + 1:]
-    def bytes(self, name):
-        text = self.field(name)
-        check(text, f"{self.where}, {name}: no bytes are written `-`")
-        return b"" if text == "-" else unbase64(text, f"{self.where}, {name}")
-    def ids(self, name, count):
-        text = self.field(name)
-        check(re.fullmatch(" ".join(["[0-9a-f]{64}"] * count), text), f"{self.where}, {name}: expected {count} times 64 digits")
-        return [bytes.fromhex(part) for part in text.split(" ")]
-    def hashes(self, name):
-        found = []
-        while self.rest and " " not in self.rest.split("\n", 1)[0] and not self.starts("\n"):
-            found.append(unbase64(self.next(name), f"{self.where}, {name}", 32))
-        return found
-    def note(self):
-        note = "\n"
-        while not note.endswith("\n\n") or note == "\n": note += self.next("checkpoint") + "\n"
-        while self.starts("\u2014 "): note += self.next("checkpoint") + "\n"
-        return note[1:]
+# ---- The export: tile/<level>/<n>[.p/<width>], tile/entries/<n>[.p/<width>] (tlog-tiles), blobs/<2>/<64 digits> ----
+def files_below(directory, folder):
+    for below, _, names in os.walk(os.path.join(directory, folder)):
+        yield from (os.path.relpath(os.path.join(below, name), directory).replace(os.sep, "/") for name in sorted(names))
 
-def tlog_proof(lines, entry, policy):
-    """Reads a tlog-proof; checks that it leads from the entry to a checkpoint that the policy accepts."""
-    where = lines.where
-    lines.next("header", "c2sp.org/tlog-proof@v1")
-    if lines.starts("extra "): unbase64(lines.field("extra"), f"{where}, extra")
-    index, path = decimal(lines.field("index"), f"{where}, index"), lines.hashes("inclusion proof")
-    lines.next("inclusion proof", "")
-    origin, size, root, witnesses = policy.open(lines.note(), f"{where}, checkpoint")
-    if callable(entry): entry = entry(index)
+def tile_path(level, number, width):
+    digits = str(number).rjust(-(-len(str(number)) // 3) * 3, "0")
+    return f"tile/{level}/" + re.sub("(...)(?=.)", r"x\1/", digits) + (f".p/{width}" if width < 256 else "")
+
+def bundle(data, width, where):
+    entries, at = [], 0
+    for number in range(width):
+        end = at + 2 + int.from_bytes(data[at:at + 2], "big")
+        check(at + 2 <= len(data) >= end, f"{where}: it ends within entry {number} of {width}")
+        entries.append(data[at + 2:end])
+        at = end
+    check(at == len(data), f"{where}: {len(data) - at} bytes behind its {width} entries")
+    return entries
+
+def entries_from(directory, first, size):
+    """The entries of the bundle that begins with `first`, and its path."""
+    width = min(256, size - first)
+    path = tile_path("entries", first // 256, width)
+    return bundle(read(directory, path), width, path), path, tile_path(0, first // 256, width)
+
+def check_entries(directory, origin, size, actors):
+    """Every entry: its hash in the tile, its own place, and perhaps who called."""
+    leaves = []
+    for first in range(0, size, 256):
+        entries, path, tile = entries_from(directory, first, size)
+        hashes = read(directory, tile)
+        for index, entry in enumerate(entries, first):
+            where = f"{path}: entry {index}"
+            leaves.append(leaf_hash(entry))
+            same = leaves[-1] == hashes[(index - first) * 32:][:32]
+            check(same, f"{where} is not the one that {tile} has the hash of: one of the two was edited, dropped or moved")
+            says = index_of(entry, path)
+            check(says == index, f"{where} says that it is entry {says}: entries were dropped or reordered")
+            genesis = index > 0 or entry[50] == 0 and Reader(entry, path, 51).bytes() == origin.encode()
+            check(genesis, f"{where} is not the genesis of {origin!r}")
+            if actors and entry[50] == 1: call_of(entry, where)
+    return leaves
+
+def check_tiles(directory, leaves):
+    """Every tile that the log needs is there, and every one that is there is right, those of earlier sizes too."""
+    rows = [leaves]
+    while len(rows[-1]) >= 256: rows.append([tree_root(rows[-1][i:i + 256]) for i in range(0, len(rows[-1]) - 255, 256)])
+    rows, found = dict([*enumerate(rows), ("entries", leaves)]), set(files_below(directory, "tile"))
+    needed = {tile_path(level, i // 256, min(256, len(row) - i)) for level, row in rows.items() for i in range(0, len(row), 256)}
+    check(needed <= found, f"{min(needed - found, default='')}: missing")
+    for path in sorted(found):
+        match = re.fullmatch(r"tile/(entries|[0-9]+)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([0-9]+))?", path)
+        level, number, width = match.groups("256") if match else ("0", "0", "0")
+        level, number, width = level if level == "entries" else int(level), int(re.sub("[x/]", "", number)), int(width)
+        check(1 <= width <= 256 and path == tile_path(level, number, width), f"{path}: not the path of a tile")
+        expected, data = rows.get(level, [])[number * 256:][:width], read(directory, path)
+        if level == "entries": data = b"".join(map(leaf_hash, bundle(data, width, path)))
+        right = len(expected) == width and data == b"".join(expected)
+        check(right, f"{path}: it holds another history than the entries of the checkpoint")
+    return len(found)
+
+def check_export(directory, policy, actors=False):
+    origin, size, root, witnesses = policy.open(text(directory, "checkpoint"), "checkpoint")
+    key = vkey(text(directory, "log.vkey").strip(), 1, "log.vkey")
+    check(key in policy.logs and key[0] == origin, "log.vkey: it is not the policy's key of the checkpoint's log")
+    leaves = check_entries(directory, origin, size, actors)
+    found = tree_root(leaves)
+    check(found == root, f"checkpoint, root: the {size} entries have the root {found.hex()}, not {root.hex()}: another history was signed")
+    tiles, blobs = check_tiles(directory, leaves), list(files_below(directory, "blobs"))
+    for path in blobs:
+        name = blake3(read(directory, path)).hex()
+        check(path == f"blobs/{name[:2]}/{name}", f"{path}: it is not the blob of that BLAKE3")
+    print(f"{origin}: {size} entries, {tiles} tiles and bundles, {len(blobs)} blobs, root {root.hex()}\ncosigned by {witnesses}")
+    return origin, size, leaves
+
+# ---- Files that are handed out: docs, formats/receipt and formats/state-tree. A format is its fields, each with the pattern of its lines ----
+BYTES, ID, HASHES, NOTE = "(-|[A-Za-z0-9+/]+=*)", "([0-9a-f]{64})", "((?:[A-Za-z0-9+/]{43}=\n)*)", "((?:.+\n)+\n(?:\u2014 .+\n)+)"
+PROOF = [("header", "c2sp.org/tlog-proof@v1\n"), ("extra", "(?:extra ([A-Za-z0-9+/]*=*)\n)?"), ("index", "index (.+)\n"),
+         ("inclusion proof", HASHES + "\n"), ("checkpoint", NOTE)]
+STATE = [("header", "chancery/state-proof@v([12])\n"), ("contract", f"contract {ID}\n"), ("key", f"key {BYTES}\n"),
+         ("value", f"(?:value {BYTES}|absent(?:\nneighbour {ID} {ID})?)\n"), ("siblings", f"(?:siblings (-|[01]+)\n)?{HASHES}"),
+         ("seal", f"seal {BYTES}\n\n")]
+RECEIPT = [("header", "chancery/receipt@v1\n"), ("entry", f"entry {BYTES}\n"), ("module", f"(?:module {BYTES}\n)?"),
+           ("trace", f"(?:trace {BYTES}\n)?"), ("writes", f"(?:writes {BYTES}\n)?"), ("an empty line", "\n")]
+GROWN = [("header", "chancery/consistency-proof@v1\n"), ("consistency proof", HASHES + "\n"), ("older checkpoint", NOTE + "\n"),
+         ("newer checkpoint", NOTE)]
+EMPTY = b"SPARSE_MERKLE_PLACEHOLDER_HASH__"
+
+def parse(text, where, fields):
+    """What the fields' patterns catch, `None` where one is left out, and the text behind them."""
+    found = []
+    for name, pattern in fields:
+        match = re.match(pattern, text)
+        check(match, f"{where}, {name}: expected {pattern!r}, found {text[:60]!r}")
+        found, text = [*found, *match.groups()], text[match.end():]
+    return found, text
+
+def data_of(field, where): return field and (b"" if field == "-" else unbase64(field, where))
+def hashes_of(field, where): return [unbase64(line, where, 32) for line in field.splitlines()]
+
+def tlog_proof(text, where, policy, entry):
+    """Checks that a tlog-proof leads from the entry, or the entry of its index, to a checkpoint that the policy accepts."""
+    (extra, index, path, note), text = parse(text, where, PROOF)
+    unbase64(extra or "", f"{where}, extra")
+    index, path = decimal(index, f"{where}, index"), hashes_of(path, f"{where}, inclusion proof")
+    origin, size, root, witnesses = policy.open(note, f"{where}, checkpoint")
+    entry = entry(index) if callable(entry) else entry
     says = index_of(entry, f"{where}, entry")
-    check(says == index < size, f"{where}, index: the entry says that it is {says}, the proof says {index}, the checkpoint covers {size}")
+    check(says == index < size, f"{where}, index: the entry says that it is {says}, the proof {index}, the checkpoint covers {size}")
     found = root_by(leaf_hash(entry), index, size, path, f"{where}, inclusion proof")
     check(found == root, f"{where}, inclusion proof: entry, index and hashes do not lead to the checkpoint's root")
-    return origin, f"entry {index} of {size} of {origin}, cosigned by {witnesses}"
+    return origin, f"inclusion: entry {index} of {size} of {origin}, cosigned by {witnesses}", text
 
-def state_proof(lines, policy):
-    lines.next("header", "chancery/state-proof@v1")
-    where, value, other = lines.where, None, None
-    contract, key = lines.ids("contract", 1)[0], lines.bytes("key")
-    if not lines.starts("absent\n"): value = lines.bytes("value")
-    elif lines.next("absent") and lines.starts("neighbour "): other = lines.ids("neighbour", 2)
-    siblings, seal = lines.hashes("siblings"), lines.bytes("seal")
-    lines.next("seal", "")
+def siblings_of(version, levels, hashes, where):
+    """The siblings of a state proof. Version 1 has no line of levels, and writes every sibling as a hash; from 2 on an empty one is a 0."""
+    if version == "1" and levels is None: return hashes
+    counts = levels and levels.count("1") == len(hashes) and EMPTY not in hashes and version == "2"
+    check(counts, f"{where}: expected digits, as many of them 1 as there are hashes, found {levels!r} and {len(hashes)} hashes")
+    given = iter(hashes)
+    return [next(given) if digit == "1" else EMPTY for digit in levels.strip("-")]
+
+def state_proof(text, where, policy):
+    (version, contract, key, value, *other, levels, siblings, seal), text = parse(text, where, STATE)
+    siblings = siblings_of(version, levels, hashes_of(siblings, f"{where}, siblings"), f"{where}, siblings")
+    contract, key, value = bytes.fromhex(contract), data_of(key, f"{where}, key"), data_of(value, f"{where}, value")
     path = blake3(contract + struct.pack("<I", len(key)) + key, "chancery 2026 state key v1")
-    bits = [f"{int.from_bytes(p, 'big'):0256b}" for p in (path, other[0] if other else path)]
-    check(len(siblings) <= 256 and bits[0][:len(siblings)] == bits[1][:len(siblings)] and not (other and other[0] == path), f"{where}, neighbour: it does not stand where the key's path ends")
-    leaf = other if value is None else (path, blake3(value))
-    node = blake3(b"JMT::LeafNode" + leaf[0] + leaf[1]) if leaf else b"SPARSE_MERKLE_PLACEHOLDER_HASH__"
-    for bit, sibling in reversed(list(zip(bits[0], siblings))):
+    leaf = [bytes.fromhex(part) for part in other] if other[0] else [path, blake3(value)] if value is not None else None
+    bits, others = (f"{int.from_bytes(p, 'big'):0256b}"[:len(siblings)] for p in (path, leaf[0] if leaf else path))
+    stands = len(siblings) <= 256 and bits == others and not (other[0] and leaf[0] == path)
+    check(stands, f"{where}, neighbour: it does not stand where the key's path ends")
+    node = blake3(b"JMT::LeafNode" + leaf[0] + leaf[1]) if leaf else EMPTY
+    for bit, sibling in reversed([*zip(bits, siblings)]):
         node = blake3(b"JMT::IntrnalNode" + (sibling + node if bit == "1" else node + sibling))
-    origin, stands = tlog_proof(lines, seal, policy)
+    seal = data_of(seal, f"{where}, seal")
+    origin, said, text = tlog_proof(text, where, policy, seal)
     check(seal[50] == 2 and len(seal) == 103, f"{where}, seal: the entry is no seal")
     check(node == seal[59:91], f"{where}, state: contract, key, value and siblings do not lead to the seal's state root")
-    held = "nothing" if value is None else repr(value)
-    return origin, f"state: after block {int.from_bytes(seal[51:59], 'little')} the key {key!r} of {contract.hex()} held {held}; seal: {stands}"
+    held, height = "nothing" if value is None else repr(value), int.from_bytes(seal[51:59], "little")
+    return origin, f"state: after block {height} the key {key!r} of {contract.hex()} held {held}; seal: {said}", text
 
-def receipt(lines, policy):
-    lines.next("header", "chancery/receipt@v1")
-    where, entry = lines.where, lines.bytes("entry")
-    parts = {name: lines.bytes(name) for name in ("module", "trace", "writes") if lines.starts(name + " ")}
-    lines.next("entry", "")
-    origin, stands = tlog_proof(lines, entry, policy)
-    digests, what = call_of(entry, f"{where}, entry") if entry[50] == 1 else ({}, "no call")
-    for name, data in parts.items(): check(blake3(data) == digests.get(name), f"{where}, {name}: it is not the one that the entry names")
-    said = f"receipt: {what}; {stands}; with {', '.join(parts) or 'nothing else'}"
-    while lines.starts("\n"):
-        lines.next("state proof", "")
-        state_origin, state = state_proof(lines, policy)
+def receipt(text, where, policy):
+    (entry, *parts), text = parse(text, where, RECEIPT)
+    entry, parts = data_of(entry, f"{where}, entry"), [data_of(part, where) for part in parts]
+    origin, stands, text = tlog_proof(text, where, policy, entry)
+    digests, what = call_of(entry, f"{where}, entry") if entry[50] == 1 else ((None,) * 3, "no call")
+    named = [(name, part, digest) for name, part, digest in zip(("module", "trace", "writes"), parts, digests) if part is not None]
+    for name, part, digest in named: check(blake3(part) == digest, f"{where}, {name}: it is not the one that the entry names")
+    said = f"receipt: {what}; {stands}; with {', '.join(name for name, *_ in named) or 'nothing else'}"
+    while text:
+        state_origin, state, text = state_proof(parse(text, where, [("state proof", "\n")])[1], where, policy)
         check(state_origin == origin, f"{where}, state proof: it is of the log {state_origin!r}, the entry of {origin!r}")
         said += "\n" + state
-    return said
+    return origin, said, text
 
-def consistency_proof(lines, policy):
-    lines.next("header", "chancery/consistency-proof@v1")
-    where, path = lines.where, lines.hashes("consistency proof")
-    lines.next("consistency proof", "")
-    old = policy.open(lines.note(), f"{where}, older checkpoint", quorum=False)
-    lines.next("older checkpoint", "")
-    new = policy.open(lines.note(), f"{where}, newer checkpoint")
-    check(old[0] == new[0] and 0 < old[1], f"{where}: the checkpoints are of two logs, {old[0]!r} and {new[0]!r}, or the older one is empty")
+def consistency_proof(text, where, policy):
+    (path, old, new), text = parse(text, where, GROWN)
+    old, new = policy.open(old, f"{where}, older checkpoint", quorum=False), policy.open(new, f"{where}, newer checkpoint")
+    two = old[0] != new[0] or old[1] == 0
+    check(not two, f"{where}: the checkpoints are of two logs, {old[0]!r} and {new[0]!r}, or the older one is empty")
     check(old[1] <= new[1], f"{where}, newer checkpoint: it covers {new[1]} entries, the older one {old[1]}: the log was rolled back")
-    check(old[1] != new[1] or old[2] == new[2], f"{where}, root: the log signed two histories of {old[1]} entries: these two checkpoints prove it")
-    found = roots_by(old[1], new[1], path, old[2], f"{where}, hashes")
+    twice = old[1] == new[1] and old[2] != new[2]
+    check(not twice, f"{where}, root: the log signed two histories of {old[1]} entries: these two checkpoints prove it")
+    found = roots_by(old[1], new[1], hashes_of(path, f"{where}, hashes"), old[2], f"{where}, hashes")
     check(found == (old[2], new[2]), f"{where}, hashes: they do not lead from {old[1]} to {new[1]} entries: the log was forked, or the proof changed")
-    return f"consistency: the {old[1]} entries of the older checkpoint begin the {new[1]} of the newer"
+    return old[0], f"consistency: the {old[1]} entries of the older checkpoint begin the {new[1]} of the newer", text
 
-def kept_checkpoint(text, path, directory, policy):
-    old, new = policy.open(text, path, quorum=False), check_export(directory, policy)
-    check(old[0] == new[0], f"{path}, origin: {old[0]!r}, the export is of {new[0]!r}")
-    check(old[1] <= new[1], f"{path}, size: it covers {old[1]} entries, the export {new[1]}: the log was rolled back")
+def kept_checkpoint(note, where, directory, policy):
+    old, new = policy.open(note, where, quorum=False), check_export(directory, policy)
+    check(old[0] == new[0], f"{where}, origin: {old[0]!r}, the export is of {new[0]!r}")
+    check(old[1] <= new[1], f"{where}, size: it covers {old[1]} entries, the export {new[1]}: the log was rolled back")
     found = tree_root(new[2][:old[1]])
-    check(found == old[2], f"{path}, root: {old[2].hex()} over {old[1]} entries, those of the export have {found.hex()}: the log signed two histories, and this checkpoint with the export's proves it")
-    return f"consistency: its {old[1]} entries begin the {new[1]} of the export"
+    check(found == old[2], f"{where}, root: {old[2].hex()} over {old[1]} entries, those of the export have {found.hex()}: "
+                           "the log signed two histories, and this checkpoint with the export's proves it")
+    return old[0], f"consistency: its {old[1]} entries begin the {new[1]} of the export", ""
+
+KINDS = {"chancery/receipt": receipt, "chancery/state-proof": state_proof, "chancery/consistency-proof": consistency_proof}
 
 def check_file(path, directory, policy):
-    text = text_of(read("", path), path)
-    lines, header = Lines(text, path), text.split("\n", 1)[0]
     def exported(index):
-        size = policy.open(text_of(read(directory, "checkpoint"), "checkpoint"), "checkpoint")[1]
+        size = policy.open(text(directory, "checkpoint"), "checkpoint")[1]
         check(index < size, f"{path}, index: the export has {size} entries, not {index}")
-        width = min(256, size - index // 256 * 256)
-        name = tile_path("entries", index // 256, width)
-        return bundle(read(directory, name), width, name)[index % 256]
-    if header.startswith("chancery/receipt@"): said = receipt(lines, policy)
-    elif header.startswith("chancery/state-proof@"): said = state_proof(lines, policy)[1]
-    elif header.startswith("chancery/consistency-proof@"): said = consistency_proof(lines, policy)
-    elif header.startswith("c2sp.org/tlog-proof@"): said = "inclusion: " + tlog_proof(lines, exported, policy)[1]
-    else: said, lines.rest = kept_checkpoint(text, path, directory, policy), ""
-    check(not lines.rest, f"{path}: something stands behind the end: {lines.rest[:40]!r}")
+        return entries_from(directory, index // 256 * 256, size)[0][index % 256]
+    content = text("", path)
+    kind = content.partition("@")[0]
+    if kind == "c2sp.org/tlog-proof": _, said, rest = tlog_proof(content, path, policy, exported)
+    elif kind in KINDS: _, said, rest = KINDS[kind](content, path, policy)
+    else: _, said, rest = kept_checkpoint(content, path, directory, policy)
+    check(not rest, f"{path}: something stands behind the end: {rest[:40]!r}")
     print(f"{path}: {said}")
 
 def main(arguments):
-    own = None
+    actors = "--actors" in arguments
+    arguments, own = [argument for argument in arguments if argument != "--actors"], None
     if "--policy" in arguments[:-1]: own = arguments.pop(arguments.index("--policy") + 1); arguments.remove("--policy")
-    if not arguments or arguments[0].startswith("-") or "--policy" in arguments: sys.exit(__doc__)
+    if not arguments or any(argument.startswith("--") for argument in arguments): sys.exit(__doc__)
     try:
         directory, *files = arguments
-        policy = Policy(text_of(read("" if own else directory, own or "policy"), own or "policy"), own or "policy")
-        if not files: check_export(directory, policy)
+        policy = Policy(text("" if own else directory, own or "policy"), own or "policy")
+        if actors or not files: check_export(directory, policy, actors)
         for path in files: check_file(path, directory, policy)
         print("verified")
     except Untrue as untrue: sys.exit(f"NOT VERIFIED: {untrue}")

@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- note checkpoint tile_path bundle proof policy request entry receipt
+[ $# -gt 0 ] || set -- note checkpoint tile_path bundle proof policy request entry receipt state_proof
 target=${CARGO_TARGET_DIR:-target}
 coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
   -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing"

@@ -15,11 +15,13 @@ fn main() -> std::io::Result<()> {
         }
     }
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime/receipt/tests/golden");
-    std::fs::create_dir_all(corpus.join("receipt"))?;
-    for (number, file) in
-        ["call.receipt", "held.state-proof", "absent.state-proof", "grown.consistency-proof"].iter().enumerate()
-    {
-        std::fs::copy(golden.join(file), corpus.join("receipt").join(format!("example-{number}")))?;
+    let proofs = ["held.state-proof", "absent.state-proof", "v1/held.state-proof", "v1/absent.state-proof"];
+    let files = ["call.receipt", "v1/call.receipt", "grown.consistency-proof"];
+    for (target, names) in [("receipt", [&files[..], &proofs].concat()), ("state_proof", proofs.to_vec())] {
+        std::fs::create_dir_all(corpus.join(target))?;
+        for (number, name) in names.iter().enumerate() {
+            std::fs::copy(golden.join(name), corpus.join(target).join(format!("example-{number}")))?;
+        }
     }
     Ok(())
 }

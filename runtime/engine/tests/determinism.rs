@@ -9,6 +9,8 @@
 //! - modules that `wasm-smith` generates within the admitted profile, 2,000 of them. `CHANCERY_MODULES=100000` makes it more, and
 //!   `CHANCERY_SEED=17` begins with another seed, so `CHANCERY_SEED=N CHANCERY_MODULES=1` is the command that replays one module.
 //!
+//! Debug and release builds are compared through one file, `tests/golden/corpus`, that both must reproduce.
+//!
 //! A generated module on which two backends differ is reduced by `wasm-shrink`, kept under the target directory, and named.
 
 mod corpus;
@@ -132,6 +134,36 @@ fn digest_of_the_corpus() {
         }
     }
     println!("digest {}", hasher.finalize());
+}
+
+/// What the hostile calls and 200 generated modules gave when the file was written, in whatever profile: the same test in a debug and in a release build, on
+/// another machine or with another toolchain, holds each to the same bytes. `GOLDEN=write` writes it anew, which is right only where the price list, the
+/// limits or the corpus itself have changed. The shipped contracts are not in it: their modules are built anew more often.
+#[test]
+fn the_corpus_has_its_golden_outcomes() {
+    let engine = Engine::new(Config::default()).unwrap();
+    let generated = (0..200).filter_map(|seed| {
+        let wasm = corpus::generated(seed)?;
+        Some(Case { name: format!("generated {seed}"), wasm, calls: generated_calls() })
+    });
+    let mut digests = BTreeMap::<String, blake3::Hasher>::new();
+    let cases = corpus::all().into_iter().filter(|case| !case.name.contains(".calls"));
+    for case in cases.chain(generated) {
+        let source = case.name.split(' ').next().unwrap_or_default().to_string();
+        let hasher = digests.entry(source).or_default();
+        for line in run(&engine, &case.wasm, &case.calls) {
+            hasher.update(line.as_bytes());
+        }
+    }
+    let lines = digests.iter().map(|(source, hasher)| format!("{source} {}\n", hasher.finalize()));
+    let found: String = lines.collect();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/corpus");
+    if std::env::var_os("GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &found).unwrap();
+    }
+    let profile = if cfg!(debug_assertions) { "a debug" } else { "a release" };
+    assert_eq!(found, std::fs::read_to_string(path).unwrap(), "in {profile} build");
 }
 
 /// The same program in another process with another locale, time zone, environment, directory and less memory.

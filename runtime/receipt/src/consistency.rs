@@ -48,7 +48,8 @@ impl ConsistencyProof {
     /// # Errors
     /// [`ReceiptError::Malformed`] or [`ReceiptError::TooLong`].
     pub fn parse(file: &[u8]) -> Result<Self, ReceiptError> {
-        let mut lines = Lines::of_file(file, HEADER)?;
+        let mut lines = Lines::of_file(file)?;
+        lines.header(HEADER)?;
         let path = lines.hashes("consistency proof", PATH_MAX)?;
         lines.empty("consistency proof")?;
         let old = lines.note("older checkpoint")?;

@@ -12,8 +12,8 @@ pub(crate) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Starts with the first line, which must be `header`.
-    pub(crate) fn of_file(file: &'a [u8], header: &'static str) -> Result<Self, ReceiptError> {
+    /// Starts with the first line.
+    pub(crate) fn of_file(file: &'a [u8]) -> Result<Self, ReceiptError> {
         if file.len() > FILE_BYTES_MAX {
             return Err(ReceiptError::TooLong { found: file.len() });
         }
@@ -25,9 +25,7 @@ impl<'a> Lines<'a> {
             let problem = "a control character (a carriage return comes of a program that changes line ends)";
             return Err(malformed(line_at(at), problem));
         }
-        let mut lines = Lines { rest: text, number: 0 };
-        lines.header(header)?;
-        Ok(lines)
+        Ok(Lines { rest: text, number: 0 })
     }
 
     /// Reads the first line of a file or section. Another version is told from another thing.

@@ -18,7 +18,7 @@
 use crate::lines::{Lines, push_bytes};
 use crate::logged::{Logged, check_entry};
 use crate::state_proof::NEXT;
-use crate::{FILE_BYTES_MAX, Policy, ReceiptError, StateProof, TlogProof, VerifiedState, module, state_proof};
+use crate::{FILE_BYTES_MAX, Policy, ReceiptError, StateProof, TlogProof, VerifiedState, module};
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::decision::Step;
 use chancery_types::entry::{ENTRY_BYTES_MAX, WriteSet};
@@ -76,7 +76,8 @@ impl Receipt {
     /// # Errors
     /// [`ReceiptError::Malformed`] or [`ReceiptError::TooLong`].
     pub fn parse(file: &[u8]) -> Result<Self, ReceiptError> {
-        let mut lines = Lines::of_file(file, HEADER)?;
+        let mut lines = Lines::of_file(file)?;
+        lines.header(HEADER)?;
         let entry = lines.bytes("entry", ENTRY_BYTES_MAX)?;
         let mut optional = |name: &'static str, start: &str| {
             lines.next_is(start).then(|| lines.bytes(name, PART_BYTES_MAX)).transpose()
@@ -89,7 +90,6 @@ impl Receipt {
         let mut states = Vec::new();
         while lines.next_is(&NEXT[1..]) {
             lines.empty("state proof")?;
-            lines.header(state_proof::HEADER)?;
             states.push(StateProof::read(&mut lines)?);
             if states.len() > STATES_MAX {
                 return Err(lines.malformed("state proof", format!("expected at most {STATES_MAX}")));

@@ -63,10 +63,10 @@ impl Attack {
     }
 }
 
-/// The gas of call 411, a byte before its empty lists and digests: changed without changing what the entry says of its place.
+/// The gas of call 412, a byte before its empty lists and digests: changed without changing what the entry says of its place.
 fn edit(entries: &mut [Vec<u8>]) {
-    let at = entries[411].len() - 2 - 32 - 4 - 32 - 4 - 8;
-    entries[411][at] ^= 1;
+    let at = entries[412].len() - 2 - 32 - 4 - 32 - 4 - 8;
+    entries[412][at] ^= 1;
 }
 
 fn with_everybody(town: &Town) -> String {
@@ -129,6 +129,17 @@ fn dropped_and_reordered_entries_are_found_though_everybody_signed() {
     let attack = Attack::begin();
     attack.replace(|entries| entries.swap(411, 412), with_everybody);
     attack.found(None, &["entry 411 says that it is entry 412: entries were dropped or reordered"]);
+}
+
+#[test]
+fn a_call_put_into_anothers_mouth_is_found_though_everybody_signed() {
+    let actors = Some(Path::new("--actors"));
+    let attack = Attack::begin();
+    let (verified, message) = verify_py(attack.path(), actors);
+    assert!(verified, "{message}");
+    // The actor's public key, behind the entry's head and the ledger's id.
+    attack.replace(|entries| entries[412][51 + 32] ^= 1, with_everybody);
+    attack.found(actors, &["tile/entries/001: entry 412, actor: the call is not signed by the actor that it names"]);
 }
 
 #[test]

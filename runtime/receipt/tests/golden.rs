@@ -3,7 +3,7 @@
 
 mod common;
 
-use chancery_receipt::{Policy, verify};
+use chancery_receipt::{Policy, Receipt, StateProof, verify};
 use common::Town;
 use std::path::Path;
 
@@ -30,5 +30,25 @@ fn golden_files_are_written_and_verified() {
         if name != "policy" {
             verify(golden.as_bytes(), &policy).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
+    }
+}
+
+/// State proofs of version 1 are no longer made, and verify for ever, alone and within a receipt.
+#[test]
+fn files_of_earlier_versions_are_verified() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let policy = Policy::parse(&std::fs::read(folder.join("policy")).unwrap()).unwrap();
+    for name in ["call.receipt", "held.state-proof", "absent.state-proof"] {
+        let [old, new] = ["v1", ""].map(|version| std::fs::read(folder.join(version).join(name)).unwrap());
+        assert_ne!(old, new, "{name}");
+        let [said, says] =
+            [&old, &new].map(|file| verify(file, &policy).unwrap_or_else(|error| panic!("{name}: {error}")));
+        assert_eq!(said, says, "{name}");
+        let again = if name == "call.receipt" {
+            Receipt::parse(&old).unwrap().to_text()
+        } else {
+            StateProof::parse(&old).unwrap().to_text()
+        };
+        assert_eq!(again.unwrap().as_bytes(), old, "{name}");
     }
 }

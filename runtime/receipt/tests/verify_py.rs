@@ -64,3 +64,24 @@ fn its_ed25519_accepts_what_the_strict_verifier_accepts() {
         assert_eq!(found.trim() == "True", ours, "{signature:?}");
     }
 }
+
+/// State proofs of both versions, and receipts with them.
+#[test]
+fn it_verifies_the_golden_files_of_every_version() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let golden = here.join("tests/golden");
+    let names = ["call.receipt", "held.state-proof", "absent.state-proof", "grown.consistency-proof"];
+    let old = ["v1/call.receipt", "v1/held.state-proof", "v1/absent.state-proof"];
+    let output = Command::new("python3")
+        .arg(here.join("../../docs/verify/verify.py"))
+        .args([&golden, std::path::Path::new("--policy"), &golden.join("policy")])
+        .args(names.iter().chain(&old).map(|name| golden.join(name)))
+        .output()
+        .expect("python3");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.ends_with("verified\n") && said.contains("held b'granted 8'") && said.contains("held nothing"),
+        "{said}"
+    );
+}

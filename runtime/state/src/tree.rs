@@ -267,70 +267,12 @@ impl Proof {
 }
 
 #[cfg(test)]
+mod oracle;
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use jmt::mock::MockTreeStore;
-    use jmt::{KeyHash, SimpleHasher, ValueHash};
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    #[derive(Clone)]
-    struct Blake3(blake3::Hasher);
-
-    impl SimpleHasher for Blake3 {
-        fn new() -> Self {
-            Blake3(blake3::Hasher::new())
-        }
-        fn update(&mut self, data: &[u8]) {
-            self.0.update(data);
-        }
-        fn finalize(self) -> [u8; 32] {
-            self.0.finalize().into()
-        }
-    }
-
-    type Jmt<'a> = jmt::JellyfishMerkleTree<'a, MockTreeStore, Blake3>;
-
-    /// Pseudo-random numbers that do not depend on a crate's version (xorshift64).
-    fn random(seed: &mut u64) -> u64 {
-        *seed ^= *seed << 13;
-        *seed ^= *seed >> 7;
-        *seed ^= *seed << 17;
-        *seed
-    }
-
-    #[test]
-    fn roots_equal_those_of_the_jmt_crate_over_random_versions() {
-        let (mut seed, store) = (0x9e37_79b9_7f4a_7c15, MockTreeStore::default());
-        let oracle = Jmt::new(&store);
-        let mut tree = Tree::new();
-        let mut model = BTreeMap::new();
-        for version in 0..2_000 {
-            let mut changes = BTreeMap::new();
-            for _ in 0..1 + random(&mut seed) % 8 {
-                let key = path(&ContractId::default(), &(random(&mut seed) % 400).to_le_bytes());
-                let value = (!random(&mut seed).is_multiple_of(3)).then(|| random(&mut seed).to_le_bytes().to_vec());
-                changes.insert(key, value);
-            }
-            let values = changes.iter().map(|(key, value)| (KeyHash(key.0), value.clone()));
-            let (root, batch) = oracle.put_value_set(values, version).unwrap();
-            store.write_tree_update_batch(batch).unwrap();
-            tree.update(changes.iter().map(|(key, value)| (*key, value.as_deref().map(value_hash))));
-            for (key, value) in changes {
-                match value {
-                    Some(value) => model.insert(key, value),
-                    None => model.remove(&key),
-                };
-            }
-            assert_eq!(tree.root().0, root.0, "version {version}");
-            assert_eq!(tree.len(), model.len() as u64);
-        }
-        for (key, value) in &model {
-            let (_, proof) = oracle.get_with_proof(KeyHash(key.0), 1_999).unwrap();
-            proof.verify(jmt::RootHash(tree.root().0), KeyHash(key.0), Some(value)).unwrap();
-            assert_eq!(ValueHash::with::<Blake3>(value).0, value_hash(value).0);
-        }
-    }
 
     proptest! {
         #[test]

@@ -38,7 +38,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::cosignature::{self, Seconds, WitnessKey};
 use crate::note::{self, NoteError, Verifier, VerifierKey, VkeyError};
-use alloc::{string::String, string::ToString, vec, vec::Vec};
+use alloc::{format, string::String, string::ToString, vec, vec::Vec};
 use core::fmt::{self, Display};
 
 /// Longest policy in bytes.
@@ -168,8 +168,13 @@ pub enum NotAccepted {
     #[error("{0}")]
     Note(NoteError),
     /// None of the policy's logs signed it.
-    #[error("the checkpoint of {0} is not signed by a log of the policy")]
-    NoLog(String),
+    #[error("the checkpoint of {origin} is not signed by a log of the policy, which knows {logs}")]
+    NoLog {
+        /// The checkpoint's origin.
+        origin: String,
+        /// Names and ids of the keys of the policy's logs, with commas.
+        logs: String,
+    },
     /// A log of the policy signed it, but under another origin.
     #[error("the checkpoint is of {origin}, but the log that signed it is {log}")]
     Origin {
@@ -273,13 +278,16 @@ impl Policy {
     pub fn open_without_quorum(&self, note: &str) -> Result<Accepted, NotAccepted> {
         let logs = self.logs.iter().map(|log| &log.key as &dyn Verifier);
         let known: Vec<&dyn Verifier> = logs.chain(self.witnesses.iter().map(|witness| &witness.key as _)).collect();
-        let opened = note::open_with(note, &known).map_err(NotAccepted::Note)?;
+        let opened = note::open_with(note, &known).map_err(|error| match error {
+            NoteError::NotSigned(_) => self.no_log(note.lines().next().unwrap_or_default()),
+            error => NotAccepted::Note(error),
+        })?;
         let checkpoint = Checkpoint::parse(opened.text).map_err(NotAccepted::Note)?;
         let mut signers = opened.signatures.iter().filter_map(|signature| self.logs.get(signature.key));
         let Some(log) = signers.clone().find(|log| log.key.name == checkpoint.origin).map(|log| log.key.clone()) else {
             return Err(match signers.next() {
                 Some(log) => NotAccepted::Origin { origin: checkpoint.origin, log: log.key.name.clone() },
-                None => NotAccepted::NoLog(checkpoint.origin),
+                None => self.no_log(&checkpoint.origin),
             });
         };
         let mut cosigners: Vec<(usize, Seconds)> = Vec::new();
@@ -292,6 +300,13 @@ impl Policy {
             }
         }
         Ok(Accepted { checkpoint, log, cosigners })
+    }
+
+    fn no_log(&self, origin: &str) -> NotAccepted {
+        let logs: Vec<String> =
+            self.logs.iter().map(|log| format!("{}+{:08x}", log.key.name, u32::from_be_bytes(log.key.id()))).collect();
+        let logs = if logs.is_empty() { "none".into() } else { logs.join(", ") };
+        NotAccepted::NoLog { origin: origin.into(), logs }
     }
 
     fn name_of(&self, member: Member) -> &str {
@@ -586,7 +601,10 @@ mod tests {
         );
         assert_eq!(
             error(&checkpoint(2, &[(0, 5), (1, 5), (3, 5)])),
-            "the checkpoint of ledger.example/town is not signed by a log of the policy"
+            format!(
+                "the checkpoint of ledger.example/town is not signed by a log of the policy, which knows {}",
+                log().to_vkey().rsplit_once('+').unwrap().0
+            )
         );
         // One cosignature over something else: not ignored.
         let mut forged = checkpoint(1, &[(0, 5), (1, 5), (3, 5)]);
@@ -604,6 +622,6 @@ mod tests {
         assert_eq!(policy.open(&foreign), Err(NotAccepted::Origin { origin: log().name, log: other.name }));
         assert!(policy.open(&note::sign(&text, &log().name, &key(1))).is_ok());
         let empty = parse("quorum none\n").unwrap();
-        assert!(matches!(empty.open(&foreign), Err(NotAccepted::Note(NoteError::NotSigned(_)))));
+        assert!(matches!(empty.open(&foreign), Err(NotAccepted::NoLog { .. })));
     }
 }
