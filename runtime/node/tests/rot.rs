@@ -372,7 +372,7 @@ fn earlier(sound: &Sound) -> SimDisk {
     for path in ["journal/closed", "public/checkpoint"] {
         disk.remove(&Path::new(DIR).join(path)).unwrap();
     }
-    let last = disk.files().into_iter().filter(|path| path.extension().is_some_and(|end| end == "seg")).next_back();
+    let last = disk.files().into_iter().rfind(|path| path.extension().is_some_and(|end| end == "seg"));
     disk.remove(&last.unwrap()).unwrap();
     let ledger = Ledger::open(Path::new(DIR), options(&disk, &views)).unwrap();
     assert!(ledger.head().size < sound.answers.head.size);
@@ -529,7 +529,7 @@ fn every_byte_of_compiled_code_flipped() {
         let mut flipped = bytes.clone();
         flipped[*offset] ^= 1 << (offset % 8);
         std::fs::write(&file, &flipped).unwrap();
-        assert_eq!(cache().damaged().unwrap(), [file.clone()], "byte {offset}");
+        assert_eq!(cache().damaged().unwrap(), std::slice::from_ref(&file), "byte {offset}");
     }
     println!("flipped: compiled code: {} of {} Found", places.len(), bytes.len());
     // A damaged file is deleted when it is met, and another one made.
