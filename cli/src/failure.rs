@@ -1,6 +1,7 @@
 //! How a command ends: the exit codes, and the message on standard error.
 
-use chancery_node::{NodeError, Refusal};
+use chancery_node::{NodeError, Refusal, StateError};
+use std::io::ErrorKind;
 
 /// What went wrong, by exit code. `docs/src/reference/commands.md` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,16 +60,28 @@ impl Failure {
     }
 }
 
-/// How the standard library ends the text of `ENOSPC`. The store hands on texts alone.
-const NO_SPACE: &str = "(os error 28)";
+/// What a person does about an error of the system.
+fn advice(error: &std::io::Error) -> Option<(Code, &'static str)> {
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            Some((Code::Unavailable, "look at owner and permissions of that path and of those above it"))
+        }
+        ErrorKind::ReadOnlyFilesystem => Some((
+            Code::Unavailable,
+            "the file system is read-only: mount it for writing, or use `log verify`, which writes nothing",
+        )),
+        ErrorKind::InvalidInput => Some((Code::Usage, "nothing was changed")),
+        ErrorKind::NotFound => Some((Code::NotVerified, "put it back, or restore it from a copy")),
+        _ => None,
+    }
+}
 
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
-        let derived = matches!(error, NodeError::State(_) | NodeError::Io { .. } | NodeError::Stopped(_));
-        if derived && error.to_string().contains(NO_SPACE) {
-            let message =
-                format!("the disk is full: make room, then do it again, a call with its same request id ({error})");
-            return Failure { code: Code::Unavailable, message };
+        if let NodeError::Io { source, .. } = &error
+            && let Some((code, advice)) = advice(source)
+        {
+            return Failure { code, message: format!("{error}; {advice}") };
         }
         let code = match &error {
             NodeError::NoLedger(_)
@@ -83,6 +96,7 @@ impl From<NodeError> for Failure {
             | NodeError::Receipt(_)
             | NodeError::Policy(_)
             | NodeError::Export(_)
+            | NodeError::Mirror(_)
             | NodeError::Audit(_) => Code::Usage,
             NodeError::Damaged { .. }
             | NodeError::DamagedFile(_)
@@ -92,9 +106,14 @@ impl From<NodeError> for Failure {
             | NodeError::Inconsistent { .. }
             | NodeError::Diverged { .. }
             | NodeError::Public(_)
+            | NodeError::Forked { .. }
+            | NodeError::RolledBack { .. }
+            | NodeError::NoFormat { .. }
+            | NodeError::Unfinished(_)
             | NodeError::Witness(_)
             | NodeError::Checkpoint(_) => Code::NotVerified,
-            NodeError::Locked(_)
+            NodeError::State(StateError::Full)
+            | NodeError::Locked(_)
             | NodeError::Format { .. }
             | NodeError::DiskFull
             | NodeError::Stopped(_)

@@ -42,11 +42,6 @@ pub fn options(session: &Session, log_key: Option<SigningKey>) -> Options {
 
 /// Opens the session's ledger.
 pub fn open(session: &Session) -> Outcome<Ledger> {
-    Ok(Ledger::open(&session.data, options(session, log_key(session)?))?)
-}
-
-/// The key of the session's log, where it is at hand.
-pub fn log_key(session: &Session) -> Outcome<Option<SigningKey>> {
     let vkey = std::fs::read_to_string(session.data.join("log.vkey")).unwrap_or_default();
     let origin = vkey.split('+').next().unwrap_or_default();
     let keys = Keys::new(&session.keys);
@@ -66,7 +61,8 @@ pub fn log_key(session: &Session) -> Outcome<Option<SigningKey>> {
             session.keys.display()
         );
     }
-    Ok(log_key.filter(is_of_this_log))
+    let log_key = log_key.filter(is_of_this_log);
+    Ok(Ledger::open(&session.data, options(session, log_key))?)
 }
 
 /// A deployed contract and its interface.

@@ -57,6 +57,8 @@ enum Command {
         /// The policy's file; it must name this log.
         file: Option<PathBuf>,
     },
+    /// Follow another ledger's public log, verify it as it grows, and keep a copy that any web server can serve in its place.
+    Mirror(super::mirror::Arguments),
     /// Verify the whole log: that of this ledger, or an exported or public one from its files alone.
     Verify {
         /// A directory, or the URL of a public log [default: this ledger].
@@ -98,6 +100,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         Command::Prove { what } => prove(session, what),
         Command::Export { dir } => export(session, dir),
         Command::Policy { file } => policy(session, file.as_deref()),
+        Command::Mirror(arguments) => super::mirror::run(session, arguments),
         Command::Verify { place: None, .. } => verify(session),
         Command::Verify { place: Some(place), policy } => verify_public(session, place, policy.as_deref()),
     }

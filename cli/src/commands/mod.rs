@@ -9,14 +9,15 @@ pub mod compile;
 pub mod completion;
 pub mod demo;
 pub mod deploy;
+pub mod doctor;
 pub mod init;
 pub mod inspect;
 pub mod key;
 pub mod log;
+pub mod mirror;
 pub mod new;
 pub mod query;
 pub mod receipt;
-pub mod snapshot;
 pub mod state;
 pub mod witness;
 
@@ -49,8 +50,8 @@ pub enum Command {
     Receipt(receipt::Arguments),
     /// Show, prove, export and verify the log.
     Log(log::Arguments),
-    /// Write, verify and restore snapshots, and keep less of the journal.
-    Snapshot(snapshot::Arguments),
+    /// Examine the ledger's files, explain what is wrong, and, when told, make again what is derived.
+    Doctor(doctor::Arguments),
     /// Execute every call of the log again, and compare outcome, gas, events, writes and state roots.
     Audit(audit::Arguments),
     /// Cosign the checkpoints of logs as a witness.

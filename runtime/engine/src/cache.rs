@@ -68,6 +68,28 @@ impl Cache {
         None
     }
 
+    /// Files of the cache whose code is not what was put there under this key. They are never used.
+    ///
+    /// # Errors
+    /// What reading the directory meets; one that is missing has no files.
+    pub fn damaged(&self) -> std::io::Result<Vec<PathBuf>> {
+        let files = match std::fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            files => files?,
+        };
+        let mut damaged = Vec::new();
+        for file in files {
+            let path = file?.path();
+            let (name, bytes) = (path.file_name().unwrap_or_default().to_string_lossy(), std::fs::read(&path)?);
+            let sound = bytes.split_first_chunk::<MAC_BYTES>();
+            if sound.is_none_or(|(mac, code)| self.mac(&name, code) != blake3::Hash::from_bytes(*mac)) {
+                damaged.push(path.clone());
+            }
+        }
+        damaged.sort();
+        Ok(damaged)
+    }
+
     /// Keeps the code of a module. A cache that cannot be written is no fault: the module is compiled again next time.
     pub(crate) fn store(&self, module: &ModuleId, code: &[u8]) {
         let name = Cache::name(module);

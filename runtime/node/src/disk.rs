@@ -18,7 +18,7 @@ use crate::{NodeError, failpoint};
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -130,6 +130,14 @@ pub trait Disk: Send + Sync {
     /// As [`Disk::open`].
     fn len(&self, path: &Path) -> io::Result<u64> {
         Ok(self.read(path)?.len() as u64)
+    }
+
+    /// The permission bits of a file or directory; `None` where the disk has none.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn mode(&self, _path: &Path) -> io::Result<Option<u32>> {
+        Ok(None)
     }
 
     /// Removes an empty directory. Not durable yet.
@@ -330,7 +338,8 @@ const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 /// The system says "too many levels of symbolic links", which helps nobody.
 fn no_link(error: io::Error) -> io::Error {
     if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-        return io::Error::other("it is a symbolic link, expected a file: put the file itself there");
+        let problem = "it is a symbolic link, expected a file: put the file itself there";
+        return io::Error::new(ErrorKind::InvalidInput, problem);
     }
     error
 }
@@ -426,6 +435,10 @@ impl Disk for OsDisk {
 
     fn len(&self, path: &Path) -> io::Result<u64> {
         Ok(path.symlink_metadata()?.len())
+    }
+
+    fn mode(&self, path: &Path) -> io::Result<Option<u32>> {
+        Ok(Some(path.symlink_metadata()?.permissions().mode() & 0o7777))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {

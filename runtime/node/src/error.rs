@@ -3,7 +3,7 @@
 use chancery_engine::{AdmissionError, LoadError, NodeFault};
 use chancery_state::StateError;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A fault of the node, or a request that it cannot serve. None of them is an outcome of a call.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,8 @@ pub enum NodeError {
     NotEmpty(PathBuf),
     /// The directory has another format.
     #[error(
-        "{path} has ledger format {found}, this program reads {expected}: use the version of the program that wrote it, or a newer one"
+        "{} has ledger format {found}, this program reads {expected}: use the version of the program that wrote it, or a newer one",
+        .path.join("format").display()
     )]
     Format {
         /// The directory.
@@ -24,6 +25,23 @@ pub enum NodeError {
         /// What the program reads.
         expected: u32,
         /// What the directory says.
+        found: String,
+    },
+    /// The file that says the format is missing beside a journal.
+    #[error(
+        "{0} is missing, though a journal lies beside it: restore it from a copy; or, where the making of a new ledger was interrupted, remove the directory and make it again"
+    )]
+    Unfinished(PathBuf),
+    /// The file that says the format says nothing of the kind.
+    #[error(
+        "{path} is damaged or not of this program: expected `chancery ledger {expected}` and a line feed, found {found:?}. Restore it from a copy; nothing was changed"
+    )]
+    NoFormat {
+        /// The file.
+        path: PathBuf,
+        /// What the program writes.
+        expected: u32,
+        /// What stands in the file.
         found: String,
     },
     /// Another process has the ledger open.
@@ -51,7 +69,8 @@ pub enum NodeError {
     DamagedFile(PathBuf),
     /// The journal ends too early.
     #[error(
-        "{file} ends at byte {offset}, before entry {index}, but {by} covers {entries} entries: the end of the journal was lost, or an older copy was put in place. Restore the newer one; nothing was changed"
+        "{file} ends at byte {offset}, before entry {index}, and there is no {}, but {by} covers {entries} entries: the end of the journal was lost, or an older copy was put in place. Restore the newer one; nothing was changed",
+        .next.display()
     )]
     Lost {
         /// The file in which the journal ends.
@@ -64,16 +83,20 @@ pub enum NodeError {
         by: &'static str,
         /// How many entries it covers.
         entries: u64,
+        /// The file that would come next.
+        next: PathBuf,
     },
     /// A segment of the journal is missing.
-    #[error("{0} is missing: restore it from a copy; nothing was changed")]
+    #[error("{0} is missing: put it back, or restore it from a copy; nothing was changed")]
     NoSegment(PathBuf),
     /// A file of another ledger lies here.
-    #[error("{file} is of ledger {found}, this is {expected}: put the right file there; nothing was changed")]
+    #[error("{file} is of ledger {found}, {} of {expected}: put the right file there; nothing was changed", .first.display())]
     Foreign {
         /// The file.
         file: PathBuf,
-        /// This ledger.
+        /// The first one, which is held to be this ledger's.
+        first: PathBuf,
+        /// This ledger, by the first file.
         expected: chancery_types::LedgerId,
         /// The file's.
         found: chancery_types::LedgerId,
@@ -138,11 +161,52 @@ pub enum NodeError {
     /// An export cannot be made.
     #[error("the log cannot be exported: {0}")]
     Export(String),
+    /// A log cannot be mirrored.
+    #[error("the log cannot be mirrored: {0}")]
+    Mirror(String),
+    /// A log was forked.
+    #[error(
+        "the log at {place} is forked: its signed checkpoint over {theirs} entries and the one over {ours} entries that this mirror holds are of two histories. Both are kept, {} and {}: publish them, they are the proof. Nothing was taken over",
+        .kept.display(),
+        .evidence.display()
+    )]
+    Forked {
+        /// The log.
+        place: String,
+        /// Entries of the checkpoint that is held.
+        ours: u64,
+        /// Entries of the one that contradicts it.
+        theirs: u64,
+        /// Where the former is kept.
+        kept: PathBuf,
+        /// Where the latter is kept.
+        evidence: PathBuf,
+    },
+    /// A log went back.
+    #[error(
+        "the log at {place} was rolled back: it shows a checkpoint over {theirs} entries, this mirror holds one over {ours}. An older copy was put in place, or entries are withheld; both checkpoints are kept, {} and {}. Nothing was taken over",
+        .kept.display(),
+        .evidence.display()
+    )]
+    RolledBack {
+        /// The log.
+        place: String,
+        /// Entries of the checkpoint that is held.
+        ours: u64,
+        /// Entries of the one that is shown now.
+        theirs: u64,
+        /// Where the former is kept.
+        kept: PathBuf,
+        /// Where the latter is kept.
+        evidence: PathBuf,
+    },
     /// A public log does not verify.
     #[error("the public log does not verify: {0}")]
     Public(String),
     /// No room for the next block.
-    #[error("the disk is full: the call was not recorded. Make room and send it again, with the same request id")]
+    #[error(
+        "the disk is full: the call was not recorded. Make room (bytes, or inodes: `df -i`) and send it again, with the same request id"
+    )]
     DiskFull,
     /// The node stopped after a fault.
     #[error(
@@ -195,6 +259,20 @@ pub enum NodeError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl NodeError {
+    /// The file that is at fault, where it is known to be one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            NodeError::Damaged { file, .. } | NodeError::Lost { file, .. } | NodeError::Foreign { file, .. } => {
+                Some(file)
+            }
+            NodeError::DamagedFile(file) | NodeError::NoSegment(file) => Some(file),
+            NodeError::Io { path, .. } => Some(path),
+            _ => None,
+        }
+    }
 }
 
 impl From<LoadError> for NodeError {

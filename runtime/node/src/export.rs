@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// All that an exported directory may hold.
-const NAMES: [&str; 6] = ["checkpoint", "tile", "blobs", "log.vkey", "policy", "verify.py"];
+pub(crate) const NAMES: [&str; 6] = ["checkpoint", "tile", "blobs", "log.vkey", "policy", "verify.py"];
 
 /// What an export wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,13 @@ pub(crate) fn read_policy(
     dir: &Path,
     key: &chancery_tlog::note::VerifierKey,
 ) -> Result<Option<Policy>, NodeError> {
-    disk.read_if_there(&dir.join("policy"))?.map(|text| parse_policy(&text, key)).transpose()
+    let path = dir.join("policy");
+    let Some(text) = disk.read_if_there(&path)? else { return Ok(None) };
+    let policy = parse_policy(&text, key).map_err(|error| match error {
+        NodeError::Policy(problem) => NodeError::Policy(format!("{}: {problem}", path.display())),
+        other => other,
+    });
+    policy.map(Some)
 }
 
 fn parse_policy(text: &[u8], key: &chancery_tlog::note::VerifierKey) -> Result<Policy, NodeError> {

@@ -492,8 +492,8 @@ impl End {
         if self.entries >= entries {
             return Ok(());
         }
-        let file = segment_path(dir, self.segment);
-        Err(NodeError::Lost { file, offset: self.offset, index: self.entries, by, entries })
+        let (file, next) = (segment_path(dir, self.segment), segment_path(dir, self.segment + 1));
+        Err(NodeError::Lost { file, offset: self.offset, index: self.entries, by, entries, next })
     }
 }
 
@@ -518,7 +518,8 @@ fn headers(disk: &dyn Disk, dir: &Path) -> Result<Vec<Header>, NodeError> {
         let header = Header::from_bytes(&bytes).filter(|header| header.segment == u64::from(segment));
         let header = header.ok_or_else(damaged)?;
         if let Some(first) = headers.first().filter(|first| first.ledger != header.ledger) {
-            return Err(NodeError::Foreign { file: path, expected: first.ledger, found: header.ledger });
+            let (first_file, expected) = (segment_path(dir, 0), first.ledger);
+            return Err(NodeError::Foreign { file: path, first: first_file, expected, found: header.ledger });
         }
         headers.push(header);
     }
@@ -781,6 +782,10 @@ impl Journal {
         let path = segment_path(&self.dir, self.segment);
         let unknown = |source| NodeError::Io { what: "cannot write", path: path.clone(), source };
         let Some((file, _)) = &self.open else { return Err(NodeError::NoSegment(path)) };
+        // A file that has lost its name can be written and made durable, and nobody finds it again.
+        if !self.disk.exists(&path).map_err(disk::failed("cannot look for", &path))? {
+            return Err(NodeError::NoSegment(path));
+        }
         if let Err(error) = file.write_at(&block.bytes, self.offset) {
             if !disk::is_full(&error) {
                 return Err(unknown(error));

@@ -2,6 +2,7 @@
 
 use crate::actors::Actors;
 use crate::answer::{Answer, Ticket, first_answer};
+use crate::blobs::Blobs;
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
 use crate::disk::{self, Disk, OsDisk};
 use crate::execute::{At, Executor};
@@ -129,6 +130,7 @@ pub struct Ledger {
     pub(crate) dir: PathBuf,
     pub(crate) disk: Arc<dyn Disk>,
     executor: Arc<Executor>,
+    blobs: Arc<Blobs>,
     pub(crate) committed: Arc<Committed>,
     pub(crate) reader: Arc<Reader>,
     board: Arc<Board>,
@@ -201,7 +203,15 @@ impl Ledger {
             None => board.end("the log key is not at hand"),
         }
         let end = Place { index: tip.index, height: tip.height, time: tip.time };
-        let sequencer = Sequencer::new(executor.clone(), committed.clone(), options.clock.clone(), health.clone(), end);
+        let blobs = Arc::new(Blobs::of(options.disk.clone(), dir));
+        let sequencer = Sequencer::new(
+            executor.clone(),
+            blobs.clone(),
+            committed.clone(),
+            options.clock.clone(),
+            health.clone(),
+            end,
+        );
         let closed = Arc::new(Mutex::new(None));
         let recorder = Recorder {
             closed: closed.clone(),
@@ -223,6 +233,7 @@ impl Ledger {
             dir: dir.into(),
             disk: options.disk,
             executor,
+            blobs,
             committed,
             reader,
             head,
@@ -369,11 +380,7 @@ impl Ledger {
     /// [`NodeError::NotAdmitted`], or what the disk meets.
     pub fn put_module(&self, wasm: &[u8]) -> Result<(ModuleId, Interface), NodeError> {
         let module = self.executor.engine.load(wasm)?;
-        let path = self.executor.blob_path(&module.id);
-        if !self.disk.exists(&path).map_err(disk::failed("cannot look for", &path))? {
-            path.parent().map_or(Ok(()), |dir| self.disk.make_dirs(dir))?;
-            self.disk.write_file(&path, wasm, 0o640)?;
-        }
+        self.blobs.put(&module.id, wasm)?;
         Ok((module.id, module.interface.clone()))
     }
 
@@ -390,9 +397,7 @@ impl Ledger {
     /// # Errors
     /// [`NodeError::NoModule`], or what reading meets.
     pub fn module_bytes(&self, module: &ModuleId) -> Result<Vec<u8>, NodeError> {
-        let path = self.executor.blob_path(module);
-        let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*module))?;
-        if Hash::of(&wasm).0 == module.0 { Ok(wasm) } else { Err(NodeError::DamagedFile(path)) }
+        self.blobs.read(module)
     }
 
     /// Checks a call and queues it.

@@ -3,7 +3,7 @@
 //! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → [`sequencer`] (order) → `execute`
 //! → [`recorder`] (entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
 //! [`recovery`] opens a ledger after any stop, [`mod@verify`] checks a whole log, [`mod@audit`] executes it again. [`publication`] makes the log
-//! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`public`] verifies such a log, [`witness`] asks others to cosign
+//! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`public`] verifies such a log, [`mirror`] follows one, [`doctor`] examines a directory, [`witness`] asks others to cosign
 //! it, and [`witness_server`] is such another. [`disk`] is the only way to files, [`http`] the only one to the network.
 
 #![forbid(unsafe_code)]
@@ -11,8 +11,10 @@
 mod actors;
 mod answer;
 pub mod audit;
+mod blobs;
 pub mod committed;
 pub mod disk;
+pub mod doctor;
 mod error;
 mod execute;
 pub mod export;
@@ -24,6 +26,7 @@ pub mod health;
 pub mod http;
 pub mod journal;
 pub mod ledger;
+pub mod mirror;
 pub mod proofs;
 pub mod public;
 pub mod publication;
@@ -42,12 +45,14 @@ pub mod witness_server;
 pub use answer::{Answer, Ticket};
 pub use audit::{Audit, AuditOptions, audit};
 pub use chancery_engine::{Compiler, Execution};
-pub use chancery_state::{Pair, Scan};
+pub use chancery_state::{Pair, Scan, StateError};
 pub use disk::{Disk, DiskFile, OsDisk};
+pub use doctor::{Diagnosis, Finding};
 pub use error::{NodeError, Refusal};
 pub use export::Exported;
 pub use health::State;
 pub use ledger::{Checked, Clock, Head, Ledger, Options, Progress, SystemClock};
+pub use mirror::{Mirror, Mirrored};
 pub use proofs::Parts;
 pub use public::{Place, PublicReport, verify_public};
 pub use publication::Level;

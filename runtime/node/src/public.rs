@@ -18,7 +18,7 @@ use crate::{NodeError, Progress};
 use chancery_tlog::note::NOTE_BYTES_MAX;
 use chancery_tlog::policy::{Accepted, POLICY_BYTES_MAX};
 use chancery_tlog::tile::{BUNDLE_BYTES_MAX, TILE_BYTES_MAX, WIDTH, bundles_for, tiles_for};
-use chancery_tlog::{Bundle, Policy, Tile, TileReader, Tiles, merkle};
+use chancery_tlog::{Bundle, Checkpoint, Policy, Tile, TileReader, Tiles, merkle};
 use chancery_types::{Entry, Hash, LedgerId, ModuleId, Record};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ impl Place {
     }
 
     /// What is at a path below, of at most so many bytes; `None` where there is nothing.
-    fn get(&self, path: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, String> {
+    pub(crate) fn get(&self, path: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, String> {
         match self {
             Place::Directory(dir) => {
                 let (disk, path): (&dyn Disk, _) = (&OsDisk, dir.join(path));
@@ -112,6 +112,15 @@ impl Place {
     }
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Directory(dir) => write!(f, "{}", dir.display()),
+            Place::Url(url, _) => f.write_str(url),
+        }
+    }
+}
+
 impl TileReader for Place {
     type Error = String;
 
@@ -128,6 +137,7 @@ impl TileReader for Place {
 /// The bundles of a public log, each entry of which is covered by the checkpoint's root.
 pub(crate) struct PublicSource<'a> {
     place: &'a Place,
+    pub(crate) note: String,
     pub(crate) accepted: Accepted,
 }
 
@@ -139,7 +149,7 @@ impl<'a> PublicSource<'a> {
         let note = note.ok_or_else(|| unreadable("it is missing: this is no public log".into()))?;
         let note = String::from_utf8(note).map_err(|_| unreadable("it is not UTF-8".into()))?;
         let accepted = policy.open(&note).map_err(|error| NodeError::Public(format!("checkpoint: {error}")))?;
-        Ok(PublicSource { place, accepted })
+        Ok(PublicSource { place, note, accepted })
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -214,10 +224,24 @@ pub fn verify_public(place: &Place, policy: &Policy, progress: &Progress) -> Res
     })
 }
 
+/// The paths of all files below `path` in a public log's directory.
+pub(crate) fn files_below(disk: &dyn Disk, dir: &Path, path: &str, files: &mut Vec<String>) {
+    match disk.list(&dir.join(path)) {
+        Ok(names) => names.iter().for_each(|name| files_below(disk, dir, &format!("{path}/{name}"), files)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        // A file, or what turns out to be unreadable when it is read.
+        Err(_) => files.push(path.into()),
+    }
+}
+
 /// What must hold at the end of a public log.
 pub(crate) fn finish(source: &PublicSource<'_>, chain: &Chain) -> Result<(LedgerId, String), NodeError> {
+    ends(&source.accepted.checkpoint, chain)
+}
+
+/// What must hold of entries that end where a checkpoint does.
+pub(crate) fn ends(signed: &Checkpoint, chain: &Chain) -> Result<(LedgerId, String), NodeError> {
     let (ledger, origin) = chain.genesis.clone().ok_or_else(|| inconsistent(0, "the log has no genesis"))?;
-    let signed = &source.accepted.checkpoint;
     if origin != signed.origin {
         let problem = format!("it says that the log is {origin}, the checkpoint is one of {}", signed.origin);
         return Err(inconsistent(0, problem));

@@ -192,13 +192,13 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    fn tile(&self, tile: &Tile) -> Result<Vec<u8>, NodeError> {
+    pub(crate) fn tile(&self, tile: &Tile) -> Result<Vec<u8>, NodeError> {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
         let (index, size) = (tile.index, log.size());
         log.tile(tile).ok_or(NodeError::NoEntry { index, size })
     }
 
-    fn bundle(&self, bundle: &Bundle) -> Result<Vec<u8>, NodeError> {
+    pub(crate) fn bundle(&self, bundle: &Bundle) -> Result<Vec<u8>, NodeError> {
         let indices = bundle.first()..bundle.first() + u64::from(bundle.width);
         let entries = indices.map(|index| self.reader.entry(index)).collect::<Result<Vec<_>, _>>()?;
         let problem =

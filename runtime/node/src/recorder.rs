@@ -30,7 +30,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Bytes that must be free on the ledger's disk for a block to be made.
-const RESERVE_BYTES: u64 = 16 << 20;
+pub(crate) const RESERVE_BYTES: u64 = 16 << 20;
 
 /// The end of the log, as the next block needs it.
 #[derive(Clone)]

@@ -115,16 +115,23 @@ pub(crate) fn create(
 /// Refuses a directory that holds no ledger, or one of another format.
 pub(crate) fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
     let path = dir.join("format");
-    let bytes = disk.read_if_there(&path)?.ok_or_else(|| NodeError::NoLedger(dir.into()))?;
+    let Some(bytes) = disk.read_if_there(&path)? else {
+        let journal = dir.join("journal");
+        let rest = disk.exists(&journal).map_err(disk::failed("cannot look for", &journal))?;
+        return Err(if rest { NodeError::Unfinished(path) } else { NodeError::NoLedger(dir.into()) });
+    };
     let text = String::from_utf8_lossy(&bytes);
     if text == format!("chancery ledger {FORMAT}\n") {
         return Ok(());
     }
-    let found = text.trim().trim_start_matches("chancery ledger ").chars().take(40).collect();
-    Err(NodeError::Format { path: dir.into(), expected: FORMAT, found })
+    let found: String = text.trim().trim_start_matches("chancery ledger ").chars().take(40).collect();
+    if found.parse::<u32>().is_ok_and(|version| version != FORMAT && text == format!("chancery ledger {version}\n")) {
+        return Err(NodeError::Format { path: dir.into(), expected: FORMAT, found });
+    }
+    Err(NodeError::NoFormat { path, expected: FORMAT, found: text.chars().take(40).collect() })
 }
 
-fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Send + Sync>, NodeError> {
+pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Send + Sync>, NodeError> {
     let path = dir.join("lock");
     disk.lock(&path).map_err(disk::failed("cannot lock", &path))?.ok_or_else(|| NodeError::Locked(dir.into()))
 }
@@ -330,7 +337,7 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
     };
     let Found { survey, end, tree, summarised } = match found {
         Ok(found) => found,
-        Err(NodeError::State(doubt)) => {
+        Err(NodeError::State(doubt)) if !matches!(doubt, StateError::Full) => {
             (options.progress)(&format!("the view is set aside and rebuilt ({doubt})"), 0, 0);
             quarantine(disk, dir)?;
             attempt(dir, options, false)?
@@ -410,6 +417,15 @@ fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found
     Ok(Found { survey, end, tree, summarised: mark.map_or(0, |mark| mark.entries) })
 }
 
+/// Sets the view aside and makes it anew from the journal, durably.
+pub(crate) fn rebuild_view(dir: &Path, options: &Options) -> Result<(), NodeError> {
+    let disk = &*options.disk;
+    if disk.exists(&dir.join("view")).map_err(disk::failed("cannot look for", &dir.join("view")))? {
+        quarantine(disk, dir)?;
+    }
+    Ok(attempt(dir, options, false)?.survey.replay.view.checkpoint()?)
+}
+
 /// The tree over all pairs of the view.
 fn state_tree(view: &dyn StateView) -> Result<Tree, NodeError> {
     let mut tree = Tree::new();
@@ -475,6 +491,10 @@ pub(crate) fn check_checkpoint(
     let Some(found) = published(disk, dir)? else { return Ok(None) };
     match log.root_at(found.size) {
         Some(root) if root == found.root => Ok(Some(found)),
-        _ => Err(NodeError::Checkpoint(format!("its root over {} entries is another than the journal's", found.size))),
+        _ => Err(NodeError::Checkpoint(format!(
+            "{}: its root over {} entries is another than the journal's",
+            PublicLog::path(dir).display(),
+            found.size
+        ))),
     }
 }

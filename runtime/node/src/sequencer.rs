@@ -9,14 +9,15 @@
 //! 3. Where a block finds no room, what was executed on top of it is taken back and executed again on what is committed. Any other fault
 //!    stops the ledger, and nothing that is not durable was answered.
 
+use crate::blobs::Blobs;
 use crate::committed::Committed;
-use crate::execute::{At, Executed, Executor};
+use crate::execute::{At, Executed, Executor, rejected};
 use crate::health::Health;
 use crate::{Answer, Clock, NodeError, Refusal};
 use chancery_engine::Execution;
 use chancery_state::BlockStore;
-use chancery_types::entry::WriteSet;
-use chancery_types::{Height, RequestId, SignedCall, Timestamp};
+use chancery_types::entry::{Rejection, WriteSet};
+use chancery_types::{Action, Call, Height, RequestId, SignedCall, Timestamp};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
@@ -141,6 +142,7 @@ impl Recent {
 /// What orders and executes.
 pub(crate) struct Sequencer {
     pub(crate) executor: Arc<Executor>,
+    pub(crate) blobs: Arc<Blobs>,
     pub(crate) committed: Arc<Committed>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Arc<Health>,
@@ -156,6 +158,7 @@ impl Sequencer {
     /// Nothing ordered yet; the log ends at `end`.
     pub(crate) fn new(
         executor: Arc<Executor>,
+        blobs: Arc<Blobs>,
         committed: Arc<Committed>,
         clock: Arc<dyn Clock>,
         health: Arc<Health>,
@@ -163,7 +166,7 @@ impl Sequencer {
     ) -> Self {
         let store = Arc::new(BlockStore::new(committed.clone()));
         let recent = Recent { from: end.index, ..Recent::default() };
-        Sequencer { executor, committed, clock, health, store, open: None, next: end, recording: None, recent }
+        Sequencer { executor, blobs, committed, clock, health, store, open: None, next: end, recording: None, recent }
     }
 
     /// Orders calls and hands blocks to the recorder until nobody can submit any more and all is recorded.
@@ -235,7 +238,7 @@ impl Sequencer {
             bytes: 0,
         });
         let at = At { time: block.time, height, index: self.next.index + block.calls.len() as u64 };
-        let execute = || self.executor.execute(&submission.signed.call, at, self.store.clone());
+        let execute = || execute(&self.executor, &self.blobs, &submission.signed.call, at, &self.store);
         match known.and_then(|known| if known { Ok(None) } else { execute().map(Some) }) {
             Ok(Some(executed)) => {
                 self.recent.add(submission.signed.call.request);
@@ -244,6 +247,11 @@ impl Sequencer {
                 block.calls.push(Ordered { submission, executed });
             }
             Ok(None) => block.repeats.push(submission),
+            // A module found no room. Nothing of the call is in the block.
+            Err(NodeError::DiskFull) => {
+                self.health.full(true);
+                submission.answer(Err(NodeError::DiskFull));
+            }
             Err(error) => {
                 self.health.stop(&error);
                 submission.answer(Err(error));
@@ -307,6 +315,23 @@ impl Block {
     fn len(&self) -> usize {
         self.calls.len() + self.repeats.len()
     }
+}
+
+/// Executes a call that will be recorded: the module that it deploys is durable then, since its entry names it.
+fn execute(
+    executor: &Executor,
+    blobs: &Blobs,
+    call: &Call,
+    at: At,
+    store: &Arc<BlockStore>,
+) -> Result<Executed, NodeError> {
+    if let Action::Deploy { module, .. } = &call.action {
+        match blobs.make_durable(module) {
+            Err(NodeError::NoModule(_)) => return Ok(rejected(Rejection::UnknownModule)),
+            done => done?,
+        }
+    }
+    executor.execute(call, at, store.clone())
 }
 
 /// About how many bytes an execution takes in the journal.

@@ -11,7 +11,7 @@
 //! - A **failed sync** leaves any subset of the dirty sectors durable and *marks all of them clean*: they read as written, no later sync writes
 //!   them, and a power cut loses them. So do ext4, XFS and Btrfs (Rebello et al., USENIX ATC 2020). A failed `sync_dir` leaves the names as they
 //!   were, to be made durable by a later one.
-//! - A **full** disk refuses every write, after a part of it was written, also into room that was reserved.
+//! - A **full** disk refuses every write, after any part of it was written, perhaps all, also into room that was reserved.
 //! - Power may go off at any operation ([`SimDisk::off_at`]), or at every one in turn: [`SimDisk::watch`] hands a clone of the disk to a function
 //!   before each operation.
 //!
@@ -440,6 +440,8 @@ impl DiskFile for SimFile {
             let offset = usize::try_from(offset).unwrap_or(usize::MAX);
             // A write that is interrupted, or finds the disk full, has written some of it.
             let whole = !inner.off && inner.full.is_none();
+            // All of it too: what fails then is what the file system had to note down about it.
+            let whole = whole || inner.random.once_in(4);
             let len = if whole { bytes.len() } else { inner.random.below(bytes.len() as u64 + 1) as usize };
             inner.content(node)?.write(&bytes[..len], offset);
             inner.end()?;
@@ -520,7 +522,10 @@ impl Disk for SimDisk {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let inner = self.inner();
-        inner.node(dir)?;
+        let node = inner.node(dir)?;
+        if inner.nodes.get(&node).is_some_and(Option::is_some) {
+            return Err(ErrorKind::NotADirectory.into());
+        }
         let within = inner.names.keys().filter(|path| path.parent() == Some(dir));
         Ok(within.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect())
     }

@@ -32,6 +32,11 @@ pub enum StateError {
         /// What the store said.
         reason: String,
     },
+    /// There is no room for the view.
+    #[error(
+        "the disk is full: the view could not be written; it is derived, and nothing of the log is lost. Make room and open the ledger again"
+    )]
+    Full,
     /// Reading or writing the view failed.
     #[error("the view failed ({0}); it is derived: open the ledger again and it is rebuilt from the journal")]
     View(String),

@@ -109,7 +109,16 @@ pub struct View {
 }
 
 fn failed(error: sled::Error) -> StateError {
-    StateError::View(error.to_string())
+    if is_full(&error) { StateError::Full } else { StateError::View(error.to_string()) }
+}
+
+/// Whether the store found no room. That says nothing against what it holds.
+fn is_full(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if no_room(error))
+}
+
+fn no_room(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn state_key(contract: &ContractId, key: &[u8]) -> Vec<u8> {
@@ -144,7 +153,7 @@ impl View {
         let failure = |reason: String| StateError::Open { path: path.display().to_string(), reason };
         let db = catch_unwind(AssertUnwindSafe(open))
             .map_err(|_| failure("the store panicked".into()))?
-            .map_err(|error| failure(error.to_string()))?;
+            .map_err(|error| if is_full(&error) { StateError::Full } else { failure(error.to_string()) })?;
         Ok(View { db, path: path.into() })
     }
 }
@@ -191,8 +200,7 @@ impl StateView for View {
     // sled writes its buffers, then every file and directory below is fsynced.
     fn checkpoint(&self) -> Result<(), StateError> {
         self.db.flush().map_err(failed)?;
-        sync_below(&self.path)?;
-        Ok(())
+        sync_below(&self.path).map_err(|error| if no_room(&error) { StateError::Full } else { error.into() })
     }
 }
 

@@ -1,0 +1,353 @@
+//! The mirror: follows another ledger's published log, verifies it as it goes, and keeps a copy that can take its place.
+//!
+//! ```text
+//! DEST/checkpoint, tile/…      the log as it was read, in the format of a public log; any web server can serve it
+//! DEST/blobs/<2 hex>/<64 hex>  modules, where the source has them
+//! DEST/policy                  under which the checkpoints are believed
+//! DEST/log.vkey                the key of the log
+//! DEST/evidence/<hex>          signed checkpoints that contradict what is kept, by the BLAKE3 of the note
+//! DEST/lock                    held while a process follows
+//! ```
+//!
+//! # One round
+//!
+//! 1. the source's checkpoint is read; the policy must accept it;
+//! 2. it is held against the kept one: it must be the same, or cover more and continue it. What covers less is a **rollback**, what does not continue is
+//!    a **fork**: the note is put into `evidence/`, and nothing else is changed;
+//! 3. tiles and entries are read, each verified up to the checkpoint's root, and every entry against the one before it, as `log verify` does. What
+//!    lies in DEST already and verifies is not read again from the source; what lies there and does not verify is;
+//! 4. bundles are written durably as they have been verified, so that a round which is broken off begins behind them; then modules and tiles; then
+//!    **the checkpoint, last**. A reader of DEST, or a crash at any time, finds a log that is whole up to its checkpoint.
+//!
+//! The first round of a process goes through all entries, later ones through new entries only.
+//!
+//! # Trust
+//!
+//! The source is not trusted, nor is the network: what is kept is what the policy's keys signed. The policy is trusted; one that the source itself
+//! hands out is the word of the source. A log that shows others another history than this mirror is found out by witnesses, or by comparing checkpoints.
+
+use crate::disk::{self, Disk, OsDisk, TEMPORARY};
+use crate::export::NAMES;
+use crate::public::{Place, PublicSource, ends};
+use crate::publication::PublicLog;
+use crate::walk::{Chain, Checked, Read, Source, States, walk};
+use crate::{NodeError, Progress};
+use chancery_tlog::policy::Accepted;
+use chancery_tlog::tile::{ReadError, WIDTH, encode_bundle, tiles_for};
+use chancery_tlog::{Bundle, Checkpoint, Policy, Tile, TileReader, Tiles};
+use chancery_types::{Entry, Hash, LedgerId, ModuleId, Record};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Bytes of bundles that are gathered before they are made durable.
+const PASS_BYTES_MAX: usize = 8 << 20;
+const EVIDENCE: &str = "evidence";
+const LOCK: &str = "lock";
+
+/// What a round found and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirrored {
+    /// The ledger.
+    pub ledger: LedgerId,
+    /// The log's origin.
+    pub origin: String,
+    /// Entries that were kept before.
+    pub before: u64,
+    /// Entries that are kept now.
+    pub entries: u64,
+    /// The Merkle root over them.
+    pub root: Hash,
+    /// Names of the witnesses of the policy that cosigned the checkpoint.
+    pub cosigners: Vec<String>,
+    /// Modules that entries name and the source does not have.
+    pub missing: u64,
+}
+
+/// A mirror of one log.
+pub struct Mirror {
+    place: Place,
+    policy: Policy,
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    public: PublicLog,
+    /// What the entries followed so far lead to.
+    chain: Chain,
+    modules: Modules,
+    _lock: Box<dyn Send + Sync>,
+}
+
+/// Modules that entries name, and the first that does.
+#[derive(Default)]
+struct Modules(BTreeMap<ModuleId, u64>);
+
+impl States for Modules {
+    fn call(&mut self, checked: Checked) -> Result<(), NodeError> {
+        if let Record::Call { module, .. } = &checked.entry.record
+            && module.0 != [0; 32]
+        {
+            self.0.entry(*module).or_insert(checked.entry.index);
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, _: &Entry, _: &Chain) -> Result<(), NodeError> {
+        Ok(())
+    }
+}
+
+impl Mirror {
+    /// A mirror of the log at a place, in a directory that is new, empty, or a mirror or an export of the same log.
+    ///
+    /// # Errors
+    /// [`NodeError::Mirror`] where the directory holds something else, [`NodeError::Locked`] where another process follows into it.
+    pub fn open(place: Place, policy: Policy, dir: &Path) -> Result<Mirror, NodeError> {
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        disk.make_dirs(dir)?;
+        for name in disk.list(dir).map_err(disk::failed("cannot list", dir))? {
+            let known = NAMES.contains(&name.as_str()) || name == EVIDENCE || name == LOCK || name.ends_with(TEMPORARY);
+            if !known {
+                let problem = format!(
+                    "{} holds `{name}`, which is no part of a mirror: name a new or empty directory",
+                    dir.display()
+                );
+                return Err(NodeError::Mirror(problem));
+            }
+        }
+        let path = dir.join(LOCK);
+        let lock = disk.lock(&path).map_err(disk::failed("cannot lock", &path))?;
+        let lock = lock.ok_or_else(|| NodeError::Locked(dir.into()))?;
+        let public = PublicLog::at(disk.clone(), dir);
+        let (chain, modules) = (Chain::default(), Modules::default());
+        Ok(Mirror { place, policy, dir: dir.into(), disk, public, chain, modules, _lock: lock })
+    }
+
+    /// Follows the log to the source's checkpoint.
+    ///
+    /// # Errors
+    /// [`NodeError::Forked`] and [`NodeError::RolledBack`] where the source contradicts what is kept; [`NodeError::Public`] with the file and
+    /// [`NodeError::Inconsistent`] with the entry that does not verify; what the disk meets. What was kept is as it was then.
+    pub fn follow(&mut self, progress: &Progress) -> Result<Mirrored, NodeError> {
+        let source = PublicSource::open(&self.place, &self.policy)?;
+        let (note, accepted) = (source.note, source.accepted);
+        let held = self.held()?;
+        self.compare(held.as_ref(), &accepted.checkpoint, &note)?;
+        let before = held.map_or(0, |held| held.size);
+        if let Err(error) = self.read(&accepted, true, progress) {
+            // What lies here may be damaged: then the source has it still.
+            self.forget();
+            self.read(&accepted, false, progress).map_err(|again| {
+                self.forget();
+                if matches!(again, NodeError::Public(_)) { again } else { error }
+            })?;
+        }
+        let (ledger, origin) = ends(&accepted.checkpoint, &self.chain)?;
+        let missing = self.take_modules()?;
+        self.keep(&accepted, &note, before)?;
+        let cosigners =
+            accepted.cosigners.iter().map(|(which, _)| self.policy.witnesses()[*which].name.clone()).collect();
+        let Checkpoint { size, root, .. } = accepted.checkpoint;
+        Ok(Mirrored { ledger, origin, before, entries: size, root, cosigners, missing })
+    }
+
+    fn forget(&mut self) {
+        (self.chain, self.modules) = (Chain::default(), Modules::default());
+    }
+
+    /// The checkpoint that is kept.
+    fn held(&self) -> Result<Option<Checkpoint>, NodeError> {
+        let Some(note) = self.public.checkpoint()? else { return Ok(None) };
+        let held = self.policy.open_without_quorum(&note).map_err(|error| {
+            NodeError::Mirror(format!(
+                "{} is not one that the policy accepts ({error}): it is of another log, or damaged. Name another directory, or restore it",
+                self.public.checkpoint_path().display()
+            ))
+        })?;
+        Ok(Some(held.checkpoint))
+    }
+
+    /// The source's checkpoint must continue the kept one.
+    fn compare(&self, held: Option<&Checkpoint>, theirs: &Checkpoint, note: &str) -> Result<(), NodeError> {
+        let Some(held) = held else { return Ok(()) };
+        // The smaller of the two trees must be the beginning of the larger, as whoever has the larger one shows.
+        let local = Place::Directory(self.dir.clone());
+        let (reader, larger, smaller) =
+            if theirs.size >= held.size { (&self.place, theirs, held) } else { (&local, held, theirs) };
+        let root = match larger.size == smaller.size {
+            true => larger.root,
+            false => beginning(reader, larger, smaller.size)?,
+        };
+        let place = self.place.to_string();
+        let (ours, theirs_size, kept) = (held.size, theirs.size, self.public.checkpoint_path());
+        if root != smaller.root {
+            let evidence = self.evidence(note)?;
+            return Err(NodeError::Forked { place, ours, theirs: theirs_size, kept, evidence });
+        }
+        if theirs.size < held.size {
+            let evidence = self.evidence(note)?;
+            return Err(NodeError::RolledBack { place, ours, theirs: theirs_size, kept, evidence });
+        }
+        Ok(())
+    }
+
+    /// Keeps a note that contradicts.
+    fn evidence(&self, note: &str) -> Result<PathBuf, NodeError> {
+        let dir = self.dir.join(EVIDENCE);
+        let path = dir.join(Hash::of(note.as_bytes()).to_string());
+        self.disk.make_dirs(&dir)?;
+        self.disk.write_file(&path, note.as_bytes(), 0o644)?;
+        Ok(path)
+    }
+
+    /// Reads and verifies what was not followed yet, from here where `local` and from the source else, and keeps the bundles.
+    fn read(&mut self, accepted: &Accepted, local: bool, progress: &Progress) -> Result<(), NodeError> {
+        let local = local.then(|| Place::Directory(self.dir.clone()));
+        let reader = Both { local, source: &self.place };
+        let signed = &accepted.checkpoint;
+        let source = Following { reader: &reader, signed, from: self.chain.next, public: (&self.disk, &self.dir) };
+        walk(&source, &mut self.chain, &mut self.modules, ("entries verified", signed.size), progress).map(drop)
+    }
+
+    /// Reads the modules that entries name and that are not here yet; says how many the source does not have.
+    fn take_modules(&self) -> Result<u64, NodeError> {
+        let mut missing = 0;
+        for (module, index) in &self.modules.0 {
+            let name = module.to_string();
+            let path = format!("blobs/{}/{name}", &name[..2]);
+            let file = self.dir.join(&path);
+            let right = |bytes: &Vec<u8>| Hash::of(bytes).0 == module.0;
+            if self.disk.read_if_there(&file)?.is_some_and(|bytes| right(&bytes)) {
+                continue;
+            }
+            let most = usize::try_from(chancery_engine::limits::MODULE_BYTES_MAX).unwrap_or(usize::MAX);
+            match self.place.get(&path, most).map_err(|error| NodeError::Public(format!("{path}: {error}")))? {
+                None => missing += 1,
+                Some(bytes) if right(&bytes) => self.disk.write_files(&self.dir, &[(file, bytes)], 0o644)?,
+                Some(bytes) => {
+                    let problem = format!("{path}, the module of entry {index}, has the BLAKE3 {}", Hash::of(&bytes));
+                    return Err(NodeError::Public(problem));
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Keeps tiles, key and policy, and last the checkpoint.
+    fn keep(&self, accepted: &Accepted, note: &str, before: u64) -> Result<(), NodeError> {
+        let size = accepted.checkpoint.size;
+        let mut files = Vec::new();
+        for tile in tiles_for(0, size) {
+            let (path, bytes) = (self.dir.join(tile.path()), self.chain.log.tile(&tile));
+            let bytes = bytes.ok_or(NodeError::NoEntry { index: size, size: self.chain.next })?;
+            files.extend(self.lacks(&path, &bytes)?.then_some((path, bytes)));
+        }
+        self.disk.write_files(&self.dir, &files, 0o644)?;
+        let texts = [("log.vkey", format!("{}\n", accepted.log.to_vkey())), ("policy", self.policy.to_string())];
+        for (name, text) in texts.iter().chain([&("checkpoint", note.to_string())]) {
+            let path = self.dir.join(name);
+            if self.lacks(&path, text.as_bytes())? {
+                self.disk.write_file(&path, text.as_bytes(), 0o644)?;
+            }
+        }
+        self.public.tidy(before, size);
+        Ok(())
+    }
+
+    /// Whether a file does not hold these bytes.
+    fn lacks(&self, path: &Path, bytes: &[u8]) -> Result<bool, NodeError> {
+        Ok(self.disk.read_if_there(path)?.as_deref() != Some(bytes))
+    }
+}
+
+fn unreadable(error: ReadError<String>) -> NodeError {
+    NodeError::Public(error.to_string())
+}
+
+/// The root over the first `size` entries of a tree that is read from tiles.
+fn beginning(reader: &Place, tree: &Checkpoint, size: u64) -> Result<Hash, NodeError> {
+    Tiles::open(reader, tree.size, tree.root).and_then(|mut tiles| tiles.root_at(size)).map_err(unreadable)
+}
+
+/// What lies here, else what the source has.
+struct Both<'a> {
+    local: Option<Place>,
+    source: &'a Place,
+}
+
+impl Both<'_> {
+    fn either(&self, read: impl Fn(&Place) -> Result<Vec<u8>, String>) -> Result<Vec<u8>, String> {
+        match self.local.as_ref().map(&read) {
+            Some(Ok(bytes)) => Ok(bytes),
+            _ => read(self.source),
+        }
+    }
+}
+
+impl TileReader for Both<'_> {
+    type Error = String;
+
+    fn tile(&self, tile: Tile) -> Result<Vec<u8>, String> {
+        self.either(|place| place.tile(tile))
+    }
+
+    fn bundle(&self, bundle: Bundle) -> Result<Vec<u8>, String> {
+        self.either(|place| place.bundle(bundle))
+    }
+}
+
+/// Entries from the first that was not followed yet; bundles are kept as they have been verified.
+struct Following<'a> {
+    reader: &'a Both<'a>,
+    signed: &'a Checkpoint,
+    from: u64,
+    public: (&'a Arc<dyn Disk>, &'a Path),
+}
+
+impl Source for Following<'_> {
+    fn has_effects(&self) -> bool {
+        false
+    }
+
+    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
+        let size = self.signed.size;
+        let mut tiles = Tiles::open(self.reader, size, self.signed.root).map_err(unreadable)?;
+        let mut pass = Pass { public: self.public, bytes: 0, files: Vec::new() };
+        for number in self.from / WIDTH..size.div_ceil(WIDTH) {
+            let entries = tiles.entries(number).map_err(unreadable)?;
+            pass.add(number, &entries)?;
+            let indexed = entries.into_iter().zip(number * WIDTH..);
+            indexed
+                .filter(|(_, index)| *index >= self.from)
+                .for_each(|(entry, index)| each(Read { index, entry, effects: None }));
+        }
+        pass.write()?;
+        Ok(false)
+    }
+}
+
+/// Bundles on their way to the disk.
+struct Pass<'a> {
+    public: (&'a Arc<dyn Disk>, &'a Path),
+    bytes: usize,
+    files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Pass<'_> {
+    fn add(&mut self, number: u64, entries: &[Vec<u8>]) -> Result<(), NodeError> {
+        // A bundle has at most 256 entries.
+        let bundle = Bundle { index: number, width: u16::try_from(entries.len()).unwrap_or(u16::MAX) };
+        let problem = |error: chancery_tlog::tile::TileError| NodeError::Public(format!("{}: {error}", bundle.path()));
+        let (path, bytes) = (self.public.1.join(bundle.path()), encode_bundle(entries).map_err(problem)?);
+        if self.public.0.read_if_there(&path)?.as_ref() == Some(&bytes) {
+            return Ok(());
+        }
+        self.bytes += bytes.len();
+        self.files.push((path, bytes));
+        if self.bytes >= PASS_BYTES_MAX { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), NodeError> {
+        self.bytes = 0;
+        self.public.0.write_files(self.public.1, &std::mem::take(&mut self.files), 0o644)
+    }
+}
