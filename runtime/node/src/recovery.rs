@@ -42,7 +42,7 @@ use std::sync::Arc;
 pub const FORMAT: u32 = 2;
 /// Writes and requests that are gathered while the view is rebuilt, so that keys come to it in order, and of which it gets so many at once.
 const REBUILD_WRITES: usize = 1_000_000;
-const BATCH_WRITES: usize = 10_000;
+const BATCH_WRITES: usize = 100_000;
 
 /// All that opening found.
 pub(crate) struct Recovered {

@@ -65,7 +65,7 @@ pub struct ViewBatch {
     pub writes: WriteSet,
     /// Request ids and the indices of their entries.
     pub requests: Vec<(RequestId, u64)>,
-    /// Where the view stands afterwards; `None` where more follows before it stands anywhere.
+    /// Where the view stands afterwards; `None` where more follows before it stands anywhere, so that this need not be applied as one.
     pub position: Option<Position>,
 }
 
@@ -158,6 +158,27 @@ impl View {
     }
 }
 
+impl View {
+    /// Applies a batch that need not be one: key by key, the requests beside the state.
+    fn load(&self, batch: &ViewBatch) -> Result<(), StateError> {
+        let put = |key: &[u8], value: &[u8]| self.db.insert(key, value).map(drop).map_err(failed);
+        std::thread::scope(|scope| {
+            let mut requests = batch.requests.iter();
+            let requests = scope.spawn(move || {
+                requests.try_for_each(|(request, index)| put(&request_key(*request), &index.to_le_bytes()))
+            });
+            for write in &batch.writes {
+                let key = state_key(&write.contract, &write.key);
+                match &write.value {
+                    Some(value) => put(&key, value)?,
+                    None => drop(self.db.remove(key).map_err(failed)?),
+                }
+            }
+            requests.join().unwrap_or_else(|_| Err(StateError::View("the store panicked".into())))
+        })
+    }
+}
+
 impl StateView for View {
     fn position(&self) -> Result<Option<Position>, StateError> {
         let bytes = self.db.get(POSITION).map_err(failed)?;
@@ -165,6 +186,7 @@ impl StateView for View {
     }
 
     fn apply(&self, batch: &ViewBatch) -> Result<(), StateError> {
+        let Some(position) = &batch.position else { return self.load(batch) };
         let mut out = sled::Batch::default();
         for write in &batch.writes {
             let key = state_key(&write.contract, &write.key);
@@ -176,9 +198,7 @@ impl StateView for View {
         for (request, index) in &batch.requests {
             out.insert(&request_key(*request), &index.to_le_bytes());
         }
-        if let Some(position) = &batch.position {
-            out.insert(POSITION, position.to_bytes());
-        }
+        out.insert(POSITION, position.to_bytes());
         self.db.apply_batch(out).map_err(failed)
     }
 
