@@ -157,6 +157,8 @@ struct Replay {
     from: Option<Position>,
     /// Whether the view was found at odds with the journal.
     doubt: bool,
+    /// Request ids that it must have.
+    expected: Vec<(RequestId, u64)>,
     writes: BTreeMap<(chancery_types::ContractId, Vec<u8>), Option<Vec<u8>>>,
     requests: Vec<(RequestId, u64)>,
     position: Option<Position>,
@@ -176,6 +178,7 @@ impl Replay {
             view,
             from,
             doubt: false,
+            expected: Vec::new(),
             writes: BTreeMap::new(),
             requests: Vec::new(),
             position: None,
@@ -189,9 +192,25 @@ impl Replay {
         self.from.is_none_or(|from| index >= from.entries)
     }
 
-    /// The state root does not cover the request ids, and one that is missing would let a call happen twice.
-    fn check_request(&mut self, request: RequestId, index: u64) -> Result<(), StateError> {
-        self.doubt |= self.view.request(request)? != Some(index);
+    /// The view must have this request id; where few are expected it is asked at once.
+    fn expect(&mut self, request: RequestId, index: u64, few: bool) -> Result<(), StateError> {
+        if few {
+            self.doubt |= self.view.request(request)? != Some(index);
+        } else {
+            self.expected.push((request, index));
+        }
+        Ok(())
+    }
+
+    /// The state root does not cover the request ids, and one that is missing would let a call happen twice: the view must have those of the
+    /// journal, and no others.
+    fn check_requests(&mut self) -> Result<(), StateError> {
+        self.expected.sort_unstable();
+        let mut found = self.view.requests();
+        for expected in self.expected.drain(..) {
+            self.doubt |= found.next().transpose()? != Some(expected);
+        }
+        self.doubt |= found.next().is_some();
         Ok(())
     }
 
@@ -307,7 +326,9 @@ impl Survey {
             Record::Call { signed, .. } if self.replay.behind(frame.index) => {
                 self.replay.open_requests.push((signed.call.request, frame.index));
             }
-            Record::Call { signed, .. } => self.replay.check_request(signed.call.request, frame.index)?,
+            Record::Call { signed, .. } => {
+                self.replay.expect(signed.call.request, frame.index, self.state.is_some())?
+            }
             Record::Seal { height, state_root, keys, .. } => {
                 self.open.drain(..).for_each(|leaf| self.log.push(leaf));
                 self.last = self.previous;
@@ -397,6 +418,9 @@ fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found
     };
     let each = |frame: Frame<'_>, location| survey.take(frame, location);
     let end = journal::scan_from(&*options.disk, &dir.join("journal"), mark.as_ref(), each)?;
+    if mark.is_none() {
+        survey.replay.check_requests()?;
+    }
     survey.replay.flush()?;
     let height = survey.head.as_ref().map_or(Height(0), |head| head.height);
     if survey.replay.doubt || survey.replay.from.is_some_and(|from| from.height > height) {

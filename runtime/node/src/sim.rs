@@ -24,7 +24,7 @@ use crate::ledger::{Ledger, OpenView};
 use crate::publication::Publisher;
 use crate::recorder::Recorder;
 use crate::sequencer::{Message, Sequencer};
-use chancery_state::view::{Pairs, Position};
+use chancery_state::view::{Pairs, Position, Requests};
 use chancery_state::{MemoryStore, Pair, Scan, StateError, StateKey, StateView, Store, ViewBatch};
 use chancery_types::{ContractId, Hash, Height, RequestId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -782,6 +782,10 @@ impl StateView for SimView {
 
     fn pairs(&self) -> Pairs<'_> {
         Box::new(self.0.kept().now.pairs.clone().into_iter().map(Ok))
+    }
+
+    fn requests(&self) -> Requests<'_> {
+        Box::new(self.0.kept().now.requests.clone().into_iter().map(Ok))
     }
 
     fn checkpoint(&self) -> Result<(), StateError> {

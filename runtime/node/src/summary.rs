@@ -130,3 +130,40 @@ fn change(pair: &[u8; 64]) -> Option<Change> {
     let (path, value) = pair.split_first_chunk::<32>()?;
     Some((Hash(*path), Some(Hash(*value.first_chunk()?))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OsDisk;
+
+    #[test]
+    fn the_file_is_as_its_page_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = Mark { segment: 3, offset: 0x0405, chain: Hash([6; 32]), entries: 2 };
+        let locations = [[1, 0, 0, 0, 128, 0, 0, 0], [2, 0, 0, 0, 0, 1, 0, 0]].map(Location::from_bytes);
+        let mut log = merkle::Tree::new();
+        [7, 8].into_iter().for_each(|byte| log.push(Hash([byte; 32])));
+        let mut state = Tree::new();
+        state.update([(Hash([0xf0; 32]), Some(Hash([9; 32]))), (Hash([1; 32]), Some(Hash([10; 32])))]);
+        write(&OsDisk, dir.path(), &mark, &locations, &log, &state).unwrap();
+
+        let bytes = std::fs::read(dir.path().join(NAME)).unwrap();
+        let mut expected = b"CHSUM001\x03\0\0\0\x05\x04\0\0\0\0\0\0".to_vec();
+        expected.extend([6; 32]);
+        expected.extend(b"\x02\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0");
+        expected.extend(b"\x01\0\0\0\x80\0\0\0\x02\0\0\0\0\x01\0\0");
+        for (byte, count) in [(7, 32), (8, 32), (1, 32), (10, 32), (0xf0, 32), (9, 32)] {
+            expected.extend(vec![byte; count]);
+        }
+        expected.extend(Hash::of(&expected).0);
+        assert_eq!(bytes, expected);
+        // No journal bears it out.
+        assert!(read(&(Arc::new(OsDisk) as Arc<dyn Disk>), dir.path()).is_none());
+    }
+
+    #[test]
+    fn a_summary_is_due_when_enough_came() {
+        assert!(!is_due(4_000, 0) && is_due(4_096, 0));
+        assert!(!is_due(1_000_000, 990_000) && is_due(1_000_000, 875_000));
+    }
+}

@@ -72,6 +72,9 @@ pub struct ViewBatch {
 /// Pairs of the state as they are read one by one.
 pub type Pairs<'a> = Box<dyn Iterator<Item = Result<(StateKey, Vec<u8>), StateError>> + 'a>;
 
+/// Request ids and the indices of their entries as they are read one by one.
+pub type Requests<'a> = Box<dyn Iterator<Item = Result<(RequestId, u64), StateError>> + 'a>;
+
 /// What the node needs of a view. [`View`] is the one on sled; tests of the node bring their own.
 pub trait StateView: Store {
     /// How far it has come; `None` when nothing was applied.
@@ -94,6 +97,9 @@ pub trait StateView: Store {
 
     /// Every pair of the state, in order.
     fn pairs(&self) -> Pairs<'_>;
+
+    /// Every request id with the index of its entry, by id.
+    fn requests(&self) -> Requests<'_>;
 
     /// Makes what was applied durable.
     ///
@@ -133,6 +139,11 @@ fn request_key(request: RequestId) -> [u8; 17] {
     let mut bytes = [REQUEST; 17];
     bytes[1..].copy_from_slice(&request.0.to_be_bytes());
     bytes
+}
+
+fn index(bytes: &[u8]) -> Result<u64, StateError> {
+    let damaged = |_| StateError::View("a request's index is damaged".into());
+    <[u8; 8]>::try_from(bytes).map(u64::from_le_bytes).map_err(damaged)
 }
 
 fn stored(bound: Bound<StateKey>) -> Bound<Vec<u8>> {
@@ -203,9 +214,15 @@ impl StateView for View {
     }
 
     fn request(&self, request: RequestId) -> Result<Option<u64>, StateError> {
-        let bytes = self.db.get(request_key(request)).map_err(failed)?;
-        let index = |bytes: sled::IVec| <[u8; 8]>::try_from(&*bytes).map(u64::from_le_bytes);
-        bytes.map(|bytes| index(bytes).map_err(|_| StateError::View("a request's index is damaged".into()))).transpose()
+        self.db.get(request_key(request)).map_err(failed)?.map(|bytes| index(&bytes)).transpose()
+    }
+
+    fn requests(&self) -> Requests<'_> {
+        Box::new(self.db.scan_prefix([REQUEST]).map(|pair| {
+            let (key, value) = pair.map_err(failed)?;
+            let id = <[u8; 16]>::try_from(&key[1..]).map_err(|_| StateError::View("a request id is damaged".into()))?;
+            Ok((RequestId(u128::from_be_bytes(id)), index(&value)?))
+        }))
     }
 
     fn pairs(&self) -> Pairs<'_> {
