@@ -112,8 +112,11 @@ impl Compiler {
 }
 
 fn in_child(program: &PathBuf, arguments: &[OsString], instrumented: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut child =
-        Command::new(program).args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut command = Command::new(program);
+    // The program's allocator takes a GiB of address space in advance, writable, which the kernel counts as data: the limit would be reached before
+    // anything is compiled. So it takes it unwritable, and what is counted is what is used.
+    command.args(arguments).env_clear().env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let input = child.stdin.take();
     let written = std::thread::scope(|scope| {
         let writer = scope.spawn(move || input.map_or(Ok(()), |mut input| input.write_all(instrumented)));

@@ -22,10 +22,13 @@ enum Row {
 
 use Row::{Impossible, Refused};
 
+/// Reads a file; answers with the message.
+type Reader = Box<dyn Fn(&[u8]) -> Result<(), String>>;
+
 /// A kind of file: its reader, which answers with the message, one that is accepted, and the table.
 struct Kind {
     name: &'static str,
-    read: Box<dyn Fn(&[u8]) -> Result<(), String>>,
+    read: Reader,
     good: Vec<u8>,
     rows: Vec<(&'static str, Row)>,
 }
@@ -99,7 +102,7 @@ fn receipt(town: &Town) -> Kind {
     Kind { name: "receipt", read: verifier(), good: file.into_bytes(), rows }
 }
 
-fn verifier() -> Box<dyn Fn(&[u8]) -> Result<(), String>> {
+fn verifier() -> Reader {
     Box::new(|bytes| verify(bytes, &policy()).map(drop).map_err(|error| error.to_string()))
 }
 
