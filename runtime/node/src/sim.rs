@@ -8,6 +8,7 @@
 //! - `sync_data` and `sync_all` make a file's dirty sectors and its length durable; `sync_dir` the names in a directory.
 //! - [`SimDisk::cut_power`]: of each file any subset of the dirty sectors stays, a kept one in sixteen torn at some byte; the length is the old
 //!   one or the new; of each directory's changes a prefix stays. A file without a durable name is gone.
+//! - What is dirty may be **written back** before it is cut off again, so that a cut which is not durable brings it back.
 //! - A **failed sync** leaves any subset of the dirty sectors durable and *marks all of them clean*: they read as written, no later sync writes
 //!   them, and a power cut loses them. So do ext4, XFS and Btrfs (Rebello et al., USENIX ATC 2020). A failed `sync_dir` leaves the names as they
 //!   were, to be made durable by a later one.
@@ -82,6 +83,18 @@ impl Content {
         }
         self.written[offset..end].copy_from_slice(bytes);
         self.dirty.extend(offset / SECTOR_BYTES..=(end - 1) / SECTOR_BYTES);
+    }
+
+    /// The system writes some of what is dirty to the disk, as it may at any time; it is no less dirty.
+    fn write_back(&mut self, random: &mut Random) {
+        let most = self.written.len().max(self.durable.len());
+        self.durable.resize(most, 0);
+        let all = random.once_in(2);
+        for sector in self.dirty.clone() {
+            if all || random.once_in(2) {
+                self.keep_sector(sector, SECTOR_BYTES);
+            }
+        }
     }
 
     fn set_len(&mut self, len: usize) {
@@ -467,7 +480,13 @@ impl DiskFile for SimFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.with(|inner, node| {
             inner.begin()?;
-            inner.content(node)?.set_len(usize::try_from(len).unwrap_or(usize::MAX));
+            let mut random = inner.random.clone();
+            let content = inner.content(node)?;
+            if random.once_in(2) {
+                content.write_back(&mut random);
+            }
+            content.set_len(usize::try_from(len).unwrap_or(usize::MAX));
+            inner.random = random;
             inner.end()
         })
     }

@@ -20,6 +20,7 @@ use chancery_state::tree::{self, Tree};
 use chancery_tlog::{Bundle, Checkpoint, Tile, TileReader, Tiles, merkle, note::VerifierKey, tile};
 use chancery_types::codec::Encode;
 use chancery_types::entry::Rejection;
+use chancery_types::interface::Interface;
 use chancery_types::money::{Amount, Usd};
 use chancery_types::{
     Action, Call, ContractId, Entry, Hash, LedgerId, ModuleId, Outcome, PublicKey, Record, RequestId, SignedCall,
@@ -40,10 +41,18 @@ const SEGMENT_BYTES: u64 = 24 << 10;
 /// How many modules there are besides.
 const VARIANTS: u64 = 3;
 
-/// The same module with other bytes: a custom section of its own, which counts for nothing but its BLAKE3.
+/// Modules that do nothing and differ in the name that their interface says.
 fn variants() -> &'static [Vec<u8>] {
     static VARIANTS_MADE: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
-    let variant = |number: u64| [MODULE, &[0, 3, 1, b'v', number as u8]].concat();
+    let variant = |number: u64| {
+        let interface = Interface { version: 1, name: format!("other-{number}"), ..Interface::default() };
+        let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let text = format!(
+            r#"(module (@custom "chancery:interface" "{escaped}") (memory (export "memory") 1)
+                 (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#
+        );
+        wat::parse_str(text).unwrap()
+    };
     VARIANTS_MADE.get_or_init(|| (0..VARIANTS).map(variant).collect())
 }
 
@@ -114,14 +123,15 @@ impl Model {
     fn call(&mut self, index: u64, call: &Call, contract: ContractId) -> Option<u16> {
         match &call.action {
             Action::Deploy { name, module, arguments } => {
-                if name == CONTRACT {
-                    (self.contract, self.budget) = (contract, BUDGET);
-                }
-                assert_eq!(*arguments, dollars(BUDGET));
                 let mut record = Vec::new();
                 (name, contract, *module).encode(&mut record);
                 (index, call.actor).encode(&mut record);
                 self.set(ContractId([0; 32]), [b"contract/", name.as_bytes()].concat(), record);
+                if name != CONTRACT {
+                    return None;
+                }
+                (self.contract, self.budget) = (contract, BUDGET);
+                assert_eq!(*arguments, dollars(BUDGET));
                 self.set(contract, field("officer", &[]), call.actor.to_bytes());
                 self.set(contract, field("budget", &[]), dollars(BUDGET));
                 None
@@ -240,6 +250,15 @@ impl Run {
         let calls = std::iter::once(deploy).chain((0..4).map(enrol));
         let calls = calls.map(|action| run.signed(action)).collect::<Vec<_>>();
         run.send(&ledger, calls);
+        if seed % 8 == 3 {
+            // So long that tiles and bundles become full in the run.
+            for _ in 0..12 {
+                let calls = (0..16).map(|number| run.signed(enrol(number % 4))).collect();
+                run.send(&ledger, calls);
+            }
+            ledger.follow();
+            ledger.publish();
+        }
         (run, ledger)
     }
 
@@ -302,7 +321,7 @@ impl Run {
         let wasm = &variants()[self.random.below(VARIANTS) as usize];
         let module = ledger.put_module(wasm).map_or_else(|_| ModuleId(Hash::of(wasm).0), |(module, _)| module);
         let name = format!("other-{}", self.others);
-        self.signed(Action::Deploy { name, module, arguments: dollars(BUDGET) })
+        self.signed(Action::Deploy { name, module, arguments: vec![] })
     }
 
     /// A round of calls, and what happens behind the commit point.
@@ -355,6 +374,14 @@ impl Run {
             if happened(self, &ledger) {
                 break;
             }
+        }
+        if !self.disk.is_off() && self.random.once_in(4) {
+            // Closed in order after the fault: what vouches for the end must not vouch for what is in doubt.
+            self.disk.heal();
+            drop(ledger.close());
+            self.note_checkpoint();
+            self.disk.cut_power(self.random.number());
+            return self.open();
         }
         if self.disk.is_off() || self.random.once_in(2) { self.cut_power(ledger) } else { self.kill(ledger) }
     }
