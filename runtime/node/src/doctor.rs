@@ -7,7 +7,7 @@
 //! 2. the journal: segments, frames and their chain, `closed`, and whether it reaches as far as the published checkpoint;
 //! 3. `log.vkey`, `policy`, and the published checkpoint: its signature, and its root against the journal's;
 //! 4. the log itself, as [`mod@crate::verify`] does: signatures, digests, order, every seal's state root recomputed;
-//! 5. the view against the writes and request ids of the journal;
+//! 5. the view against the writes and request ids of the journal; the summary of a clean stop against the journal;
 //! 6. blobs: each against the BLAKE3 that is its name, and that every module which an entry names is there;
 //! 7. the cache of compiled code: each file against its MAC;
 //! 8. tiles and entry bundles, also those of earlier sizes, against the journal;
@@ -32,7 +32,7 @@ use crate::publication::{Content, PublicLog};
 use crate::recorder::RESERVE_BYTES;
 use crate::recovery::{self, check_checkpoint, check_format, check_reach, log_vkey};
 use crate::verify::{Report, verify_on};
-use crate::{NodeError, public};
+use crate::{NodeError, public, summary};
 use chancery_engine::Cache;
 use chancery_state::{StateError, StateKey};
 use chancery_tlog::tile::{bundles_for, tiles_for};
@@ -47,7 +47,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 /// What a directory of a ledger holds; quarantined views and temporary files beside it.
-const NAMES: [&str; 9] = ["format", "lock", "log.vkey", "cache.key", "policy", "journal", "blobs", "public", "view"];
+const NAMES: [&str; 10] =
+    ["format", "lock", "log.vkey", "cache.key", "policy", "journal", "blobs", "public", "view", summary::NAME];
 const CACHE: &str = "cache";
 const QUARANTINE: &str = "view.quarantine-";
 
@@ -207,6 +208,7 @@ fn look(dir: &Path, options: &Options) -> (Diagnosis, Option<Log>) {
         }
     }
     check_view(dir, options, &mut found);
+    check_summary(disk, dir, &mut found);
     check_blobs(&**disk, dir, &log.modules, &mut found);
     check_public(&**disk, dir, &log, published, &mut found);
     check_surroundings(dir, options, &log, &mut found);
@@ -471,6 +473,14 @@ fn check_cache(disk: &dyn Disk, dir: &Path, found: &mut Diagnosis) {
             }
         }
         Err(error) => found.fault(&dir.join(CACHE), format!("cannot be read: {error}"), "delete it"),
+    }
+}
+
+/// The summary of a clean stop against the journal, where there is one.
+fn check_summary(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnosis) {
+    let path = dir.join(summary::NAME);
+    if disk.exists(&path).unwrap_or(false) && summary::read(disk, dir).is_none() {
+        found.derived(&path, "the journal does not bear it out; it is never used");
     }
 }
 

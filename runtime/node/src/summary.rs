@@ -27,7 +27,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"CHSUM001";
-const NAME: &str = "summary";
+/// Its name in the ledger's directory.
+pub(crate) const NAME: &str = "summary";
 /// A summary is written when so many entries came since the last.
 const ENTRIES_MIN: u64 = 4_096;
 

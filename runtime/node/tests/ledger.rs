@@ -468,6 +468,11 @@ fn a_long_log_opens_from_its_summary_and_without_it_from_the_journal() {
     flipped[200] ^= 1;
     for bad in [&flipped[..], &whole[..whole.len() - 1], b"", b"CHSUM001"] {
         std::fs::write(&summary, bad).unwrap();
+        let found = chancery_node::doctor::examine(dir, &options()).unwrap().findings;
+        assert!(
+            found.iter().any(|finding| finding.file == summary && finding.problem.contains("bear it out")),
+            "{found:?}"
+        );
         let ledger = reopen(dir).unwrap();
         assert_eq!(ledger.head(), head);
         ledger.close().unwrap();
