@@ -137,7 +137,10 @@ fn summary(report: &SnapshotReport) -> String {
 fn caution(trust: &Believed, report: &SnapshotReport) -> String {
     match trust.policy {
         Some(_) => String::new(),
-        None => format!("\nbelieved by the key that the snapshot names; compare it with one from elsewhere: {}", report.vkey),
+        None => format!(
+            "\nbelieved by the key that the snapshot names; compare it with one from elsewhere: {}",
+            report.vkey
+        ),
     }
 }
 

@@ -33,6 +33,7 @@ pub mod publication;
 pub mod recorder;
 pub mod recovery;
 pub mod registry;
+pub mod retention;
 pub mod sequencer;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;

@@ -16,9 +16,11 @@
 //! A seed that fails prints the command that replays it. `CHANCERY_SIM_SEEDS=FROM..TO` runs others.
 
 use chancery_engine::{Config, Engine};
-use chancery_node::snapshot::{self, Trust};
 use chancery_node::sim::{Full, Random, SimDisk, SimViews, VIEW_FAULTS};
-use chancery_node::{Clock, Disk, Ledger, Level, NodeError, Options, Parts, Progress, Refusal, State, Ticket, verify_on};
+use chancery_node::snapshot::{self, Trust};
+use chancery_node::{
+    Clock, Disk, Ledger, Level, NodeError, Options, Parts, Progress, Refusal, State, Ticket, verify_on,
+};
 use chancery_state::tree::{self, Tree};
 use chancery_tlog::{Bundle, Checkpoint, Tile, TileReader, Tiles, merkle, note::VerifierKey, tile};
 use chancery_types::codec::Encode;

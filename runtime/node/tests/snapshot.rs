@@ -134,20 +134,21 @@ fn long_logs_and_states_are_cut_into_chunks() {
     let dir = tempfile::tempdir().unwrap();
     let (copy, new) = (dir.path().join("copy"), dir.path().join("new"));
     let ledger = deployed(&dir.path().join("town"));
-    let value = |n: u32| [n.to_le_bytes().to_vec(), vec![7; 16_000]].concat();
+    // Each is key and value of a pair.
+    let value = |n: u32| [n.to_le_bytes().to_vec(), vec![7; 508]].concat();
     let tickets: Vec<_> =
-        (0..300).map(|n| ledger.submit(call(&ledger, n.into(), invoke("put", &value(n)))).unwrap()).collect();
+        (0..4_500).map(|n| ledger.submit(call(&ledger, n.into(), invoke("put", &value(n)))).unwrap()).collect();
     tickets.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
     let made = ledger.snapshot(&copy, &silent()).unwrap();
-    assert!(made.bytes > 3 * CHUNK_BYTES as u64 && made.chunks > 4, "{made:?}");
+    assert!(made.keys == 4_501 && made.bytes > 3 * CHUNK_BYTES as u64 && made.chunks >= 6, "{made:?}");
     // Segments are shorter here than blocks of the snapshot's ledger may be.
     let short = Options { segment_bytes: 64 << 10, ..options() };
     restore(&copy, &new, &believed(), &short).unwrap();
     let restored = reopen(&new).unwrap();
     assert_eq!(restored.head(), ledger.head());
-    put_all(&restored, 1_000..1_010);
+    put_all(&restored, 5_000..5_010);
     restored.close().unwrap();
-    put_all(&ledger, 1_000..1_010);
+    put_all(&ledger, 5_000..5_010);
     assert!(ledger.snapshot(&copy, &silent()).unwrap().written < made.chunks, "full chunks of the log stay");
 }
 
@@ -221,6 +222,27 @@ fn what_cannot_be_is_refused_with_a_reason() {
     // A snapshot of another ledger is not replaced.
     let foreign = Ledger::create(&at("other"), "ledger.example/other", &log_key(), options()).unwrap();
     assert!(matches!(foreign.snapshot(&at("old"), &silent()), Err(NodeError::SnapshotPlace(_))));
+}
+
+/// Nothing is dropped silently: what is published about retention is what the ledger does.
+#[test]
+fn all_is_kept_and_an_export_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (town, export) = (dir.path().join("town"), dir.path().join("export"));
+    let ledger = deployed(&town);
+    put_all(&ledger, 0..50);
+    let journal = || files(&town.join("journal"));
+    let before = journal();
+    ledger.snapshot(&dir.path().join("copy"), &silent()).unwrap();
+    assert!(journal() == before, "a snapshot changes nothing of the journal");
+    ledger.export(&export, "").unwrap();
+    ledger.close().unwrap();
+    let said = std::fs::read_to_string(export.join("retention")).unwrap();
+    assert_eq!(said, "chancery retention 1\njournal all\nentries all\nmodules all\n");
+    // It is the truth: with a segment less the ledger does not open, and says which.
+    std::fs::remove_file(town.join("journal/00000000.seg")).unwrap();
+    let error = reopen(&town).err().unwrap().to_string();
+    assert!(error.contains("00000000.seg"), "{error}");
 }
 
 #[test]

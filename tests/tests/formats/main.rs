@@ -393,16 +393,20 @@ fn the_snapshot_of_the_page_is_that_of_the_code() {
     ];
     check_golden(SNAPSHOT, "log chunk", &dump(&parts));
     assert!(log.starts_with(&undump(&golden(SNAPSHOT, "log chunk"))));
-    let parts: Parts = Sample::new().writes.into_iter().flat_map(|Write { contract, key, value }| {
-        let value = value.unwrap();
-        vec![
-            ("contract", contract.0.to_vec()),
-            ("key length", count(key.len())),
-            ("value length", count(value.len())),
-            ("key", key),
-            ("value", value),
-        ]
-    }).collect();
+    let parts: Parts = Sample::new()
+        .writes
+        .into_iter()
+        .flat_map(|Write { contract, key, value }| {
+            let value = value.unwrap();
+            vec![
+                ("contract", contract.0.to_vec()),
+                ("key length", count(key.len())),
+                ("value length", count(value.len())),
+                ("key", key),
+                ("value", value),
+            ]
+        })
+        .collect();
     check_golden(SNAPSHOT, "state chunk", &dump(&parts));
     assert_eq!(chunk("state "), undump(&golden(SNAPSHOT, "state chunk")));
 
@@ -411,6 +415,11 @@ fn the_snapshot_of_the_page_is_that_of_the_code() {
     let options = chancery_node::Options::default();
     restore(&out.path().join("copy"), &out.path().join("new"), &Trust::default(), &options).unwrap();
     assert_eq!(chancery_node::verify(&out.path().join("new"), &silent).unwrap().entries, 6);
+}
+
+#[test]
+fn the_retention_of_the_page_is_that_of_the_code() {
+    check_golden("docs/src/formats/public-log.md", "retention", chancery_node::retention::RETENTION);
 }
 
 /// The ordinals of a closed set, one a line.

@@ -46,7 +46,8 @@ pub struct Created {
 pub fn create(disk: &Arc<dyn Disk>, data: &Path, dir: &Path, progress: &Progress) -> Result<Created, NodeError> {
     check_format(&**disk, data)?;
     let key = vkey(&**disk, data)?;
-    let unpublished = || NodeError::NotPublished("a snapshot belongs to a published checkpoint, and there is none".into());
+    let unpublished =
+        || NodeError::NotPublished("a snapshot belongs to a published checkpoint, and there is none".into());
     let note = PublicLog::of(disk.clone(), data).checkpoint()?.ok_or_else(unpublished)?;
     let signed = Checkpoint::open(&note, &key).map_err(|error| NodeError::Checkpoint(error.to_string()))?;
     let earlier = check_place(&**disk, dir)?;
@@ -260,7 +261,9 @@ impl Gathered {
         }
         let log = chunks.take()?;
         let mut tree = Tree::new();
-        tree.update(self.pairs.iter().map(|((c, k), v)| (tree::path(c, k), Some(tree::value_hash(v)))).collect::<Vec<_>>());
+        tree.update(
+            self.pairs.iter().map(|((c, k), v)| (tree::path(c, k), Some(tree::value_hash(v)))).collect::<Vec<_>>(),
+        );
         if (tree.root(), tree.len()) != (state_root, keys) {
             let problem = "the writes of the journal do not lead to the state root of the last seal";
             return Err(inconsistent(signed.size - 1, problem));

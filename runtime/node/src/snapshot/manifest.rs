@@ -1,9 +1,9 @@
 //! The manifest and the chunks that it names.
 
 use super::{CHUNK_BYTES, CHUNKS, SNAPSHOT, wrong};
+use crate::NodeError;
 use crate::disk::{self, Disk};
 use crate::journal::BLOCK_BYTES_MAX;
-use crate::NodeError;
 use chancery_state::StateKey;
 use chancery_tlog::note::VerifierKey;
 use chancery_types::{ContractId, Hash, Height, LedgerId};
@@ -134,7 +134,8 @@ impl<'a> Snapshot<'a> {
     pub(crate) fn find(disk: &'a dyn Disk, dir: &'a Path) -> Result<Option<Self>, NodeError> {
         let Some(bytes) = disk.read_if_there(&dir.join(SNAPSHOT))? else { return Ok(None) };
         let text = String::from_utf8(bytes).map_err(|_| wrong(format!("`{SNAPSHOT}` is not UTF-8")))?;
-        let cut = text.find("\n\n").ok_or_else(|| wrong(format!("`{SNAPSHOT}` has no checkpoint behind an empty line")))?;
+        let cut =
+            text.find("\n\n").ok_or_else(|| wrong(format!("`{SNAPSHOT}` has no checkpoint behind an empty line")))?;
         let (manifest, note) = (Manifest::parse(&text[..=cut])?, text[cut + 2..].to_string());
         Ok(Some(Snapshot { disk, dir, manifest, note }))
     }

@@ -66,11 +66,7 @@ fn restore_modules(snapshot: &Snapshot<'_>, disk: &dyn Disk, dir: &Path) -> Resu
 }
 
 /// Writes the journal. Gives the request ids and the indices of their entries.
-fn restore_journal(
-    snapshot: &Snapshot<'_>,
-    dir: &Path,
-    options: &Options,
-) -> Result<Vec<(RequestId, u64)>, NodeError> {
+fn restore_journal(snapshot: &Snapshot<'_>, dir: &Path, options: &Options) -> Result<Vec<(RequestId, u64)>, NodeError> {
     let manifest = &snapshot.manifest;
     let mut journal =
         Journal::create(options.disk.clone(), &dir.join("journal"), manifest.ledger, options.segment_bytes)?;

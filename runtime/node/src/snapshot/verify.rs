@@ -145,7 +145,10 @@ impl Snapshot<'_> {
     }
 
     /// Reads the pairs of the state, which must be in order.
-    pub(super) fn pairs(&self, mut each: impl FnMut(StateKey, Vec<u8>) -> Result<(), NodeError>) -> Result<(), NodeError> {
+    pub(super) fn pairs(
+        &self,
+        mut each: impl FnMut(StateKey, Vec<u8>) -> Result<(), NodeError>,
+    ) -> Result<(), NodeError> {
         let mut before: Option<StateKey> = None;
         self.records(&self.manifest.state, parse_state_record, |(key, value)| {
             if before.as_ref().is_some_and(|before| *before >= key) {
