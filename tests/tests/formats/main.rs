@@ -382,7 +382,7 @@ fn the_snapshot_of_the_page_is_that_of_the_code() {
     check_golden(SNAPSHOT, "root", &format!("{}\n", made.root));
     let chunk = |what: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(what)).unwrap();
-        std::fs::read(out.path().join("copy/chunks").join(line.split(' ').nth(1).unwrap())).unwrap()
+        std::fs::read(out.path().join("copy/chunks").join(line.split(' ').next().unwrap())).unwrap()
     };
     let log = chunk("log ");
     let genesis = Sample::new().bytes(0);
