@@ -28,9 +28,9 @@ fn a_ledger_is_lost_and_restored_from_its_snapshot() {
     let verify = |place: &str| home.json(&[&["snapshot", "verify", place][..], &believed].concat());
     assert_eq!(verify("copy")["root"], made["root"]);
     let before = home.json(&["log", "head"]);
-    std::fs::remove_dir_all(home.dir.path().join("chancery-data")).unwrap();
+    std::fs::remove_dir_all(home.dir.path().join("town")).unwrap();
 
-    let restored = home.json(&[&["snapshot", "restore", "copy", "chancery-data"][..], &believed].concat());
+    let restored = home.json(&[&["snapshot", "restore", "copy", "town"][..], &believed].concat());
     assert_eq!(restored, verify("copy"));
     assert_eq!(home.json(&["log", "head"]), before);
     assert_eq!(home.json(&["state", "get", "notes", "note"]), "first");
@@ -54,9 +54,9 @@ fn what_would_fork_the_log_or_does_not_verify_is_refused() {
     let restore = ["snapshot", "restore", "copy", "new"];
     let newest = [&restore[..], &["--checkpoint", "newest"]].concat();
     check_failure(&["an older snapshot"], &home.run(&newest), 5, &["fork the log", "newer snapshot"]);
-    check_failure(&["no snapshot"], &home.run(&["snapshot", "verify", "chancery-data"]), 4, &["holds no snapshot"]);
-    check_failure(&["in a ledger"], &home.run(&["snapshot", "create", "chancery-data"]), 2, &["name a new or empty"]);
-    let into_ledger = home.run(&["snapshot", "restore", "copy", "chancery-data"]);
+    check_failure(&["no snapshot"], &home.run(&["snapshot", "verify", "town"]), 4, &["holds no snapshot"]);
+    check_failure(&["in a ledger"], &home.run(&["snapshot", "create", "town"]), 2, &["name a new or empty"]);
+    let into_ledger = home.run(&["snapshot", "restore", "copy", "town"]);
     check_failure(&["over a ledger"], &into_ledger, 2, &["is not empty"]);
     let chunks = home.dir.path().join("copy/chunks");
     let chunk = std::fs::read_dir(&chunks).unwrap().next().unwrap().unwrap().path();
