@@ -88,6 +88,7 @@ impl From<NodeError> for Failure {
             | NodeError::NoEntry { .. }
             | NodeError::NoContract(_)
             | NodeError::NoModule(_)
+            | NodeError::NoSnapshot(_)
             | NodeError::NoHeight { .. } => Code::NotFound,
             NodeError::NoMethod { .. }
             | NodeError::NotAdmitted(_)
@@ -97,6 +98,7 @@ impl From<NodeError> for Failure {
             | NodeError::Policy(_)
             | NodeError::Export(_)
             | NodeError::Mirror(_)
+            | NodeError::SnapshotPlace(_)
             | NodeError::Audit(_) => Code::Usage,
             NodeError::Damaged { .. }
             | NodeError::DamagedFile(_)
@@ -110,6 +112,7 @@ impl From<NodeError> for Failure {
             | NodeError::RolledBack { .. }
             | NodeError::NoFormat { .. }
             | NodeError::Unfinished(_)
+            | NodeError::Snapshot(_)
             | NodeError::Witness(_)
             | NodeError::Checkpoint(_) => Code::NotVerified,
             NodeError::State(StateError::Full)

@@ -108,6 +108,7 @@ fn run(command: Command, session: &Session, fields: &[fields::Flag]) -> Outcome 
         Command::Receipt(arguments) => receipt::run(session, &arguments),
         Command::Log(arguments) => log::run(session, &arguments),
         Command::Doctor(arguments) => doctor::run(session, &arguments),
+        Command::Snapshot(arguments) => snapshot::run(session, &arguments),
         Command::Audit(arguments) => audit::run(session, &arguments),
         Command::Witness(arguments) => witness::run(session, &arguments),
         Command::Demo(arguments) => demo::run(session, &arguments),

@@ -18,6 +18,7 @@ pub mod mirror;
 pub mod new;
 pub mod query;
 pub mod receipt;
+pub mod snapshot;
 pub mod state;
 pub mod witness;
 
@@ -52,6 +53,8 @@ pub enum Command {
     Log(log::Arguments),
     /// Examine the ledger's files, explain what is wrong, and, when told, make again what is derived.
     Doctor(doctor::Arguments),
+    /// Copy a ledger, verify a copy, and restore a ledger from one.
+    Snapshot(snapshot::Arguments),
     /// Execute every call of the log again, and compare outcome, gas, events, writes and state roots.
     Audit(audit::Arguments),
     /// Cosign the checkpoints of logs as a witness.

@@ -203,6 +203,15 @@ pub enum NodeError {
     /// A public log does not verify.
     #[error("the public log does not verify: {0}")]
     Public(String),
+    /// No snapshot here.
+    #[error("{0} holds no snapshot: make one with `chancery snapshot create`")]
+    NoSnapshot(PathBuf),
+    /// A snapshot cannot be made there.
+    #[error("no snapshot can be made: {0}")]
+    SnapshotPlace(String),
+    /// A snapshot does not verify.
+    #[error("the snapshot does not verify: {0}")]
+    Snapshot(String),
     /// No room for the next block.
     #[error(
         "the disk is full: the call was not recorded. Make room (bytes, or inodes: `df -i`) and send it again, with the same request id"

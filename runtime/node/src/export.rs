@@ -7,6 +7,7 @@
 //! blobs/<2 hex>/<64 hex>         modules by their BLAKE3
 //! log.vkey                       the log's public key
 //! policy                         whose checkpoints to believe (C2SP tlog-policy)
+//! retention                      what is kept of the ledger
 //! verify.py                      a verifier in one file, Python standard library only
 //! ```
 //!
@@ -15,13 +16,14 @@
 use crate::disk::{self, Disk};
 use crate::publication::PublicLog;
 use crate::recovery::log_vkey;
+use crate::retention::RETENTION;
 use crate::{Ledger, NodeError};
 use chancery_tlog::{Checkpoint, Policy};
 use std::path::Path;
 use std::sync::Arc;
 
 /// All that an exported directory may hold.
-pub(crate) const NAMES: [&str; 6] = ["checkpoint", "tile", "blobs", "log.vkey", "policy", "verify.py"];
+pub(crate) const NAMES: [&str; 7] = ["checkpoint", "tile", "blobs", "log.vkey", "policy", "retention", "verify.py"];
 
 /// What an export wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,7 @@ impl Ledger {
         };
         write("log.vkey", &format!("{}\n", key.to_vkey()))?;
         write("policy", &self.policy()?.to_string())?;
+        write("retention", RETENTION)?;
         write("verify.py", verifier)?;
         target.put_checkpoint(&note)?;
         target.tidy(before, entries);

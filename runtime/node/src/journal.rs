@@ -113,6 +113,11 @@ impl Block {
         Block { first, bytes: Vec::new(), entries: Vec::new() }
     }
 
+    /// Begins another block, at entry `first`, behind what is there: the two are written together.
+    pub fn begin(&mut self, first: u64) {
+        self.first = first;
+    }
+
     /// Adds a frame; `chain` is the chain value before it and becomes the one behind it.
     pub fn push(&mut self, kind: FrameKind, index: u64, payload: &[u8], chain: &mut Hash) {
         if kind == FrameKind::Entry {

@@ -3,7 +3,7 @@
 //! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → [`sequencer`] (order) → `execute`
 //! → [`recorder`] (entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
 //! [`recovery`] opens a ledger after any stop, [`mod@verify`] checks a whole log, [`mod@audit`] executes it again. [`publication`] makes the log
-//! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`public`] verifies such a log, [`mirror`] follows one, [`doctor`] examines a directory, [`witness`] asks others to cosign
+//! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`mod@snapshot`] makes a copy from which a ledger is restored, [`public`] verifies such a log, [`mirror`] follows one, [`doctor`] examines a directory, [`witness`] asks others to cosign
 //! it, and [`witness_server`] is such another. [`disk`] is the only way to files, [`http`] the only one to the network.
 
 #![forbid(unsafe_code)]
@@ -33,9 +33,11 @@ pub mod publication;
 pub mod recorder;
 pub mod recovery;
 pub mod registry;
+pub mod retention;
 pub mod sequencer;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+pub mod snapshot;
 mod summary;
 pub mod verify;
 mod walk;

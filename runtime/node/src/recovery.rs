@@ -77,12 +77,7 @@ pub(crate) fn create(
     if !disk.list(dir).map_err(disk::failed("cannot list", dir))?.is_empty() {
         return Err(NodeError::NotEmpty(dir.into()));
     }
-    let random = |bytes: &mut [u8]| {
-        getrandom::fill(bytes).map_err(|error| NodeError::Stopped(format!("the system gives no randomness: {error}")))
-    };
-    let (mut nonce, mut cache_key) = ([0; 32], [0; 32]);
-    random(&mut nonce)?;
-    random(&mut cache_key)?;
+    let nonce = random()?;
     let genesis = Entry {
         version: ENTRY_VERSION,
         index: 0,
@@ -107,8 +102,24 @@ pub(crate) fn create(
     journal.close()?;
     let vkey = VerifierKey { name: origin.into(), key: PublicKey(log_key.verifying_key().to_bytes()) }.to_vkey();
     disk.make_dirs(&dir.join("blobs"))?;
-    disk.write_file(&dir.join("cache.key"), &cache_key, 0o600)?;
+    new_cache_key(&**disk, dir)?;
     disk.write_file(&dir.join("log.vkey"), format!("{vkey}\n").as_bytes(), 0o644)?;
+    write_format(&**disk, dir)
+}
+
+fn random() -> Result<[u8; 32], NodeError> {
+    let mut bytes = [0; 32];
+    let failed = |error| NodeError::Stopped(format!("the system gives no randomness: {error}"));
+    getrandom::fill(&mut bytes).map_err(failed).map(|()| bytes)
+}
+
+/// Makes the key that authenticates the cache of compiled code.
+pub(crate) fn new_cache_key(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
+    disk.write_file(&dir.join("cache.key"), &random()?, 0o600)
+}
+
+/// Makes a directory that holds all of a ledger one.
+pub(crate) fn write_format(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
     disk.write_file(&dir.join("format"), format!("chancery ledger {FORMAT}\n").as_bytes(), 0o644)
 }
 
@@ -478,7 +489,7 @@ pub(crate) fn log_vkey(disk: &dyn Disk, dir: &Path, origin: &str) -> Result<Veri
     Some(vkey(disk, dir)?).filter(|key| key.name == origin).ok_or_else(wrong)
 }
 
-fn vkey(disk: &dyn Disk, dir: &Path) -> Result<VerifierKey, NodeError> {
+pub(crate) fn vkey(disk: &dyn Disk, dir: &Path) -> Result<VerifierKey, NodeError> {
     let path = dir.join("log.vkey");
     let text = disk.read_file(&path)?;
     let text = String::from_utf8_lossy(&text);

@@ -44,7 +44,7 @@ pub struct Report {
 
 /// The state that the recorded writes lead to.
 #[derive(Default)]
-struct Recorded {
+pub(crate) struct Recorded {
     tree: Tree,
     changes: Vec<Change>,
 }

@@ -10,12 +10,17 @@
 //! - every checkpoint ever seen is one of this log, and every tile and entry that it covers can be read with it;
 //! - the bytes of every module that an entry names are there, although a caller deploys what could not be stored, too;
 //! - the budget is never negative, and nobody is paid twice for a period.
+//! - the snapshot that was last made, whatever happened while another was being made, verifies; at the end a ledger is restored from one, and the
+//!   oracle asked again.
 //!
 //! A seed that fails prints the command that replays it. `CHANCERY_SIM_SEEDS=FROM..TO` runs others.
 
 use chancery_engine::{Config, Engine};
 use chancery_node::sim::{Full, Random, SimDisk, SimViews, VIEW_FAULTS};
-use chancery_node::{Clock, Ledger, Level, NodeError, Options, Parts, Progress, Refusal, State, Ticket, verify_on};
+use chancery_node::snapshot::{self, Trust};
+use chancery_node::{
+    Clock, Disk, Ledger, Level, NodeError, Options, Parts, Progress, Refusal, State, Ticket, verify_on,
+};
 use chancery_state::tree::{self, Tree};
 use chancery_tlog::{Bundle, Checkpoint, Tile, TileReader, Tiles, merkle, note::VerifierKey, tile};
 use chancery_types::codec::Encode;
@@ -34,6 +39,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 const MODULE: &[u8] = include_bytes!("../../../contracts/dist/disburse-bench.wasm");
 const DIR: &str = "/town";
+const COPY: &str = "/copy";
 const CONTRACT: &str = "disburse";
 const BUDGET: i64 = 2_000;
 const SEGMENT_BYTES: u64 = 24 << 10;
@@ -210,6 +216,8 @@ struct Run {
     next_request: u128,
     /// Other contracts that a deployment was tried for.
     others: u64,
+    /// Whether a snapshot was made.
+    has_copy: bool,
 }
 
 fn silent() -> Progress {
@@ -242,7 +250,7 @@ impl Run {
         let ledger = Ledger::create(Path::new(DIR), "ledger.example/sim", &log_key(), options).unwrap();
         let outside = Arc::default();
         let random = Random::new(seed ^ 0x5151);
-        let mut run = Run { disk, views, random, clock, outside, id: ledger.id(), next_request: 0, others: 0 };
+        let mut run = Run { disk, views, random, clock, outside, id: ledger.id(), next_request: 0, others: 0, has_copy: false };
         run.note_checkpoint();
         let (module, _) = ledger.put_module(MODULE).unwrap();
         let deploy = Action::Deploy { name: CONTRACT.into(), module, arguments: dollars(BUDGET) };
@@ -341,6 +349,54 @@ impl Run {
         if self.random.once_in(4) {
             self.views.remember();
         }
+        if self.random.once_in(10) {
+            // The disk may fail meanwhile: what then counts is that there is a sound snapshot as before.
+            let made = self.snapshot();
+            assert!(!matches!(made, Err(NodeError::Snapshot(_))), "{made:?}");
+            self.has_copy |= made.is_ok();
+        }
+    }
+
+    fn snapshot(&self) -> Result<snapshot::Created, NodeError> {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        snapshot::create(&disk, Path::new(DIR), Path::new(COPY), &silent())
+    }
+
+    /// What was made stays, and whatever is there is sound.
+    fn check_copy(&self) {
+        match snapshot::verify(&self.disk, Path::new(COPY), &Trust::default(), &silent()) {
+            Ok(_) => {}
+            Err(NodeError::NoSnapshot(_)) => assert!(!self.has_copy, "the snapshot is gone"),
+            Err(error) => panic!("the snapshot: {error}"),
+        }
+    }
+
+    /// Restores a ledger from a snapshot, perhaps with a power cut, and asks the oracle.
+    fn check_restored(&mut self) {
+        self.snapshot().unwrap();
+        let attempt = |run: &Run, dir: &str| {
+            let views = SimViews::default();
+            let options = options(&run.disk, &views, run.clock.clone());
+            (snapshot::restore(Path::new(COPY), Path::new(dir), &Trust::default(), &options).is_ok(), options)
+        };
+        let open = |run: &Run, dir: &str, options: Options| {
+            let ledger = Ledger::open(Path::new(dir), options).unwrap_or_else(|error| panic!("restored: {error}"));
+            run.check(&ledger);
+            ledger.crash();
+        };
+        self.disk.off_at(self.disk.operations() + self.random.below(60));
+        let (done, options) = attempt(self, "/torn");
+        self.disk.cut_power(self.random.number());
+        // It is a ledger whole, or none.
+        let is_ledger = self.disk.exists(Path::new("/torn/format")).unwrap();
+        assert!(is_ledger || !done, "the restored ledger is gone");
+        if is_ledger {
+            open(self, "/torn", options);
+        }
+        self.check_copy();
+        let (done, options) = attempt(self, "/restored");
+        assert!(done);
+        open(self, "/restored", options);
     }
 
     /// Something goes wrong, or not. Returns the ledger as it goes on.
@@ -448,6 +504,7 @@ impl Run {
         let opened = Ledger::open(Path::new(DIR), options(&self.disk, &self.views, self.clock.clone()));
         let ledger = opened.unwrap_or_else(|error| panic!("the ledger does not open: {error}"));
         self.check(&ledger);
+        self.check_copy();
         self.note_checkpoint();
         ledger
     }
@@ -463,7 +520,6 @@ fn invoke(method: &str, arguments: Vec<u8>) -> Action {
 
 /// Whoever looks may keep the published checkpoint for ever.
 fn note_checkpoint(disk: &SimDisk, outside: &Mutex<Outside>) {
-    use chancery_node::Disk;
     let Ok(note) = disk.read(&Path::new(DIR).join("public/checkpoint")) else { return };
     let key = VerifierKey { name: "ledger.example/sim".into(), key: key_of(&log_key()) };
     let checkpoint = Checkpoint::open(&String::from_utf8(note).unwrap(), &key).unwrap();
@@ -562,6 +618,7 @@ fn run_seed(seed: u64) {
     let report = verify_on(&run.disk, Path::new(DIR), &silent()).unwrap();
     assert_eq!((report.entries, report.root, report.state_root), (head.size, head.root, head.state_root));
     assert_eq!((report.checkpoint, report.torn), (Some(head.size), false));
+    run.check_restored();
 }
 
 /// Executions take more stack than a test's thread has.

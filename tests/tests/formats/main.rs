@@ -12,7 +12,7 @@ use chancery_state::tree;
 use chancery_tests::{check_golden, dump, golden, undump};
 use chancery_tlog::{Checkpoint, merkle, note::VerifierKey};
 use chancery_types::codec::{Decode, Encode};
-use chancery_types::entry::{Effects, Rejection};
+use chancery_types::entry::{Effects, Rejection, Write};
 use chancery_types::interface::Type;
 use chancery_types::{
     Action, Entry, Event, Finding, Hash, Month, Outcome, Record, SignedCall, Step, Timestamp, TrapKind, Value, json,
@@ -20,11 +20,13 @@ use chancery_types::{
 use sample::Sample;
 use serde_json::json;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 const ENTRY: &str = "docs/src/formats/entry.md";
 const JOURNAL: &str = "docs/src/formats/journal.md";
 const CHECKPOINT: &str = "docs/src/formats/checkpoint.md";
+const SNAPSHOT: &str = "docs/src/formats/snapshot.md";
 const STATE: &str = "docs/src/formats/state-tree.md";
 const KEYS: &str = "docs/src/formats/storage-keys.md";
 
@@ -336,12 +338,9 @@ fn the_storage_keys_of_the_page_are_those_of_the_code() {
     check_golden(KEYS, "keys", &text);
 }
 
-#[test]
-fn the_bytes_of_the_pages_are_a_ledger_that_verifies() {
-    let sample = Sample::new();
-    check_golden(JOURNAL, "segment", &segment_text(&sample));
-    let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name);
+/// The ledger of the pages, in a directory.
+fn write_ledger(dir: &Path) {
+    let at = |name: &str| dir.join(name);
     std::fs::create_dir(at("journal")).unwrap();
     std::fs::write(at("format"), golden(JOURNAL, "format")).unwrap();
     std::fs::write(at("log.vkey"), golden(CHECKPOINT, "vkey")).unwrap();
@@ -350,11 +349,77 @@ fn the_bytes_of_the_pages_are_a_ledger_that_verifies() {
     let segment = at("journal/00000000.seg");
     std::fs::write(&segment, segment_bytes()).unwrap();
     std::fs::OpenOptions::new().write(true).open(&segment).unwrap().set_len(64 << 20).unwrap();
+}
 
+#[test]
+fn the_bytes_of_the_pages_are_a_ledger_that_verifies() {
+    let sample = Sample::new();
+    check_golden(JOURNAL, "segment", &segment_text(&sample));
+    let dir = tempfile::tempdir().unwrap();
+    write_ledger(dir.path());
     let report = chancery_node::verify(dir.path(), &(Arc::new(|_: &str, _, _| {}) as _)).expect("the pages' ledger");
     assert_eq!((report.entries, report.calls, report.blocks, report.keys), (6, 3, 2, 2));
     assert_eq!((report.ledger, report.checkpoint, report.torn), (sample.ledger, Some(6), false));
     assert_eq!((report.root, report.state_root), (sample.log().root(), sample.state.root()));
+}
+
+#[test]
+fn the_snapshot_of_the_page_is_that_of_the_code() {
+    use chancery_node::snapshot::{Trust, create, restore, verify};
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    write_ledger(dir.path());
+    let module = sample::MODULE;
+    let name = Hash::of(module).to_string();
+    std::fs::create_dir_all(at("blobs").join(&name[..2])).unwrap();
+    std::fs::write(at("blobs").join(&name[..2]).join(&name), module).unwrap();
+    let silent: chancery_node::Progress = Arc::new(|_, _, _| {});
+    let disk: Arc<dyn chancery_node::Disk> = Arc::new(chancery_node::OsDisk);
+    let out = tempfile::tempdir().unwrap();
+    let made = create(&disk, dir.path(), &out.path().join("copy"), &silent).unwrap();
+    let text = std::fs::read_to_string(out.path().join("copy/snapshot")).unwrap();
+    check_golden(SNAPSHOT, "snapshot", &text);
+    check_golden(SNAPSHOT, "root", &format!("{}\n", made.root));
+    let chunk = |what: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+        std::fs::read(out.path().join("copy/chunks").join(line.split(' ').next().unwrap())).unwrap()
+    };
+    let log = chunk("log ");
+    let genesis = Sample::new().bytes(0);
+    let parts = [
+        ("entry length", count(genesis.len())),
+        ("effects length", count(0)),
+        ("entry 0, and so on", genesis[..16].to_vec()),
+    ];
+    check_golden(SNAPSHOT, "log chunk", &dump(&parts));
+    assert!(log.starts_with(&undump(&golden(SNAPSHOT, "log chunk"))));
+    let parts: Parts = Sample::new()
+        .writes
+        .into_iter()
+        .flat_map(|Write { contract, key, value }| {
+            let value = value.unwrap();
+            vec![
+                ("contract", contract.0.to_vec()),
+                ("key length", count(key.len())),
+                ("value length", count(value.len())),
+                ("key", key),
+                ("value", value),
+            ]
+        })
+        .collect();
+    check_golden(SNAPSHOT, "state chunk", &dump(&parts));
+    assert_eq!(chunk("state "), undump(&golden(SNAPSHOT, "state chunk")));
+
+    let report = verify(&*disk, &out.path().join("copy"), &Trust::default(), &silent).unwrap();
+    assert_eq!((report.entries, report.calls, report.root), (6, 3, made.root));
+    let options = chancery_node::Options::default();
+    restore(&out.path().join("copy"), &out.path().join("new"), &Trust::default(), &options).unwrap();
+    assert_eq!(chancery_node::verify(&out.path().join("new"), &silent).unwrap().entries, 6);
+}
+
+#[test]
+fn the_retention_of_the_page_is_that_of_the_code() {
+    check_golden("docs/src/formats/public-log.md", "retention", chancery_node::retention::RETENTION);
 }
 
 /// The ordinals of a closed set, one a line.

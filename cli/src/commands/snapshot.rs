@@ -1,0 +1,154 @@
+//! `snapshot create`, `verify`, `restore`: copies of a ledger that verify by themselves, and ledgers from them.
+
+use crate::failure::{Failure, Outcome};
+use crate::output::Session;
+use crate::town::options;
+use chancery_node::snapshot::{self, SnapshotReport, Trust};
+use chancery_node::{Disk, OsDisk};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Copy the ledger up to its published checkpoint: entries, effects, modules, state. It may be serving meanwhile.
+    Create {
+        /// A new or empty directory, or one with an earlier snapshot of this ledger, to which is added what is new.
+        dir: PathBuf,
+    },
+    /// Verify a snapshot from its files alone: every byte of it, up to the signature of its checkpoint.
+    Verify {
+        /// The snapshot's directory.
+        snapshot: PathBuf,
+        #[command(flatten)]
+        trust: Believed,
+    },
+    /// Make a ledger from a snapshot, which is verified first.
+    Restore {
+        /// The snapshot's directory.
+        snapshot: PathBuf,
+        /// The directory of the ledger: a new or empty one.
+        dir: PathBuf,
+        #[command(flatten)]
+        trust: Believed,
+    },
+}
+
+#[derive(clap::Args)]
+struct Believed {
+    /// Whose checkpoints to believe (C2SP tlog-policy) [default: the key that the snapshot names, which is the word of whoever made it].
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The newest checkpoint of the log that is known, for instance from where it is published: the snapshot must reach as far.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+}
+
+impl Believed {
+    fn read(&self) -> Outcome<Trust> {
+        let policy = self.policy.as_deref().map(super::receipt::policy).transpose()?;
+        let read =
+            |path: &PathBuf| std::fs::read_to_string(path).map_err(|error| Failure::file("cannot read", path, &error));
+        Ok(Trust { policy, newest: self.checkpoint.as_ref().map(read).transpose()? })
+    }
+}
+
+pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
+    match &arguments.command {
+        Command::Create { dir } => create(session, dir),
+        Command::Verify { snapshot, trust } => {
+            let believed = trust.read()?;
+            let report = snapshot::verify(&OsDisk, snapshot, &believed, &options(session, None).progress)?;
+            session.print(|| format!("verified: {}{}", summary(&report), caution(trust, &report)), || value(&report));
+            Ok(())
+        }
+        Command::Restore { snapshot, dir, trust } => {
+            let report = snapshot::restore(snapshot, dir, &trust.read()?, &options(session, None))?;
+            let text = || {
+                let lost = if trust.checkpoint.is_some() {
+                    String::new()
+                } else {
+                    format!(
+                        "\nif more than {} entries of this log were ever published, do not open it with the log key: it would fork the log. --checkpoint checks that",
+                        report.entries
+                    )
+                };
+                format!("restored to {}: {}{}{lost}", dir.display(), summary(&report), caution(trust, &report))
+            };
+            session.print(text, || value(&report));
+            Ok(())
+        }
+    }
+}
+
+fn create(session: &Session, dir: &Path) -> Outcome {
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let created = snapshot::create(&disk, &session.data, dir, &options(session, None).progress)?;
+    session.print(
+        || {
+            format!(
+                "snapshot in {}: {} entries up to height {}, {} keys; {} of {} chunks written, {} bytes in all\nroot {}\nverify it with `chancery snapshot verify {0}`",
+                dir.display(),
+                created.entries,
+                created.height,
+                created.keys,
+                created.written,
+                created.chunks,
+                created.bytes,
+                created.root
+            )
+        },
+        || {
+            json!({
+                "dir": dir, "root": created.root.to_string(), "height": created.height.0, "entries": created.entries,
+                "keys": created.keys, "chunks": created.chunks, "written": created.written, "bytes": created.bytes,
+            })
+        },
+    );
+    Ok(())
+}
+
+fn summary(report: &SnapshotReport) -> String {
+    let cosigned = match report.cosigners.len() {
+        0 => "no witness cosigned it".into(),
+        _ => format!("cosigned by {}", report.cosigners.join(", ")),
+    };
+    format!(
+        "{} of {}: {} entries up to height {}, {} calls with their signatures, {} keys, {} modules; checkpoint signed, {cosigned}\nroot {}\nstate root {}",
+        report.ledger,
+        report.origin,
+        report.entries,
+        report.height,
+        report.calls,
+        report.keys,
+        report.modules,
+        report.root,
+        report.state_root
+    )
+}
+
+/// What the reader should know when no policy was given.
+fn caution(trust: &Believed, report: &SnapshotReport) -> String {
+    match trust.policy {
+        Some(_) => String::new(),
+        None => format!(
+            "\nbelieved by the key that the snapshot names; compare it with one from elsewhere: {}",
+            report.vkey
+        ),
+    }
+}
+
+fn value(report: &SnapshotReport) -> Value {
+    json!({
+        "root": report.root.to_string(), "ledger": report.ledger.to_string(), "origin": report.origin, "vkey": report.vkey,
+        "height": report.height.0, "entries": report.entries, "calls": report.calls, "log_root": report.log_root.to_string(),
+        "chain": report.chain.to_string(), "state_root": report.state_root.to_string(), "keys": report.keys,
+        "modules": report.modules, "cosigners": report.cosigners,
+    })
+}

@@ -1,0 +1,122 @@
+//! Restoring a ledger from a snapshot.
+//!
+//! The snapshot is verified first, all of it. Then, in a new or empty directory: modules, journal, view, checkpoint, and `format` last, so that what a
+//! crash leaves is no ledger. The journal gets segments of its own; its frames and chain values are those of the snapshot's ledger, which it goes
+//! on from. The checkpoint becomes the published one, so that opening refuses a journal that ends before it; its tiles are written by the first
+//! opening with the log key.
+
+use super::manifest::Snapshot;
+use super::verify::{SnapshotReport, Trust, verify_open};
+use super::{POLICY, wrong};
+use crate::disk::{self, Disk};
+use crate::journal::{Block, Journal};
+use crate::publication::PublicLog;
+use crate::recovery::{new_cache_key, write_format};
+use crate::{NodeError, Options};
+use chancery_state::view::Position;
+use chancery_state::{StateView, ViewBatch};
+use chancery_types::codec::Decode;
+use chancery_types::entry::Write;
+use chancery_types::{Entry, Hash, Record, RequestId};
+use std::path::Path;
+
+/// Bytes of blocks that are written and made durable at once.
+const PASS_BYTES: usize = 8 << 20;
+/// Pairs or request ids that are applied to the view at once.
+const BATCH_ROWS: usize = 20_000;
+
+/// Restores the ledger of the snapshot in `from` into `dir`, which is new or empty. It opens like any other. Of `options` disk, view, progress and
+/// the length of segments are used.
+///
+/// # Errors
+/// [`NodeError::NotEmpty`]; as [`verify`](super::verify()): nothing is written then; what the disk meets.
+pub fn restore(from: &Path, dir: &Path, trust: &Trust, options: &Options) -> Result<SnapshotReport, NodeError> {
+    let disk = &options.disk;
+    if disk.exists(dir).map_err(disk::failed("cannot look for", dir))?
+        && !disk.list(dir).map_err(disk::failed("cannot list", dir))?.is_empty()
+    {
+        return Err(NodeError::NotEmpty(dir.into()));
+    }
+    let snapshot = Snapshot::open(&**disk, from)?;
+    let report = verify_open(&snapshot, trust, &options.progress)?;
+    disk.make_dirs(dir)?;
+    restore_modules(&snapshot, &**disk, dir)?;
+    let requests = restore_journal(&snapshot, dir, options)?;
+    restore_view(&snapshot, requests, &*(options.open_view)(&dir.join("view"))?)?;
+    if let Some(policy) = disk.read_if_there(&from.join(POLICY))? {
+        disk.write_file(&dir.join(POLICY), &policy, 0o644)?;
+    }
+    disk.write_file(&dir.join("log.vkey"), format!("{}\n", report.vkey).as_bytes(), 0o644)?;
+    PublicLog::of(disk.clone(), dir).put_checkpoint(&snapshot.note)?;
+    new_cache_key(&**disk, dir)?;
+    write_format(&**disk, dir)?;
+    Ok(report)
+}
+
+fn restore_modules(snapshot: &Snapshot<'_>, disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
+    let blobs = dir.join("blobs");
+    disk.make_dirs(&blobs)?;
+    for module in &snapshot.manifest.modules {
+        let name = module.hash.to_string();
+        let folder = blobs.join(&name[..2]);
+        disk.make_dirs(&folder)?;
+        disk.write_file(&folder.join(&name), &snapshot.read(module)?, 0o640)?;
+    }
+    Ok(())
+}
+
+/// Writes the journal. Gives the request ids and the indices of their entries.
+fn restore_journal(snapshot: &Snapshot<'_>, dir: &Path, options: &Options) -> Result<Vec<(RequestId, u64)>, NodeError> {
+    let manifest = &snapshot.manifest;
+    let mut journal =
+        Journal::create(options.disk.clone(), &dir.join("journal"), manifest.ledger, options.segment_bytes)?;
+    let pass_bytes = PASS_BYTES.min(journal.block_bytes_max() / 2);
+    let (mut pass, mut chain, mut requests) = (Block::new(0), Hash::default(), Vec::new());
+    snapshot.blocks(|whole| {
+        whole.push_to(&mut pass, &mut chain);
+        for read in &whole.reads {
+            let entry = Entry::from_bytes(&read.entry).map_err(|error| wrong(error.to_string()))?;
+            if let Record::Call { signed, .. } = &entry.record {
+                requests.push((signed.call.request, read.index));
+            }
+        }
+        let next = whole.first + whole.reads.len() as u64;
+        if pass.len() >= pass_bytes {
+            journal.append(&std::mem::replace(&mut pass, Block::new(next)), chain)?;
+            (options.progress)("entries restored", next, manifest.entries);
+        }
+        Ok(())
+    })?;
+    if !pass.is_empty() {
+        journal.append(&pass, chain)?;
+    }
+    journal.close()?;
+    Ok(requests)
+}
+
+/// Fills the view. What a crash leaves of it is not used: there is no ledger yet.
+fn restore_view(
+    snapshot: &Snapshot<'_>,
+    mut requests: Vec<(RequestId, u64)>,
+    view: &dyn StateView,
+) -> Result<(), NodeError> {
+    let manifest = &snapshot.manifest;
+    let position = Position { height: manifest.height, root: manifest.state_root, entries: manifest.entries };
+    let mut writes = Vec::new();
+    snapshot.pairs(|(contract, key), value| {
+        writes.push(Write { contract, key, value: Some(value) });
+        if writes.len() < BATCH_ROWS {
+            return Ok(());
+        }
+        let writes = std::mem::take(&mut writes);
+        Ok(view.apply(&ViewBatch { writes, requests: Vec::new(), position: None })?)
+    })?;
+    // By id, so that neighbours lie on one page.
+    requests.sort_unstable();
+    for some in requests.chunks(BATCH_ROWS) {
+        view.apply(&ViewBatch { writes: Vec::new(), requests: some.to_vec(), position: None })?;
+    }
+    // It stands at the snapshot's height with the last batch.
+    view.apply(&ViewBatch { writes, requests: Vec::new(), position: Some(position) })?;
+    Ok(view.checkpoint()?)
+}
