@@ -12,7 +12,7 @@
 //! DIR/summary     what a clean stop wrote down of a long log: derived
 //! ```
 //!
-//! After a clean stop of a long log, opening begins where its [`summary`] ends. Else it goes through the whole journal, cuts off an interrupted write, rebuilds the hashes of the log, and brings the view to the end of
+//! After a clean stop of a long log, opening begins where its `summary` ends. Else it goes through the whole journal, cuts off an interrupted write, rebuilds the hashes of the log, and brings the view to the end of
 //! the journal. A view that is missing, does not open, is ahead of the journal, or whose root is not that of the seal at its height or,
 //! in the end, that of the last seal, is moved aside as `view.quarantine-N` and rebuilt from the journal. The published checkpoint must be one of the log that was found.
 
