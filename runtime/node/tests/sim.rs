@@ -250,7 +250,8 @@ impl Run {
         let ledger = Ledger::create(Path::new(DIR), "ledger.example/sim", &log_key(), options).unwrap();
         let outside = Arc::default();
         let random = Random::new(seed ^ 0x5151);
-        let mut run = Run { disk, views, random, clock, outside, id: ledger.id(), next_request: 0, others: 0, has_copy: false };
+        let mut run =
+            Run { disk, views, random, clock, outside, id: ledger.id(), next_request: 0, others: 0, has_copy: false };
         run.note_checkpoint();
         let (module, _) = ledger.put_module(MODULE).unwrap();
         let deploy = Action::Deploy { name: CONTRACT.into(), module, arguments: dollars(BUDGET) };
