@@ -175,7 +175,7 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 }
 
 /// The directory of a path; that of a bare name is the current one.
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -55,6 +55,8 @@ pub use restore::restore;
 pub use verify::{SnapshotReport, Trust, verify};
 
 use crate::NodeError;
+use crate::disk::{self, Disk};
+use std::path::Path;
 
 /// Length at which a chunk ends: below the memory of any machine, long enough that a directory has not too many.
 pub const CHUNK_BYTES: usize = 4 << 20;
@@ -62,6 +64,12 @@ pub const CHUNK_BYTES: usize = 4 << 20;
 const SNAPSHOT: &str = "snapshot";
 const CHUNKS: &str = "chunks";
 const POLICY: &str = "policy";
+
+/// Makes the name of a directory durable: one that was found there may be from a try that ended before its name was.
+fn sync_name(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
+    let parent = disk::parent(dir);
+    disk.sync_dir(parent).map_err(disk::failed("cannot make durable", parent))
+}
 
 fn wrong(problem: impl Into<String>) -> NodeError {
     NodeError::Snapshot(problem.into())

@@ -1,7 +1,7 @@
 //! Making a snapshot of a ledger that may be serving.
 
 use super::manifest::{Chunk, Manifest, Snapshot, chunk_path, log_record, state_record};
-use super::{CHUNK_BYTES, CHUNKS, POLICY, SNAPSHOT};
+use super::{CHUNK_BYTES, CHUNKS, POLICY, SNAPSHOT, sync_name};
 use crate::disk::{self, Disk};
 use crate::journal::{self, Block, Frame, FrameKind};
 use crate::publication::PublicLog;
@@ -64,6 +64,8 @@ pub fn create(disk: &Arc<dyn Disk>, data: &Path, dir: &Path, progress: &Progress
     // A chunk that was found there may have its name from a run that ended before that was durable.
     let names = dir.join(CHUNKS);
     disk.sync_dir(&names).map_err(disk::failed("cannot make durable", &names))?;
+    sync_name(&**disk, &names)?;
+    sync_name(&**disk, dir)?;
     disk.write_file(&dir.join(SNAPSHOT), format!("{}\n{note}", manifest.to_text()).as_bytes(), 0o644)?;
     chunks.tidy(&manifest);
     let all = || manifest.log.iter().chain(&manifest.state).chain(&manifest.modules);

@@ -7,7 +7,7 @@
 
 use super::manifest::Snapshot;
 use super::verify::{SnapshotReport, Trust, verify_open};
-use super::{POLICY, wrong};
+use super::{POLICY, sync_name, wrong};
 use crate::disk::{self, Disk};
 use crate::journal::{Block, Journal};
 use crate::publication::PublicLog;
@@ -49,6 +49,7 @@ pub fn restore(from: &Path, dir: &Path, trust: &Trust, options: &Options) -> Res
     disk.write_file(&dir.join("log.vkey"), format!("{}\n", report.vkey).as_bytes(), 0o644)?;
     PublicLog::of(disk.clone(), dir).put_checkpoint(&snapshot.note)?;
     new_cache_key(&**disk, dir)?;
+    sync_name(&**disk, dir)?;
     write_format(&**disk, dir)?;
     Ok(report)
 }
