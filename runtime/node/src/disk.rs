@@ -196,7 +196,14 @@ impl dyn Disk + '_ {
         let mut missing = Vec::new();
         for dir in path.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
             if exists(dir)? {
-                break;
+                // A try before may have ended between making it and making its name durable; those above were durable by then.
+                match self.sync_dir(parent(dir)) {
+                    Err(error) if error.kind() != ErrorKind::PermissionDenied => {
+                        return Err(failed("cannot make durable", parent(dir))(error));
+                    }
+                    // Where the parent may not be opened, the directory is not ours to have made.
+                    _ => break,
+                }
             }
             missing.push(dir);
         }
