@@ -462,6 +462,19 @@ fn a_long_log_opens_from_its_summary_and_without_it_from_the_journal() {
     ledger.close().unwrap();
     assert!(matches!(checked(aside.path()), Err(NodeError::Damaged { .. })));
 
+    // After an unclean stop it counts for nothing, and the view stays.
+    let unclean = tempfile::tempdir().unwrap();
+    copy(dir, unclean.path());
+    std::fs::remove_file(unclean.path().join("journal/closed")).unwrap();
+    let ledger = reopen(unclean.path()).unwrap();
+    assert_eq!((ledger.head(), unclean.path().join("view.quarantine-1").exists()), (head.clone(), false));
+    ledger.close().unwrap();
+    std::fs::remove_file(unclean.path().join("journal/closed")).unwrap();
+    std::fs::remove_dir_all(unclean.path().join("view")).unwrap();
+    let ledger = reopen(unclean.path()).unwrap();
+    assert_eq!((ledger.head(), unclean.path().join("view.quarantine-1").exists()), (head.clone(), false));
+    ledger.close().unwrap();
+
     // One that is damaged, cut, or of another ledger counts for nothing.
     let whole = std::fs::read(&summary).unwrap();
     let mut flipped = whole.clone();
