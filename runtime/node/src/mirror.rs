@@ -30,13 +30,12 @@ use crate::disk::{self, Disk, OsDisk, TEMPORARY};
 use crate::export::NAMES;
 use crate::public::{Place, PublicSource, ends};
 use crate::publication::PublicLog;
-use crate::walk::{Chain, Checked, Read, Source, States, walk};
+use crate::walk::{Chain, Modules, Read, Source, walk};
 use crate::{NodeError, Progress};
 use chancery_tlog::policy::Accepted;
 use chancery_tlog::tile::{ReadError, WIDTH, encode_bundle, tiles_for};
 use chancery_tlog::{Bundle, Checkpoint, Policy, Tile, TileReader, Tiles};
-use chancery_types::{Entry, Hash, LedgerId, ModuleId, Record};
-use std::collections::BTreeMap;
+use chancery_types::{Hash, LedgerId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -75,25 +74,6 @@ pub struct Mirror {
     chain: Chain,
     modules: Modules,
     _lock: Box<dyn Send + Sync>,
-}
-
-/// Modules that entries name, and the first that does.
-#[derive(Default)]
-struct Modules(BTreeMap<ModuleId, u64>);
-
-impl States for Modules {
-    fn call(&mut self, checked: Checked) -> Result<(), NodeError> {
-        if let Record::Call { module, .. } = &checked.entry.record
-            && module.0 != [0; 32]
-        {
-            self.0.entry(*module).or_insert(checked.entry.index);
-        }
-        Ok(())
-    }
-
-    fn seal(&mut self, _: &Entry, _: &Chain) -> Result<(), NodeError> {
-        Ok(())
-    }
 }
 
 impl Mirror {

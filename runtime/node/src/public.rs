@@ -13,14 +13,14 @@
 
 use crate::disk::{Disk, OsDisk};
 use crate::http::{Http, below};
-use crate::walk::{Chain, Checked, Read, Source, States, inconsistent, walk};
+use crate::walk::{Chain, Modules, Read, Source, inconsistent, walk};
 use crate::{NodeError, Progress};
 use chancery_tlog::note::NOTE_BYTES_MAX;
 use chancery_tlog::policy::{Accepted, POLICY_BYTES_MAX};
 use chancery_tlog::tile::{BUNDLE_BYTES_MAX, TILE_BYTES_MAX, WIDTH, bundles_for, tiles_for};
 use chancery_tlog::{Bundle, Checkpoint, Policy, Tile, TileReader, Tiles, merkle};
-use chancery_types::{Entry, Hash, LedgerId, ModuleId, Record};
-use std::collections::HashMap;
+use chancery_types::{Hash, LedgerId, ModuleId};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a verification of a public log found.
@@ -175,25 +175,6 @@ impl Source for PublicSource<'_> {
     }
 }
 
-/// Gathers the modules that entries name; states are not checked.
-#[derive(Default)]
-struct Modules(HashMap<ModuleId, u64>);
-
-impl States for Modules {
-    fn call(&mut self, checked: Checked) -> Result<(), NodeError> {
-        if let Record::Call { module, .. } = &checked.entry.record
-            && module.0 != [0; 32]
-        {
-            self.0.entry(*module).or_insert(checked.entry.index);
-        }
-        Ok(())
-    }
-
-    fn seal(&mut self, _: &Entry, _: &Chain) -> Result<(), NodeError> {
-        Ok(())
-    }
-}
-
 /// Verifies a public log under a policy; `progress` is told how many entries of how many are checked.
 ///
 /// # Errors
@@ -286,7 +267,7 @@ fn check_partials(place: &Place, dir: &Path, log: &merkle::Tree, size: u64) -> R
 }
 
 /// Checks that the modules are there, where there are blobs at all.
-fn check_blobs(dir: &Path, modules: &HashMap<ModuleId, u64>) -> Result<Option<u64>, NodeError> {
+fn check_blobs(dir: &Path, modules: &BTreeMap<ModuleId, u64>) -> Result<Option<u64>, NodeError> {
     let disk: &dyn Disk = &OsDisk;
     if !matches!(disk.exists(&dir.join("blobs")), Ok(true)) {
         return Ok(None);

@@ -19,8 +19,8 @@ use chancery_state::tree::{self, Change};
 use chancery_tlog::merkle;
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::{ENTRY_VERSION, Effects, Write};
-use chancery_types::{Entry, Hash, Height, LedgerId, Record, RequestId, Timestamp};
-use std::collections::HashSet;
+use chancery_types::{Entry, Hash, Height, LedgerId, ModuleId, Record, RequestId, Timestamp};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -92,6 +92,25 @@ pub(crate) trait States {
 
     /// Takes in a seal that fits its place: the end of a block.
     fn seal(&mut self, entry: &Entry, chain: &Chain) -> Result<(), NodeError>;
+}
+
+/// Gathers the modules that entries name, each with the first that does; states are not checked.
+#[derive(Default)]
+pub(crate) struct Modules(pub(crate) BTreeMap<ModuleId, u64>);
+
+impl States for Modules {
+    fn call(&mut self, checked: Checked) -> Result<(), NodeError> {
+        if let Record::Call { module, .. } = &checked.entry.record
+            && module.0 != [0; 32]
+        {
+            self.0.entry(*module).or_insert(checked.entry.index);
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, _: &Entry, _: &Chain) -> Result<(), NodeError> {
+        Ok(())
+    }
 }
 
 /// The change of a leaf of the state tree that a write makes.
