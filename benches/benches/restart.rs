@@ -1,11 +1,12 @@
-//! How long a ledger takes to open: after a clean stop, after a kill, and where its view is lost. `CHANCERY_ENTRIES=1000000` sets the size of its log.
+//! How long a ledger takes to open: after a clean stop, after a kill, and where its view is lost. `CHANCERY_ENTRIES=1000000` sets the size of its log;
+//! `CHANCERY_LEDGER=DIR` keeps the ledger there, and takes it from there where it is.
 //! Figures are printed; nothing is asserted about time.
 
 #![allow(clippy::float_arithmetic, reason = "figures for people")]
 
 use chancery_benches::Town;
 use chancery_node::{Ledger, Options};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Calls that are submitted at once.
@@ -15,26 +16,36 @@ fn main() {
     let test = std::env::args().any(|argument| argument == "--test");
     let asked = std::env::var("CHANCERY_ENTRIES").ok().and_then(|entries| entries.parse().ok());
     let entries = if test { 1_000 } else { asked.unwrap_or(100_000) };
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut town = Town::new(dir.path());
-    for _ in 0..entries / SHARE {
-        let payments = town.payments(SHARE);
-        town.submit(payments);
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let kept = std::env::var_os("CHANCERY_LEDGER").map(PathBuf::from);
+    let dir = kept.as_deref().unwrap_or(scratch.path());
+    if !dir.join("format").exists() {
+        fill(dir, entries);
     }
-    let head = town.ledger.head();
-    town.ledger.close().expect("the disk has room");
+    let head =
+        Ledger::open(dir, Options::default()).map(|ledger| (ledger.head(), ledger.close())).expect("a sound ledger").0;
     println!("{} entries, {} keys", head.size, head.keys);
     let tell = |what: &str, time: Duration| {
         let seconds = time.as_secs_f64();
         println!("{what:44} {seconds:8.3} s, {:9.0} entries/s", head.size as f64 / seconds);
     };
-    tell("opened after a clean stop", opened(dir.path()));
+    tell("opened after a clean stop", opened(dir));
     // What a clean stop leaves and a kill does not.
-    remove(&dir.path().join("journal/closed"));
-    tell("opened after a kill", opened(dir.path()));
-    remove(&dir.path().join("view"));
-    tell("opened without a view, which is rebuilt", opened(dir.path()));
-    assert_eq!(Ledger::open(dir.path(), Options::default()).expect("a sound ledger").head(), head);
+    remove(&dir.join("journal/closed"));
+    tell("opened after a kill", opened(dir));
+    remove(&dir.join("view"));
+    tell("opened without a view, which is rebuilt", opened(dir));
+    assert_eq!(Ledger::open(dir, Options::default()).expect("a sound ledger").head(), head);
+}
+
+/// Makes a ledger with so many entries.
+fn fill(dir: &Path, entries: u64) {
+    let mut town = Town::new(dir);
+    for _ in 0..entries / SHARE {
+        let payments = town.payments(SHARE);
+        town.submit(payments);
+    }
+    town.ledger.close().expect("the disk has room");
 }
 
 /// How long opening takes; closing is not counted.

@@ -190,10 +190,14 @@ fn cut(image: &Image, test: &str, cuts: u64) -> Vec<(usize, usize)> {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_power_fails() {
-    let Some(image) = image() else { return };
-    let cuts = std::env::var("CHANCERY_POWER_CUTS").map_or(CUTS, |cuts| cuts.parse().expect("a number of cuts"));
-    let found = cut(&image, "worker", cuts);
-    assert!(found.iter().all(|(noted, lost)| *noted > 0 && *lost == 0), "{found:?}");
+    let mut cuts = std::env::var("CHANCERY_POWER_CUTS").map_or(CUTS, |cuts| cuts.parse().expect("a number of cuts"));
+    while cuts > 0 {
+        // The load fills an image in half a minute: a ledger that has no room is another test.
+        let Some(image) = image() else { return };
+        let found = cut(&image, "worker", cuts.min(CUTS));
+        assert!(found.iter().all(|(noted, lost)| *noted > 0 && *lost == 0), "{found:?}");
+        cuts -= cuts.min(CUTS);
+    }
 }
 
 #[test]
