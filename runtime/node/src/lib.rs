@@ -33,6 +33,7 @@ pub mod publication;
 pub mod recorder;
 pub mod recovery;
 pub mod registry;
+mod replay;
 pub mod retention;
 pub mod sequencer;
 #[cfg(any(test, feature = "sim"))]

@@ -18,32 +18,28 @@
 
 use crate::NodeError;
 use crate::disk::{self, Disk};
-use crate::journal::{self, End, Frame, FrameKind, Journal, Location};
-use crate::ledger::{Head, Options, Progress};
+use crate::journal::{self, End, Frame, FrameKind, Journal, Location, Mark};
+use crate::ledger::{Head, Options};
 use crate::publication::PublicLog;
 use crate::recorder::Tip;
+use crate::replay::{Applied, Applier, Replay};
 use crate::summary::{self, Summary};
-use crate::walk::change;
 use chancery_engine::{Cache, Config, Engine};
 use chancery_state::view::Position;
-use chancery_state::{StateError, StateView, Tree, ViewBatch, tree};
+use chancery_state::{StateError, StateView, Tree};
 use chancery_tlog::note::{VerifierKey, is_key_name};
 use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::codec::{Decode, Encode};
-use chancery_types::entry::{ENTRY_VERSION, Effects, Write};
-use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, RequestId, Timestamp};
+use chancery_types::entry::{ENTRY_VERSION, Effects};
+use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, Timestamp};
 use ed25519_dalek::SigningKey;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 /// The version of the data directory that this program reads and writes.
 pub const FORMAT: u32 = 2;
-/// Writes and requests that are gathered while the view is rebuilt, so that keys come to it in order. Tests have few keys and are to meet the limit too.
-const REBUILD_WRITES: usize = if cfg!(any(test, feature = "sim")) { 1_000 } else { 1_000_000 };
-/// Of those it gets so many at once.
-const BATCH_WRITES: usize = 100_000;
 
 /// All that opening found.
 pub(crate) struct Recovered {
@@ -158,110 +154,7 @@ struct Survey {
     previous: Hash,
     last: Hash,
     head: Option<Head>,
-    /// The tree of the state, where a summary gave it: brought further by what stands behind.
-    state: Option<Tree>,
     replay: Replay,
-}
-
-/// Brings a view to the end of the journal.
-struct Replay {
-    view: Box<dyn StateView>,
-    from: Option<Position>,
-    /// Whether the view was found at odds with the journal.
-    doubt: bool,
-    /// Request ids that it must have.
-    expected: Vec<(RequestId, u64)>,
-    writes: BTreeMap<(chancery_types::ContractId, Vec<u8>), Option<Vec<u8>>>,
-    requests: Vec<(RequestId, u64)>,
-    position: Option<Position>,
-    /// Of the block that is not sealed yet.
-    open_writes: Vec<Write>,
-    open_requests: Vec<(RequestId, u64)>,
-    progress: Progress,
-}
-
-impl Replay {
-    fn new(view: Box<dyn StateView>, progress: Progress) -> Result<Self, StateError> {
-        let from = view.position()?;
-        if from.is_none() && view.pairs().next().is_some() {
-            return Err(StateError::View("it has pairs and does not say how far it has come".into()));
-        }
-        Ok(Replay {
-            view,
-            from,
-            doubt: false,
-            expected: Vec::new(),
-            writes: BTreeMap::new(),
-            requests: Vec::new(),
-            position: None,
-            open_writes: Vec::new(),
-            open_requests: Vec::new(),
-            progress,
-        })
-    }
-
-    fn behind(&self, index: u64) -> bool {
-        self.from.is_none_or(|from| index >= from.entries)
-    }
-
-    /// The view must have this request id; where few are expected it is asked at once.
-    fn expect(&mut self, request: RequestId, index: u64, few: bool) -> Result<(), StateError> {
-        if few {
-            self.doubt |= self.view.request(request)? != Some(index);
-        } else {
-            self.expected.push((request, index));
-        }
-        Ok(())
-    }
-
-    /// The state root does not cover the request ids, and one that is missing would let a call happen twice: the view must have those of the
-    /// journal, and no others.
-    fn check_requests(&mut self) -> Result<(), StateError> {
-        self.expected.sort_unstable();
-        // Some that it lacked may have been given to it since.
-        let before = self.from.map_or(0, |from| from.entries);
-        let mut found = self.view.requests().filter(|found| found.as_ref().map_or(true, |(_, index)| *index < before));
-        for expected in self.expected.drain(..) {
-            self.doubt |= found.next().transpose()? != Some(expected);
-        }
-        self.doubt |= found.next().is_some();
-        Ok(())
-    }
-
-    fn sealed(&mut self, position: Position) -> Result<(), StateError> {
-        match self.from {
-            Some(from) if position.height == from.height => self.doubt |= position != from,
-            Some(from) if position.height < from.height => {}
-            _ => {
-                self.position = Some(position);
-                self.writes.extend(self.open_writes.drain(..).map(|w| ((w.contract, w.key), w.value)));
-                self.requests.append(&mut self.open_requests);
-                if self.writes.len() + self.requests.len() >= REBUILD_WRITES {
-                    (self.progress)("bringing the view to the end of the journal", position.entries, 0);
-                    self.flush()?;
-                }
-            }
-        }
-        self.open_writes.clear();
-        self.open_requests.clear();
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), StateError> {
-        let Some(position) = self.position.take() else { return Ok(()) };
-        let mut writes = std::mem::take(&mut self.writes).into_iter().peekable();
-        let mut requests = std::mem::take(&mut self.requests);
-        // Neighbours lie on one page. Should this be interrupted, all of it is applied again.
-        requests.sort_unstable();
-        let mut requests = requests.into_iter().peekable();
-        while writes.peek().is_some() || requests.peek().is_some() {
-            let share = writes.by_ref().take(BATCH_WRITES);
-            let writes = share.map(|((contract, key), value)| Write { contract, key, value }).collect();
-            let requests = requests.by_ref().take(BATCH_WRITES).collect();
-            self.view.apply(&ViewBatch { writes, requests, position: None })?;
-        }
-        self.view.apply(&ViewBatch { writes: Vec::new(), requests: Vec::new(), position: Some(position) })
-    }
 }
 
 impl Survey {
@@ -274,25 +167,18 @@ impl Survey {
             previous: Hash::default(),
             last: Hash::default(),
             head: None,
-            state: None,
             replay,
         }
     }
 
     /// What a summary says, as if the journal had been gone through up to its mark.
     fn resumed(summary: Summary, replay: Replay) -> Result<Self, NodeError> {
-        let Summary { mark, locations, log, state, genesis, seal } = summary;
-        let doubt = || NodeError::State(StateError::View("it is not where the ledger was closed".into()));
-        let Record::Seal { height, state_root, keys, .. } = &seal.record else { return Err(doubt()) };
-        let Record::Genesis { origin, .. } = &genesis.record else { return Err(doubt()) };
-        let position = Position { height: *height, root: *state_root, entries: mark.entries };
-        // What the view lacks would have to be read from before the mark.
-        if replay.from.is_none_or(|from| from.height < *height || (from.height == *height && from != position)) {
-            return Err(doubt());
-        }
-        let (previous, size) = (Hash::of(&seal.to_bytes()), mark.entries);
+        let Summary { mark, locations, log, genesis, seal, .. } = summary;
+        let Record::Seal { height, state_root, keys, .. } = &seal.record else { return Err(not_as_closed()) };
+        let Record::Genesis { origin, .. } = &genesis.record else { return Err(not_as_closed()) };
+        let previous = Hash::of(&seal.to_bytes());
         let head = Head {
-            size,
+            size: mark.entries,
             root: Hash::default(),
             height: *height,
             state_root: *state_root,
@@ -307,24 +193,18 @@ impl Survey {
             previous,
             last: previous,
             head: Some(head),
-            state: Some(state),
             replay,
         })
-    }
-
-    /// The entry of the last seal.
-    fn previous_index(&self) -> u64 {
-        self.head.as_ref().map_or(0, |head| head.size - 1)
     }
 
     /// Takes a frame in; says whether it ends a block.
     fn take(&mut self, frame: Frame<'_>, location: Location) -> Result<bool, NodeError> {
         let inconsistent = |problem: &str| NodeError::Inconsistent { index: frame.index, problem: problem.into() };
         if frame.kind == FrameKind::Effects {
-            if self.replay.behind(frame.index) || self.state.is_some() {
+            if self.replay.needs_writes(frame.index) {
                 let effects =
                     Effects::from_bytes(frame.payload).map_err(|_| inconsistent("its effects do not decode"))?;
-                self.replay.open_writes.extend(effects.writes);
+                self.replay.write(effects.writes);
             }
             return Ok(false);
         }
@@ -337,19 +217,11 @@ impl Survey {
         self.locations.push(location);
         match entry.record {
             Record::Genesis { origin, .. } => self.genesis = Some((LedgerId(self.previous.0), origin)),
-            Record::Call { signed, .. } if self.replay.behind(frame.index) => {
-                self.replay.open_requests.push((signed.call.request, frame.index));
-            }
-            Record::Call { signed, .. } => {
-                self.replay.expect(signed.call.request, frame.index, self.state.is_some())?
-            }
+            Record::Call { signed, .. } => self.replay.request(signed.call.request, frame.index),
             Record::Seal { height, state_root, keys, .. } => {
                 self.open.drain(..).for_each(|leaf| self.log.push(leaf));
                 self.last = self.previous;
                 let size = frame.index + 1;
-                if let Some(tree) = &mut self.state {
-                    tree.update(self.replay.open_writes.iter().map(change));
-                }
                 self.head = Some(Head { size, root: Hash::default(), height, state_root, keys, time: entry.time });
                 self.replay.sealed(Position { height, root: state_root, entries: size })?;
                 return Ok(true);
@@ -359,35 +231,36 @@ impl Survey {
     }
 }
 
+/// The view is behind what a clean stop wrote down.
+fn not_as_closed() -> NodeError {
+    StateError::View("it is not where the ledger was closed".into()).into()
+}
+
 /// Opens a ledger: lock, journal, view, checkpoint.
 pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeError> {
     let disk = &*options.disk;
     check_format(disk, dir)?;
     let lock = lock(disk, dir)?;
     disk.remove_temporary(dir)?;
-    // A summary counts where the stop was clean and the view is as it was left.
-    let counts = |found: &Found| found.summarised == 0 || found.end.is_clean();
-    // One that does not count is let go of first: it has the view open.
-    let resumed = attempt(dir, options, true).ok().filter(counts);
-    let Found { survey, end, tree, summarised } = match resumed.map_or_else(|| attempt(dir, options, false), Ok) {
-        Ok(found) => found,
+    let resumed = ends_in_order(disk, dir).then(|| attempt(dir, options, true).ok()).flatten();
+    let found = match resumed.map_or_else(|| attempt(dir, options, false), Ok) {
         Err(NodeError::State(doubt)) if !matches!(doubt, StateError::Full) => {
             (options.progress)(&format!("the view is set aside and rebuilt ({doubt})"), 0, 0);
             quarantine(disk, dir)?;
-            attempt(dir, options, false)?
+            attempt(dir, options, false)
         }
-        Err(error) => return Err(error),
+        found => found,
     };
-    let index = survey.head.as_ref().map_or(0, |head| head.size);
+    let Found { view, locations, genesis, log, last, head, end, tree, summarised } = found?;
+    let index = head.as_ref().map_or(0, |head| head.size);
     let inconsistent = |problem: &str| NodeError::Inconsistent { index, problem: problem.into() };
-    let (id, origin) = survey.genesis.clone().ok_or_else(|| inconsistent("there is no genesis"))?;
-    let mut head = survey.head.clone().ok_or_else(|| inconsistent("there is no seal"))?;
-    head.root = survey.log.root();
+    let (id, origin) = genesis.ok_or_else(|| inconsistent("there is no genesis"))?;
+    let mut head = head.ok_or_else(|| inconsistent("there is no seal"))?;
+    head.root = log.root();
     check_reach(disk, dir, &end)?;
-    let published = check_checkpoint(disk, dir, &origin, &survey.log)?.map_or(0, |checkpoint| checkpoint.size);
-    let tip = Tip { index: head.size, height: head.height, previous: survey.last, time: head.time, tree };
-    let journal =
-        Journal::open(options.disk.clone(), &dir.join("journal"), &end, survey.locations, options.segment_bytes)?;
+    let published = check_checkpoint(disk, dir, &origin, &log)?.map_or(0, |checkpoint| checkpoint.size);
+    let tip = Tip { index: head.size, height: head.height, previous: last, time: head.time, tree };
+    let journal = Journal::open(options.disk.clone(), &dir.join("journal"), &end, locations, options.segment_bytes)?;
     let engine = match &options.engine {
         Some(engine) => engine.clone(),
         None => {
@@ -396,14 +269,25 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
             Arc::new(Engine::new(Config { cache, compiler: options.compiler.clone(), ..Config::default() })?)
         }
     };
-    let log = survey.log;
-    let view = survey.replay.view;
     Ok(Recovered { lock, id, origin, journal, view, engine, tip, log, head, published, summarised })
+}
+
+/// Whether the journal ends in order behind the mark of a summary: the summary counts after a clean stop alone.
+fn ends_in_order(disk: &dyn Disk, dir: &Path) -> bool {
+    let Some(mark) = summary::mark(disk, dir) else { return false };
+    let each = |frame: Frame<'_>, _| Ok(frame.kind == FrameKind::Entry && Entry::is_seal(frame.payload));
+    journal::scan_from(disk, &dir.join("journal"), Some(&mark), each).is_ok_and(|end| end.is_clean())
 }
 
 /// What going through the journal with a view found.
 struct Found {
-    survey: Survey,
+    view: Box<dyn StateView>,
+    locations: Vec<Location>,
+    genesis: Option<(LedgerId, String)>,
+    log: merkle::Tree,
+    /// Hash of the last seal.
+    last: Hash,
+    head: Option<Head>,
     end: End,
     tree: Tree,
     /// Entries that a summary gave.
@@ -417,41 +301,64 @@ fn attempt(dir: &Path, options: &Options, from_summary: bool) -> Result<Found, N
 }
 
 fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found, NodeError> {
+    let disk = &*options.disk;
     // Each takes its time.
-    let (summary, view) = std::thread::scope(|scope| {
+    let (mut summary, view) = std::thread::scope(|scope| {
         let summary = from_summary.then(|| scope.spawn(|| summary::read(&options.disk, dir)));
         let view = (options.open_view)(&dir.join("view"));
         (summary.and_then(|summary| summary.join().ok().flatten()), view)
     });
-    let replay = Replay::new(view?, options.progress.clone())?;
+    if from_summary && summary.is_none() {
+        return Err(not_as_closed());
+    }
+    let view = view?;
     let mark = summary.as_ref().map(|summary| summary.mark);
+    let from = view.position()?;
+    let state = summary.as_mut().map(|summary| std::mem::take(&mut summary.state));
+    let (shares, received) = sync_channel(0);
+    let applier = Applier { view: &*view, from, state };
+    let total = published(disk, dir).ok().flatten().map_or(0, |checkpoint| checkpoint.size);
+    let replay = Replay::new(from, mark.as_ref(), shares, (options.progress.clone(), total));
+    let (surveyed, applied) = std::thread::scope(|scope| {
+        let applied = scope.spawn(move || applier.run(&received));
+        let surveyed = survey(disk, dir, summary, mark.as_ref(), replay);
+        (surveyed, applied.join().unwrap_or_else(|_| Err(StateError::View("the store panicked".into()))))
+    });
+    // Where the applier hung up, it says why; what the journal has to say comes first otherwise.
+    let (surveyed, Applied { tree, requests }) = match (surveyed, applied) {
+        (Ok(surveyed), applied) => (surveyed, applied?),
+        (Err(NodeError::State(_)), Err(doubt)) => return Err(doubt.into()),
+        (Err(error), _) => return Err(error),
+    };
+    let (Survey { locations, genesis, log, last, head, replay, .. }, end) = surveyed;
+    replay.check(&*view, head.as_ref().map_or(Height(0), |head| head.height), requests)?;
+    if let Some(head) = head.as_ref().filter(|head| head.state_root != tree.root()) {
+        if from.is_none() {
+            // It was rebuilt from nothing: the journal is at fault.
+            let problem = "the writes of the journal do not lead to the state root of the last seal".into();
+            return Err(NodeError::Inconsistent { index: head.size - 1, problem });
+        }
+        return Err(StateError::View("its root is not that of the last seal".into()).into());
+    }
+    let summarised = mark.map_or(0, |mark| mark.entries);
+    Ok(Found { view, locations, genesis, log, last, head, end, tree, summarised })
+}
+
+/// Goes through the journal, or through what is behind the mark of a summary.
+fn survey(
+    disk: &dyn Disk,
+    dir: &Path,
+    summary: Option<Summary>,
+    mark: Option<&Mark>,
+    replay: Replay,
+) -> Result<(Survey, End), NodeError> {
     let mut survey = match summary {
         Some(summary) => Survey::resumed(summary, replay)?,
         None => Survey::new(replay),
     };
-    let each = |frame: Frame<'_>, location| survey.take(frame, location);
-    let end = journal::scan_from(&*options.disk, &dir.join("journal"), mark.as_ref(), each)?;
-    if mark.is_none() {
-        survey.replay.check_requests()?;
-    }
-    survey.replay.flush()?;
-    let height = survey.head.as_ref().map_or(Height(0), |head| head.height);
-    if survey.replay.doubt || survey.replay.from.is_some_and(|from| from.height > height) {
-        return Err(StateError::View("it is not that of this journal".into()).into());
-    }
-    let tree = match survey.state.take() {
-        Some(tree) => tree,
-        None => state_tree(&*survey.replay.view)?,
-    };
-    if survey.head.as_ref().is_some_and(|head| head.state_root != tree.root()) {
-        if survey.replay.from.is_none() {
-            // It was rebuilt from nothing: the journal is at fault.
-            let problem = "the writes of the journal do not lead to the state root of the last seal".into();
-            return Err(NodeError::Inconsistent { index: survey.previous_index(), problem });
-        }
-        return Err(StateError::View("its root is not that of the last seal".into()).into());
-    }
-    Ok(Found { survey, end, tree, summarised: mark.map_or(0, |mark| mark.entries) })
+    let end = journal::scan_from(disk, &dir.join("journal"), mark, |frame, location| survey.take(frame, location))?;
+    survey.replay.finish()?;
+    Ok((survey, end))
 }
 
 /// Sets the view aside and makes it anew from the journal, durably.
@@ -460,19 +367,7 @@ pub(crate) fn rebuild_view(dir: &Path, options: &Options) -> Result<(), NodeErro
     if disk.exists(&dir.join("view")).map_err(disk::failed("cannot look for", &dir.join("view")))? {
         quarantine(disk, dir)?;
     }
-    Ok(attempt(dir, options, false)?.survey.replay.view.checkpoint()?)
-}
-
-/// The tree over all pairs of the view.
-fn state_tree(view: &dyn StateView) -> Result<Tree, NodeError> {
-    let mut tree = Tree::new();
-    let mut changes = Vec::new();
-    for pair in view.pairs() {
-        let ((contract, key), value) = pair?;
-        changes.push((tree::path(&contract, &key), Some(tree::value_hash(&value))));
-    }
-    tree.update(changes);
-    Ok(tree)
+    Ok(attempt(dir, options, false)?.view.checkpoint()?)
 }
 
 /// Moves the view aside, so that it can be looked at.

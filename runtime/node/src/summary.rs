@@ -27,6 +27,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"CHSUM001";
+/// Bytes of the mark.
+const MARK_BYTES: usize = 4 + 8 + 32 + 8;
 /// Its name in the ledger's directory.
 pub(crate) const NAME: &str = "summary";
 /// A summary is written when so many entries came since the last.
@@ -83,6 +85,22 @@ pub(crate) fn remove(disk: &dyn Disk, dir: &Path) {
     drop(disk.remove(&dir.join(NAME)));
 }
 
+/// The mark of the summary, if there is one of this journal.
+pub(crate) fn mark(disk: &dyn Disk, dir: &Path) -> Option<Mark> {
+    let mut bytes = [0; MAGIC.len() + MARK_BYTES];
+    disk.open(&dir.join(NAME), false).and_then(|file| file.read_at(&mut bytes, 0)).ok()?;
+    read_mark(&mut chancery_types::Reader::new(&bytes)).filter(|mark| mark.is_of(disk, &dir.join("journal")))
+}
+
+fn read_mark(fields: &mut chancery_types::Reader<'_>) -> Option<Mark> {
+    if fields.take(MAGIC.len()).ok()? != MAGIC {
+        return None;
+    }
+    let segment = Decode::decode(fields).ok()?;
+    let (offset, chain, entries) = Decode::decode(fields).ok()?;
+    Some(Mark { segment, offset, chain, entries })
+}
+
 /// The summary of this journal, if there is one that is borne out.
 pub(crate) fn read(disk: &Arc<dyn Disk>, dir: &Path) -> Option<Summary> {
     let bytes = disk.read(&dir.join(NAME)).ok()?;
@@ -91,13 +109,9 @@ pub(crate) fn read(disk: &Arc<dyn Disk>, dir: &Path) -> Option<Summary> {
         return None;
     }
     let mut fields = chancery_types::Reader::new(body);
-    if fields.take(MAGIC.len()).ok()? != MAGIC {
-        return None;
-    }
-    let segment = Decode::decode(&mut fields).ok()?;
-    let (offset, chain, entries) = Decode::decode(&mut fields).ok()?;
+    let mark = read_mark(&mut fields)?;
+    let entries = mark.entries;
     let keys = u64::decode(&mut fields).ok()?;
-    let mark = Mark { segment, offset, chain, entries };
     let journal = dir.join("journal");
     if !mark.is_of(&**disk, &journal) {
         return None;

@@ -16,7 +16,7 @@
 use crate::StateError;
 use crate::store::{Pair, Scan, StateKey, Store};
 use chancery_types::codec::{Decode, DecodeError, Encode, Reader};
-use chancery_types::entry::WriteSet;
+use chancery_types::entry::{Write, WriteSet};
 use chancery_types::{ContractId, Hash, Height, RequestId};
 use std::fs::File;
 use std::ops::Bound;
@@ -170,23 +170,30 @@ impl View {
 }
 
 impl View {
-    /// Applies a batch that need not be one: key by key, the requests beside the state.
+    /// Applies a batch that need not be one: key by key, from two threads.
     fn load(&self, batch: &ViewBatch) -> Result<(), StateError> {
-        let put = |key: &[u8], value: &[u8]| self.db.insert(key, value).map(drop).map_err(failed);
+        let (writes, requests) = (&batch.writes, &batch.requests);
+        let (lower_writes, upper_writes) = writes.split_at(writes.len() / 2);
+        let (lower_requests, upper_requests) = requests.split_at(requests.len() / 2);
         std::thread::scope(|scope| {
-            let mut requests = batch.requests.iter();
-            let requests = scope.spawn(move || {
-                requests.try_for_each(|(request, index)| put(&request_key(*request), &index.to_le_bytes()))
-            });
-            for write in &batch.writes {
-                let key = state_key(&write.contract, &write.key);
-                match &write.value {
-                    Some(value) => put(&key, value)?,
-                    None => drop(self.db.remove(key).map_err(failed)?),
-                }
-            }
-            requests.join().unwrap_or_else(|_| Err(StateError::View("the store panicked".into())))
+            let lower = scope.spawn(|| self.put(lower_writes, lower_requests));
+            self.put(upper_writes, upper_requests)?;
+            lower.join().unwrap_or_else(|_| Err(StateError::View("the store panicked".into())))
         })
+    }
+
+    fn put(&self, writes: &[Write], requests: &[(RequestId, u64)]) -> Result<(), StateError> {
+        for write in writes {
+            let key = state_key(&write.contract, &write.key);
+            match &write.value {
+                Some(value) => self.db.insert(key, value.as_slice()).map_err(failed)?,
+                None => self.db.remove(key).map_err(failed)?,
+            };
+        }
+        for (request, index) in requests {
+            self.db.insert(request_key(*request), &index.to_le_bytes()).map_err(failed)?;
+        }
+        Ok(())
     }
 }
 
@@ -276,7 +283,6 @@ impl Store for View {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chancery_types::entry::Write;
 
     fn position(height: u64) -> Position {
         Position { height: Height(height), root: Hash([1; 32]), entries: height * 2 }

@@ -1,0 +1,257 @@
+//! Bringing a view to the end of the journal, on a thread of its own beside the scan.
+//!
+//! The scan gathers what the view lacks into [shares](Share) of many blocks; the [`Applier`] first reads the view as it stands, which must be the state
+//! that the view says it is, then applies one share after the other to it and to the tree of the state. So the tree is that of the view as it
+//! was found, or of a summary, and of the journal's writes behind. What the tree does not cover, the request ids, is compared with the journal in the end.
+
+use crate::NodeError;
+use crate::journal::Mark;
+use crate::ledger::Progress;
+use crate::walk::change;
+use chancery_state::view::Position;
+use chancery_state::{StateError, StateView, Tree, ViewBatch, tree};
+use chancery_types::entry::WriteSet;
+use chancery_types::{Height, RequestId};
+use std::sync::mpsc::{Receiver, SyncSender};
+
+/// Writes that are gathered, so that keys come to the view in order. Tests have few keys and are to meet the limit too.
+const SHARE_WRITES: usize = if cfg!(any(test, feature = "sim")) { 1_000 } else { 500_000 };
+/// Request ids that are gathered: they come in no order, and are small.
+const REQUESTS: usize = 8 * SHARE_WRITES;
+/// Pairs of the view that are added to the tree at once: they come in another order than the tree's.
+const PAIRS: usize = 1 << 20;
+
+/// What some whole blocks bring: the writes in the order of the journal, request ids with the index of their entry, and where they lead to.
+pub(crate) struct Share {
+    writes: WriteSet,
+    requests: Vec<(RequestId, u64)>,
+    position: Position,
+}
+
+/// The side of the scan: what the view lacks, and what it should have.
+pub(crate) struct Replay {
+    /// Where the view stands.
+    from: Option<Position>,
+    /// Entries that the tree to begin with is after.
+    tree_from: u64,
+    /// Whether the view was found at odds with the journal.
+    doubt: bool,
+    /// Request ids that the view should have had.
+    expected: Vec<(RequestId, u64)>,
+    /// Of the blocks that are not sent yet, the last of which leads to `position`.
+    gathered: Block,
+    position: Option<Position>,
+    /// Of the block that is not sealed yet.
+    open: Block,
+    shares: Option<SyncSender<Share>>,
+    progress: (Progress, u64),
+}
+
+#[derive(Default)]
+struct Block {
+    writes: WriteSet,
+    requests: Vec<(RequestId, u64)>,
+}
+
+impl Replay {
+    /// For a view that stands at `from` and a scan that begins at a summary's mark or at the first entry. `progress` is told of entries, and of
+    /// how many there are, 0 where that is not known.
+    pub(crate) fn new(
+        from: Option<Position>,
+        mark: Option<&Mark>,
+        shares: SyncSender<Share>,
+        progress: (Progress, u64),
+    ) -> Self {
+        let tree_from = mark.map_or(from.map_or(0, |from| from.entries), |mark| mark.entries);
+        // What a view lacks of what a summary covers is not read.
+        let doubt = mark.is_some_and(|mark| from.is_none_or(|from| from.entries < mark.entries));
+        Replay {
+            from,
+            tree_from,
+            doubt,
+            expected: Vec::new(),
+            gathered: Block::default(),
+            position: None,
+            open: Block::default(),
+            shares: Some(shares),
+            progress,
+        }
+    }
+
+    /// Whether what entry `index` writes is to be told.
+    pub(crate) fn needs_writes(&self, index: u64) -> bool {
+        index >= self.tree_from
+    }
+
+    /// What a call of the open block writes.
+    pub(crate) fn write(&mut self, writes: WriteSet) {
+        self.open.writes.extend(writes);
+    }
+
+    /// The request id of a call of the open block.
+    pub(crate) fn request(&mut self, request: RequestId, index: u64) {
+        if self.from.is_none_or(|from| index >= from.entries) {
+            self.open.requests.push((request, index));
+        } else {
+            self.expected.push((request, index));
+        }
+    }
+
+    /// The open block ends here.
+    ///
+    /// # Errors
+    /// When the applier has given up.
+    pub(crate) fn sealed(&mut self, position: Position) -> Result<(), NodeError> {
+        self.doubt |= self.from.is_some_and(|from| position.height == from.height && position != from);
+        self.gathered.writes.append(&mut self.open.writes);
+        self.gathered.requests.append(&mut self.open.requests);
+        self.position = Some(position);
+        let many = self.gathered.writes.len() >= SHARE_WRITES;
+        // What the view has ends with a share, for the tree alone.
+        if many || self.from.is_some_and(|from| position.height == from.height) {
+            let (progress, total) = &self.progress;
+            if many {
+                progress("bringing the view to the end of the journal", position.entries, *total);
+            }
+            self.send()?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), NodeError> {
+        let (Some(position), Some(shares)) = (self.position.take(), &self.shares) else { return Ok(()) };
+        let Block { writes, requests } = std::mem::take(&mut self.gathered);
+        // Nothing is new where the scan goes through what the view has.
+        if position.entries <= self.tree_from {
+            return Ok(());
+        }
+        let gone = |_| NodeError::State(StateError::View("it cannot be brought to the end of the journal".into()));
+        shares.send(Share { writes, requests, position }).map_err(gone)
+    }
+
+    /// Sends what is left.
+    ///
+    /// # Errors
+    /// As [`Replay::sealed`].
+    pub(crate) fn finish(&mut self) -> Result<(), NodeError> {
+        self.send()?;
+        self.shares = None;
+        Ok(())
+    }
+
+    /// Whether the view is that of this journal, whose last block has this height. The state root does not cover the request ids, and one that is
+    /// missing would let a call happen twice: the view must have had those of the journal, and no others. `requests` are those that it had; where they
+    /// were not read, it is asked for the few that are expected.
+    ///
+    /// # Errors
+    /// [`StateError::View`].
+    pub(crate) fn check(
+        mut self,
+        view: &dyn StateView,
+        height: Height,
+        requests: Option<Vec<(RequestId, u64)>>,
+    ) -> Result<(), StateError> {
+        let ahead = self.from.is_some_and(|from| from.height > height);
+        let had = match requests {
+            Some(requests) => {
+                self.expected.sort_unstable();
+                requests == self.expected
+            }
+            None => self.expected.iter().try_fold(true, |all, (request, index)| {
+                Ok::<_, StateError>(all && view.request(*request)? == Some(*index))
+            })?,
+        };
+        if self.doubt || ahead || !had {
+            return Err(StateError::View("it is not that of this journal".into()));
+        }
+        Ok(())
+    }
+}
+
+/// The side of the view.
+pub(crate) struct Applier<'a> {
+    pub(crate) view: &'a dyn StateView,
+    /// Where it stands.
+    pub(crate) from: Option<Position>,
+    /// The tree of the state that a summary gave: then the view is not read, for every value is compared with the tree later.
+    pub(crate) state: Option<Tree>,
+}
+
+/// What became of it.
+pub(crate) struct Applied {
+    /// The tree of the state at the end.
+    pub(crate) tree: Tree,
+    /// The request ids that the view had at first, by id, where it was read.
+    pub(crate) requests: Option<Vec<(RequestId, u64)>>,
+}
+
+impl Applier<'_> {
+    /// Reads what stands in the view, then applies shares until there are no more.
+    ///
+    /// # Errors
+    /// [`StateError`]: the view fails, or holds what it does not say.
+    pub(crate) fn run(mut self, shares: &Receiver<Share>) -> Result<Applied, StateError> {
+        let (mut tree, requests) = match self.state.take() {
+            Some(tree) => (tree, None),
+            None => (self.standing()?, Some(self.view.requests().collect::<Result<_, _>>()?)),
+        };
+        let mut lacking = Vec::new();
+        let mut position = None;
+        for Share { writes, mut requests, position: leads_to } in shares {
+            let writes = last_of_each(writes);
+            tree.update(writes.iter().map(change));
+            if self.from.is_some_and(|from| leads_to.height <= from.height) {
+                continue;
+            }
+            self.view.apply(&ViewBatch { writes, requests: Vec::new(), position: None })?;
+            lacking.append(&mut requests);
+            position = Some(leads_to);
+            if lacking.len() >= REQUESTS {
+                self.apply_requests(std::mem::take(&mut lacking))?;
+            }
+        }
+        self.apply_requests(lacking)?;
+        // Until it stands somewhere, it stands nowhere: should this be interrupted, it is made anew.
+        if position.is_some() {
+            self.view.apply(&ViewBatch { writes: Vec::new(), requests: Vec::new(), position })?;
+        }
+        Ok(Applied { tree, requests })
+    }
+
+    /// The tree over all pairs of the view.
+    fn standing(&self) -> Result<Tree, StateError> {
+        let (mut tree, mut changes) = (Tree::new(), Vec::new());
+        for pair in self.view.pairs() {
+            let ((contract, key), value) = pair?;
+            changes.push((tree::path(&contract, &key), Some(tree::value_hash(&value))));
+            if changes.len() >= PAIRS {
+                tree.update(changes.drain(..));
+            }
+        }
+        tree.update(changes);
+        match self.from {
+            None if tree.is_empty() => Ok(tree),
+            None => Err(StateError::View("it has pairs and does not say how far it has come".into())),
+            Some(from) if from.root == tree.root() => Ok(tree),
+            Some(_) => Err(StateError::View("its root is not that of the block at which it says it stands".into())),
+        }
+    }
+
+    fn apply_requests(&self, mut requests: Vec<(RequestId, u64)>) -> Result<(), StateError> {
+        requests.sort_unstable();
+        self.view.apply(&ViewBatch { writes: Vec::new(), requests, position: None })
+    }
+}
+
+/// The last write of each key, in the order of the keys: neighbours lie on one page of the view.
+fn last_of_each(mut writes: WriteSet) -> WriteSet {
+    writes.sort_by(|a, b| (a.contract, &a.key).cmp(&(b.contract, &b.key)));
+    writes.dedup_by(|later, earlier| {
+        let same = (later.contract, &later.key) == (earlier.contract, &earlier.key);
+        if same {
+            std::mem::swap(&mut later.value, &mut earlier.value);
+        }
+        same
+    });
+    writes
+}
