@@ -10,7 +10,7 @@ use crate::export::read_policy;
 use crate::health::{Health, State};
 use crate::journal::{Mark, Reader, SEGMENT_BYTES};
 use crate::publication::{Board, Content, Cosigner, Level, PublicLog, Publisher};
-use crate::recorder::Recorder;
+use crate::recorder::{self, Recorder};
 use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Message, Place, Sequencer, Submission};
@@ -261,8 +261,10 @@ impl Ledger {
         let threads = &mut ledger.threads;
         // The recorder takes a block when it has done the one before.
         let (blocks_sender, blocks) = sync_channel(1);
-        threads.push(spawn("sequencer", move || sequencer.run(&messages, &blocks_sender))?);
-        threads.push(spawn("recorder", move || recorder.run(&blocks, &sender))?);
+        let recorder = Arc::new(Mutex::new(recorder));
+        let own = recorder.clone();
+        threads.push(spawn("sequencer", move || sequencer.run(&messages, &own, &blocks_sender))?);
+        threads.push(spawn("recorder", move || recorder::run(&recorder, &blocks, &sender))?);
         threads.push(spawn("view", move || follower.run(&jobs))?);
         if let (Some(client), Some(publisher)) = (witnesses, &publisher) {
             let cosigner = Cosigner {

@@ -1,6 +1,6 @@
 //! The recorder: entries, seal, commit point, answers.
 //!
-//! One thread takes a block whose calls are executed, one at a time, and
+//! One thread at a time, the recorder's own or the sequencer's, takes a block whose calls are executed, and
 //!
 //! 1. encodes each call's entry and effects, and closes the block with a seal that holds the state root;
 //! 2. appends the block to the journal and `fdatasync`s it: **the commit point**. A crash before it leaves nothing of the block, after it all;
@@ -109,18 +109,24 @@ impl Draft {
     }
 }
 
-impl Recorder {
-    /// Records blocks until there are no more.
-    pub(crate) fn run(mut self, blocks: &Receiver<Block>, sequencer: &Sender<Message>) {
-        while let Ok(block) = blocks.recv() {
-            let recorded = self.record(block);
-            if sequencer.send(Message::Recorded(recorded)).is_err() {
-                break;
-            }
+/// Records blocks until there are no more.
+pub(crate) fn run(recorder: &Mutex<Recorder>, blocks: &Receiver<Block>, sequencer: &Sender<Message>) {
+    while let Ok(block) = blocks.recv() {
+        let Ok(mut recorder) = recorder.lock() else { break };
+        let recorded = recorder.record(block);
+        drop(recorder);
+        if sequencer.send(Message::Recorded(recorded)).is_err() {
+            break;
         }
-        self.close();
     }
+    match recorder.lock() {
+        Ok(recorder) => recorder.close(),
+        // Somebody panicked while recording: nothing is vouched for.
+        Err(panicked) => panicked.into_inner().board.close(),
+    }
+}
 
+impl Recorder {
     /// A clean stop: no block is in doubt.
     pub(crate) fn close(&self) {
         failpoint::pass("close");

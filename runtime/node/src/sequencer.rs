@@ -5,7 +5,8 @@
 //!
 //! 1. Each call is executed in the order in which the calls queued: on an overlay over the open block, over the block that is being recorded, over
 //!    committed state.
-//! 2. The open block is handed to the recorder as soon as that is free: a lone call at once, and a busy recorder makes blocks grow.
+//! 2. The open block is handed to the recorder as soon as that is free: a lone call at once, and a busy recorder makes blocks grow. While calls come
+//!    one at a time, the sequencer records them itself: there is nothing that could be executed meanwhile, and a thread need not be woken.
 //! 3. Where a block finds no room, what was executed on top of it is taken back and executed again on what is committed. Any other fault
 //!    stops the ledger, and nothing that is not durable was answered.
 
@@ -13,14 +14,15 @@ use crate::blobs::Blobs;
 use crate::committed::Committed;
 use crate::execute::{At, Executed, Executor, rejected};
 use crate::health::Health;
+use crate::recorder::Recorder;
 use crate::{Answer, Clock, NodeError, Refusal};
 use chancery_engine::Execution;
 use chancery_state::BlockStore;
 use chancery_types::entry::{Rejection, WriteSet};
 use chancery_types::{Action, Call, Height, RequestId, SignedCall, Timestamp};
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::{Arc, Mutex};
 
 /// Calls of a block.
 pub(crate) const BLOCK_CALLS_MAX: usize = 1_024;
@@ -152,6 +154,8 @@ pub(crate) struct Sequencer {
     next: Place,
     recording: Option<Place>,
     recent: Recent,
+    /// Whether the last block had but one call.
+    lone: bool,
 }
 
 impl Sequencer {
@@ -166,29 +170,48 @@ impl Sequencer {
     ) -> Self {
         let store = Arc::new(BlockStore::new(committed.clone()));
         let recent = Recent { from: end.index, ..Recent::default() };
-        Sequencer { executor, blobs, committed, clock, health, store, open: None, next: end, recording: None, recent }
+        Sequencer {
+            executor,
+            blobs,
+            committed,
+            clock,
+            health,
+            store,
+            open: None,
+            next: end,
+            recording: None,
+            recent,
+            lone: false,
+        }
     }
 
-    /// Orders calls and hands blocks to the recorder until nobody can submit any more and all is recorded.
-    pub(crate) fn run(mut self, messages: &Receiver<Message>, recorder: &SyncSender<Block>) {
+    /// Orders calls and has blocks recorded until nobody can submit any more and all is recorded.
+    pub(crate) fn run(mut self, messages: &Receiver<Message>, recorder: &Mutex<Recorder>, blocks: &SyncSender<Block>) {
         let (mut queue, mut closing) = (VecDeque::new(), false);
         loop {
             let message = match messages.try_recv() {
-                Ok(message) => message,
+                Ok(message) => Some(message),
                 Err(TryRecvError::Disconnected) => return,
-                Err(TryRecvError::Empty) => {
-                    self.hand_over(recorder);
-                    if closing && !self.is_open() && self.recording.is_none() {
-                        return;
+                Err(TryRecvError::Empty) => match self.hand_over(blocks) {
+                    Some(lone) => {
+                        let Ok(mut recorder) = recorder.lock() else {
+                            return self.health.stop(&NodeError::Stopped("the recorder panicked".into()));
+                        };
+                        self.recorded(recorder.record(lone), &mut queue);
+                        None
                     }
-                    let Ok(message) = messages.recv() else { return };
-                    message
-                }
+                    None if closing && !self.is_open() && self.recording.is_none() => return,
+                    None => match messages.recv() {
+                        Ok(message) => Some(message),
+                        Err(_) => return,
+                    },
+                },
             };
             match message {
-                Message::Call(submission) => queue.push_back(submission),
-                Message::Recorded(recorded) => self.recorded(recorded, &mut queue),
-                Message::Close => closing = true,
+                Some(Message::Call(submission)) => queue.push_back(submission),
+                Some(Message::Recorded(recorded)) => self.recorded(recorded, &mut queue),
+                Some(Message::Close) => closing = true,
+                None => {}
             }
             while !self.is_full()
                 && let Some(submission) = queue.pop_front()
@@ -196,20 +219,26 @@ impl Sequencer {
                 self.order(submission);
             }
             if self.open.as_ref().is_some_and(|block| block.len() >= BLOCK_CALLS_ENOUGH) {
-                self.hand_over(recorder);
+                self.hand_over(blocks);
             }
         }
     }
 
-    /// Hands the open block to the recorder, if that is free.
-    fn hand_over(&mut self, recorder: &SyncSender<Block>) {
-        if self.recording.is_none()
-            && let Some(block) = self.cut()
-            && recorder.send(block).is_err()
-        {
+    /// Hands the open block to the recorder, if that is free. Where calls come one at a time, the block is given back, to be recorded by who asks.
+    fn hand_over(&mut self, recorder: &SyncSender<Block>) -> Option<Block> {
+        if self.recording.is_some() {
+            return None;
+        }
+        let block = self.cut()?;
+        let lone = block.len() == 1;
+        if std::mem::replace(&mut self.lone, lone) && lone {
+            return Some(block);
+        }
+        if recorder.send(block).is_err() {
             self.health.stop(&NodeError::Stopped("the recorder ended".into()));
             self.recording = None;
         }
+        None
     }
 
     /// Whether there is an open block.
