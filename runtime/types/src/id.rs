@@ -116,10 +116,10 @@ impl PublicKey {
         Some(PublicKey(key))
     }
 
-    /// The key, ready to verify; `None` where it is no point of the curve.
+    /// The key, ready to verify; `None` where it is no point of the curve, or one of small order.
     #[cfg(feature = "crypto")]
     pub fn prepared(&self) -> Option<PreparedKey> {
-        ed25519_dalek::VerifyingKey::from_bytes(&self.0).ok().map(PreparedKey)
+        ed25519_dalek::VerifyingKey::from_bytes(&self.0).ok().filter(|key| !key.is_weak()).map(PreparedKey)
     }
 
     /// Whether `signature` is this key's over `message`, as [`PreparedKey::verifies`] says.
@@ -136,13 +136,53 @@ pub struct PreparedKey(ed25519_dalek::VerifyingKey);
 
 #[cfg(feature = "crypto")]
 impl PreparedKey {
-    /// Whether `signature` is this key's over `message`, by the strict rules (canonical encodings, no small-order key), so that every other
+    /// Whether `signature` is this key's over `message`, by the strict rules (canonical encodings, neither key nor R of small order), so that every other
     /// implementation of RFC 8032 accepts it too. Signatures are never verified in batches: a batch accepts, with a chance of one in two or less, what
     /// somebody crafted and single verification refuses, and then verifiers would differ about a log.
     pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
-        self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
+        use ed25519_dalek::Verifier;
+        // R must be, byte for byte, the encoding of the point that it should be, and so is canonical: that spares its decompression.
+        let small = SMALL_ORDER.iter().any(|encoding| *encoding == signature.0[..32]);
+        !small && self.0.verify(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
     }
 }
+
+/// The canonical encodings of the curve's eight points of small order.
+#[cfg(feature = "crypto")]
+const SMALL_ORDER: [[u8; 32]; 8] = [
+    [
+        0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    ],
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+    [
+        0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0xfa,
+    ],
+    [
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x80,
+    ],
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x85,
+    ],
+];
 
 impl Hash {
     /// BLAKE3 of the bytes.
@@ -245,5 +285,79 @@ mod tests {
         let id = RequestId(0xfeed);
         assert_eq!(RequestId::parse(&alloc::format!("{id}")), Some(id));
         assert_eq!(RequestId::parse("+1"), None);
+    }
+
+    /// What is verified without decompressing R is what the library calls strict: the same signatures, also where somebody who knows the key crafts R.
+    #[cfg(feature = "crypto")]
+    mod strict {
+        use super::*;
+        use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+        use curve25519_dalek::scalar::Scalar;
+        use ed25519_dalek::{Signer, SigningKey};
+        use proptest::prelude::*;
+        use sha2::{Digest, Sha512};
+
+        fn both(key: &SigningKey, message: &[u8], signature: [u8; 64]) -> bool {
+            let verifying = key.verifying_key();
+            let strict = verifying.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature)).is_ok();
+            let ours = PublicKey(verifying.to_bytes()).verifies(message, &Signature(signature));
+            assert_eq!(ours, strict);
+            ours
+        }
+
+        /// A signature that satisfies the equation up to a point of small order, with R the `nonce`'s point and another of small order added.
+        fn crafted(key: &SigningKey, message: &[u8], nonce: u64, torsion: usize) -> [u8; 64] {
+            let r = ED25519_BASEPOINT_POINT * Scalar::from(nonce) + EIGHT_TORSION[torsion];
+            let r = r.compress().to_bytes();
+            let hash = Sha512::new().chain_update(r).chain_update(key.verifying_key().to_bytes()).chain_update(message);
+            let challenge = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
+            let s = Scalar::from(nonce) + challenge * key.to_scalar();
+            let mut signature = [0; 64];
+            signature[..32].copy_from_slice(&r);
+            signature[32..].copy_from_slice(&s.to_bytes());
+            signature
+        }
+
+        #[test]
+        fn the_points_of_small_order() {
+            let expected: alloc::collections::BTreeSet<_> =
+                EIGHT_TORSION.iter().map(|p| p.compress().to_bytes()).collect();
+            assert_eq!(SMALL_ORDER.into_iter().collect::<alloc::collections::BTreeSet<_>>(), expected);
+            for point in SMALL_ORDER {
+                assert!(PublicKey(point).prepared().is_none());
+            }
+        }
+
+        #[test]
+        fn a_crafted_r_of_small_order_is_refused_though_the_equation_holds() {
+            use ed25519_dalek::Verifier;
+            let key = SigningKey::from_bytes(&[5; 32]);
+            let identity = crafted(&key, b"m", 0, 0);
+            assert!(key.verifying_key().verify(b"m", &ed25519_dalek::Signature::from_bytes(&identity)).is_ok());
+            for torsion in 0..8 {
+                assert!(!both(&key, b"m", crafted(&key, b"m", 0, torsion)));
+                assert_eq!(both(&key, b"m", crafted(&key, b"m", 9, torsion)), torsion == 0);
+            }
+        }
+
+        proptest! {
+            #[test]
+            fn agrees(seed: [u8; 32], message: Vec<u8>, at in 0..64usize, bit in 0..8, high: bool) {
+                let key = SigningKey::from_bytes(&seed);
+                let signature = key.sign(&message).to_bytes();
+                prop_assert!(both(&key, &message, signature));
+                let mut bent = signature;
+                bent[at] ^= 1u8 << bit;
+                prop_assert!(!both(&key, &message, bent));
+                // S with the order of the group added is not canonical.
+                let mut long = signature;
+                if high {
+                    long[32..].copy_from_slice(&[0xff; 32]);
+                } else {
+                    long[..32].copy_from_slice(&[0xff; 32]);
+                }
+                prop_assert!(!both(&key, &message, long));
+            }
+        }
     }
 }
