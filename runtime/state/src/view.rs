@@ -22,9 +22,14 @@ use std::fs::File;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// sled's page cache.
 const CACHE_BYTES: u64 = 64 << 20;
+
+/// How long a view that was just closed may hold its files, and how often that is looked at.
+const LOCKED_FOR_MAX: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 const POSITION: &[u8] = b"m";
 const REQUEST: u8 = b'r';
@@ -123,6 +128,12 @@ fn is_full(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if no_room(error))
 }
 
+/// Whether the files are held: sled's own threads let go of them some time after a view was closed, and nobody else opens them, for the ledger has a
+/// lock of its own. sled says it in words alone.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock"))
+}
+
 fn no_room(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
@@ -162,14 +173,17 @@ impl View {
     pub fn open(path: &Path) -> Result<View, StateError> {
         let open = || sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).open();
         let failure = |reason: String| StateError::Open { path: path.display().to_string(), reason };
-        let db = catch_unwind(AssertUnwindSafe(open))
-            .map_err(|_| failure("the store panicked".into()))?
-            .map_err(|error| if is_full(&error) { StateError::Full } else { failure(error.to_string()) })?;
-        Ok(View { db, path: path.into() })
+        let began = Instant::now();
+        loop {
+            match catch_unwind(AssertUnwindSafe(open)).map_err(|_| failure("the store panicked".into()))? {
+                Ok(db) => return Ok(View { db, path: path.into() }),
+                Err(error) if is_locked(&error) && began.elapsed() < LOCKED_FOR_MAX => std::thread::sleep(LOOK_AGAIN),
+                Err(error) if is_full(&error) => return Err(StateError::Full),
+                Err(error) => return Err(failure(error.to_string())),
+            }
+        }
     }
-}
 
-impl View {
     /// Applies a batch that need not be one: key by key, from two threads.
     fn load(&self, batch: &ViewBatch) -> Result<(), StateError> {
         let (writes, requests) = (&batch.writes, &batch.requests);
@@ -310,6 +324,18 @@ mod tests {
         let all = Scan { limit: 9, descending: true, ..Scan::default() };
         assert_eq!(view.scan(&contract, &all).unwrap(), [(b"b".to_vec(), b"2".to_vec())]);
         assert_eq!(view.pairs().map(Result::unwrap).collect::<Vec<_>>(), [((contract, b"b".to_vec()), b"2".to_vec())]);
+    }
+
+    #[test]
+    fn a_view_that_is_let_go_of_a_moment_later_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = View::open(dir.path()).unwrap();
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(held);
+        });
+        assert!(View::open(dir.path()).is_ok());
+        holder.join().unwrap();
     }
 
     #[test]
