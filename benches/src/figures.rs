@@ -5,7 +5,7 @@ use chancery_benches::measure::geometric_mean;
 use chancery_benches::{CALLS_TOGETHER, Disburse, Town, engine, together};
 use chancery_node::{AuditOptions, Compiler, Progress, audit, verify};
 use chancery_state::{Tree, tree};
-use chancery_types::ContractId;
+use chancery_types::{ContractId, Hash};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -149,46 +149,108 @@ fn p4(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
     ]
 }
 
-/// The state tree's cost by its size: a block of 64 payments of three keys.
+/// Changes of one block: 64 payments of three keys.
+const BLOCK_CHANGES: u64 = 192;
+
+/// The state tree's cost by its size. The largest tree is the first that is made, so that no memory of another is used again.
 fn p5(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
-    let large = scale.of(1_000_000, 20_000);
-    let cost = |keys: u64| {
-        let before = resident_bytes();
-        let path = |key: u64| tree::path(&ContractId([1; 32]), &key.to_le_bytes());
-        let mut state = Tree::new();
-        state.update((0..keys).map(|key| (path(key), Some(tree::value_hash(&key.to_le_bytes())))));
-        let memory = resident_bytes().saturating_sub(before) as f64 / keys as f64;
-        let mut key = 0;
-        let rounds = (0..scale.of(200, 5)).map(|_| {
-            let kept = state.clone();
-            let start = Instant::now();
-            state.update((0..192).map(|_| {
-                key += 7_919;
-                (path(key % keys), Some(tree::value_hash(&u64::to_le_bytes(key))))
-            }));
-            drop(kept);
-            microseconds(start.elapsed()) / 192.0
-        });
-        (median(rounds.collect()), memory)
-    };
-    let ((small_cost, _), (large_cost, memory)) = (cost(10_000), cost(large));
-    vec![
-        figure("a", format!("memory of the tree per key, {large} keys"), memory, "bytes", "<= 150"),
-        figure(
-            "b",
-            format!("cost of a key in a block, {large} keys over 10000"),
-            large_cost / small_cost,
-            "x",
-            "<= 1.5",
-        ),
-    ]
+    let (small, middle, large) = (10_000, scale.of(1_000_000, 15_000), scale.of(10_000_000, 20_000));
+    reset_peak();
+    let before = process_bytes("VmRSS:");
+    let tree = state_of(large);
+    let (memory, peak) = (process_bytes("VmRSS:").saturating_sub(before), process_bytes("VmHWM:"));
+    let at_large = block_cost(tree, large, scale);
+    let (at_middle, at_small) = (block_cost(state_of(middle), middle, scale), block_cost(state_of(small), small, scale));
+    let per_key = format!("memory of the tree per key, {large} keys");
+    let ratio = format!("cost of a key in a block, {large} keys over {small}");
+    let mut found = vec![
+        figure("a", per_key, memory as f64 / large as f64, "bytes", "<= 150"),
+        figure("b", ratio, at_large.whole / at_small.whole, "x", "<= 1.5"),
+        figure("c", format!("peak of this process, {large} keys"), peak as f64 / f64::from(1 << 20), "MiB", "<= 2048"),
+    ];
+    let parts = [(small, at_small, ["d", "e"]), (middle, at_middle, ["f", "g"]), (large, at_large, ["h", "i"])];
+    for (keys, cost, [whole, hashing]) in parts {
+        found.push(figure(whole, format!("cost of a key in a block, {keys} keys"), cost.whole, "us", ""));
+        found.push(figure(hashing, format!("of it plain hashing, {keys} keys"), cost.hashing, "us", ""));
+    }
+    found
 }
 
-/// Bytes of this process that are in memory.
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or_default();
-    pages * 4_096
+fn state_path(key: u64) -> Hash {
+    tree::path(&ContractId([1; 32]), &key.to_le_bytes())
+}
+
+fn state_of(keys: u64) -> Tree {
+    let mut state = Tree::new();
+    state.update((0..keys).map(|key| (state_path(key), Some(tree::value_hash(&key.to_le_bytes())))));
+    state
+}
+
+/// What a changed key costs in a block.
+struct BlockCost {
+    /// Microseconds, all in all.
+    whole: f64,
+    /// Microseconds that the hashes alone take: of the path, the value, the leaf and the inner nodes above, each once a block.
+    hashing: f64,
+}
+
+fn block_cost(mut state: Tree, keys: u64, scale: Scale) -> BlockCost {
+    let (mut key, mut hashes) = (0, Vec::new());
+    let rounds = (0..scale.of(500, 5)).map(|_| {
+        // As a node does: the tree of the block before is kept.
+        let kept = state.clone();
+        let first = key;
+        let start = Instant::now();
+        state.update((0..BLOCK_CHANGES).map(|_| {
+            key += 7_919;
+            (state_path(key % keys), Some(tree::value_hash(&u64::to_le_bytes(key))))
+        }));
+        drop(kept);
+        let took = microseconds(start.elapsed()) / BLOCK_CHANGES as f64;
+        let changed = (1..=BLOCK_CHANGES).map(|step| state_path((first + step * 7_919) % keys)).collect();
+        hashes.push(inner_nodes(&state, changed) as f64 / BLOCK_CHANGES as f64);
+        took
+    });
+    let whole = median(rounds.collect());
+    let hash = |bytes: usize| {
+        let mut input = vec![7; bytes];
+        let batches = (0..100).map(|_| {
+            let start = Instant::now();
+            for _ in 0..1_000 {
+                let hash = Hash::of(&input);
+                input[..32].copy_from_slice(&hash.0);
+            }
+            microseconds(start.elapsed()) / 1_000.0
+        });
+        median(batches.collect())
+    };
+    // A path and a value are of one block of BLAKE3; a leaf and an inner node are of two.
+    BlockCost { whole, hashing: 2.0 * hash(44) + hash(77) + median(hashes) * hash(80) }
+}
+
+/// How many inner nodes stand above some leaves: those of each path, less those that it shares with the one before.
+fn inner_nodes(state: &Tree, mut paths: Vec<Hash>) -> usize {
+    paths.sort();
+    let all: usize = paths.iter().map(|path| state.prove(path).siblings.len()).sum();
+    let shared = |pair: &[Hash]| {
+        let (first, second) = (&pair[0].0, &pair[1].0);
+        let equal = first.iter().zip(second).take_while(|(one, other)| one == other).count();
+        first.get(equal).map_or(256, |byte| 8 * equal + (byte ^ second[equal]).leading_zeros() as usize) + 1
+    };
+    all - paths.windows(2).map(shared).sum::<usize>()
+}
+
+/// What the system says of this process's memory in a line of its status: `VmRSS:` now, `VmHWM:` the most.
+fn process_bytes(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|found| found.strip_prefix(line)?.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or_default() << 10
+}
+
+/// The most begins anew.
+fn reset_peak() {
+    // Where the system does not let us, the peak is that of all figures so far, and so no less than it should be.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// Audit, beside the speed at which the same log was written.

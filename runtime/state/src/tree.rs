@@ -17,7 +17,17 @@
 
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use chancery_types::{ContractId, Hash};
-use std::sync::{Arc, LazyLock};
+use page::{Node, Top};
+use std::sync::LazyLock;
+
+mod leaves;
+mod page;
+mod proof;
+
+pub use proof::Proof;
+
+/// Changes that are applied together: of more, the memory would be felt.
+const BATCH_MAX: usize = 1 << 20;
 
 /// Root of a tree without leaves.
 pub const EMPTY: Hash = Hash(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
@@ -61,52 +71,14 @@ fn bit(path: &Hash, depth: usize) -> bool {
     path.0[depth / 8] >> (7 - depth % 8) & 1 == 1
 }
 
-#[derive(Debug)]
-enum Node {
-    Leaf { path: Hash, value: Hash, hash: Hash },
-    Inner { left: Link, right: Link, hash: Hash },
-}
-
-/// A subtree; `None` is the empty one.
-type Link = Option<Arc<Node>>;
-
-fn hash_of(link: &Link) -> Hash {
-    match link.as_deref() {
-        None => EMPTY,
-        Some(Node::Leaf { hash, .. } | Node::Inner { hash, .. }) => *hash,
-    }
-}
-
-fn leaf(path: Hash, value: Hash) -> Arc<Node> {
-    Arc::new(Node::Leaf { path, value, hash: leaf_hash(&path, &value) })
-}
-
-/// Whether two halves have a node above them: one leaf alone rises.
-fn has_node(left: &Link, right: &Link) -> bool {
-    match (left, right) {
-        (None, None) => false,
-        (Some(only), None) | (None, Some(only)) => matches!(**only, Node::Inner { .. }),
-        _ => true,
-    }
-}
-
-/// Joins two halves.
-fn join(left: Link, right: Link) -> Link {
-    if !has_node(&left, &right) {
-        return left.or(right);
-    }
-    let hash = inner_hash(&hash_of(&left), &hash_of(&right));
-    Some(Arc::new(Node::Inner { left, right, hash }))
-}
-
 /// A change of one leaf: the new value hash, or `None` to remove it.
 pub type Change = (Hash, Option<Hash>);
 
 /// The tree of one state.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    root: Link,
-    leaves: u64,
+    top: Top,
+    node: Node,
 }
 
 impl Tree {
@@ -117,155 +89,61 @@ impl Tree {
 
     /// The root.
     pub fn root(&self) -> Hash {
-        hash_of(&self.root)
+        self.top.hash
     }
 
     /// How many keys it holds.
     pub fn len(&self) -> u64 {
-        self.leaves
+        self.top.leaves
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.leaves == 0
+        self.len() == 0
     }
 
     /// Applies changes; of several to one path the last counts.
     pub fn update(&mut self, changes: impl IntoIterator<Item = Change>) {
-        let mut changes: Vec<Change> = changes.into_iter().collect();
-        changes.sort_by_key(|(path, _)| *path);
-        changes.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                earlier.1 = later.1;
+        let mut changes = changes.into_iter();
+        loop {
+            let mut batch: Vec<Change> = changes.by_ref().take(BATCH_MAX).collect();
+            if batch.is_empty() {
+                return;
             }
-            same
-        });
-        self.root = updated(self.root.take(), &changes, 0, &mut self.leaves);
+            batch.sort_by_key(|(path, _)| *path);
+            batch.dedup_by(|later, earlier| {
+                let same = later.0 == earlier.0;
+                if same {
+                    earlier.1 = later.1;
+                }
+                same
+            });
+            self.top = self.node.update(&batch, 0);
+        }
     }
 
     /// The value hash of a path.
     pub fn get(&self, path: &Hash) -> Option<Hash> {
-        let mut link = &self.root;
-        for depth in 0..=DEPTH_MAX {
-            match link.as_deref()? {
-                Node::Leaf { path: found, value, .. } => return (found == path).then_some(*value),
-                Node::Inner { left, right, .. } => link = if bit(path, depth) { right } else { left },
-            }
-        }
-        None
+        self.node.get(path)
     }
 
     /// Tells every path and value hash, in the order of the paths.
     pub fn for_each(&self, mut each: impl FnMut(&Hash, &Hash)) {
-        let mut open: Vec<&Node> = self.root.as_deref().into_iter().collect();
-        while let Some(node) = open.pop() {
-            match node {
-                Node::Leaf { path, value, .. } => each(path, value),
-                Node::Inner { left, right, .. } => {
-                    open.extend(right.as_deref());
-                    open.extend(left.as_deref());
-                }
-            }
-        }
+        self.node.for_each(&mut |leaf| each(&leaf.path, &leaf.value));
     }
 
     /// Proves what the tree holds at a path: a value hash, or nothing.
     pub fn prove(&self, path: &Hash) -> Proof {
-        let (mut link, mut siblings) = (&self.root, Vec::new());
-        loop {
-            match link.as_deref() {
-                None => return Proof { leaf: None, siblings },
-                Some(Node::Leaf { path, value, .. }) => return Proof { leaf: Some((*path, *value)), siblings },
-                Some(Node::Inner { left, right, .. }) => {
-                    let (next, sibling) = if bit(path, siblings.len()) { (right, left) } else { (left, right) };
-                    siblings.push(hash_of(sibling));
-                    link = next;
-                }
-            }
-        }
+        let mut siblings = Vec::new();
+        let leaf = self.node.prove(path, &mut siblings);
+        Proof { leaf: leaf.map(|leaf| (leaf.path, leaf.value)), siblings }
     }
 }
 
-/// Applies sorted changes, all below this subtree, whose root stands at `depth`.
-fn updated(link: Link, changes: &[Change], depth: usize, leaves: &mut u64) -> Link {
-    if changes.is_empty() {
-        return link;
-    }
-    let Some(mut node) = link else { return replaced(None, changes, depth, leaves) };
-    let (lower, upper) = changes.split_at(changes.partition_point(|(path, _)| !bit(path, depth)));
-    // A node that no other tree shares is changed where it is.
-    if let Some(Node::Inner { left, right, hash }) = Arc::get_mut(&mut node) {
-        *left = updated(left.take(), lower, depth + 1, leaves);
-        *right = updated(right.take(), upper, depth + 1, leaves);
-        if !has_node(left, right) {
-            return left.take().or(right.take());
-        }
-        *hash = inner_hash(&hash_of(left), &hash_of(right));
-        return Some(node);
-    }
-    match &*node {
-        Node::Leaf { path, value, .. } => replaced(Some((*path, *value)), changes, depth, leaves),
-        Node::Inner { left, right, .. } => {
-            join(updated(left.clone(), lower, depth + 1, leaves), updated(right.clone(), upper, depth + 1, leaves))
-        }
-    }
-}
-
-/// What sorted changes make of a subtree that was empty or a leaf.
-fn replaced(old: Option<(Hash, Hash)>, changes: &[Change], depth: usize, leaves: &mut u64) -> Link {
-    *leaves -= u64::from(old.is_some());
-    let kept = old.filter(|(path, _)| changes.binary_search_by_key(path, |(path, _)| *path).is_err());
-    let mut pairs: Vec<(Hash, Hash)> =
-        changes.iter().filter_map(|(path, value)| value.map(|value| (*path, value))).collect();
-    if let Some(kept) = kept {
-        pairs.insert(pairs.partition_point(|(path, _)| *path < kept.0), kept);
-    }
-    *leaves += pairs.len() as u64;
-    built(&pairs, depth)
-}
-
-/// The subtree of sorted pairs.
-fn built(pairs: &[(Hash, Hash)], depth: usize) -> Link {
-    match pairs {
-        [] => None,
-        [(path, value)] => Some(leaf(*path, *value)),
-        _ => {
-            let middle = pairs.partition_point(|(path, _)| !bit(path, depth));
-            join(built(&pairs[..middle], depth + 1), built(&pairs[middle..], depth + 1))
-        }
-    }
-}
-
-/// What a tree holds at a path: the leaf that stands where the path ends, if any, and the siblings on the way, root first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proof {
-    /// Path and value hash of the leaf at the end.
-    pub leaf: Option<(Hash, Hash)>,
-    /// Siblings, the root's children first.
-    pub siblings: Vec<Hash>,
-}
-
-impl Proof {
-    /// Whether it proves, against `root`, that the tree holds `value` at `path` (`None`: nothing).
-    pub fn verify(&self, root: &Hash, path: &Hash, value: Option<&Hash>) -> bool {
-        if self.siblings.len() > DEPTH_MAX {
-            return false;
-        }
-        let says = match &self.leaf {
-            Some((found, held)) if found == path => value == Some(held),
-            // Another leaf where the path ends shows absence only if it belongs there.
-            Some((found, _)) => value.is_none() && (0..self.siblings.len()).all(|d| bit(found, d) == bit(path, d)),
-            None => value.is_none(),
-        };
-        let mut hash = self.leaf.map_or(EMPTY, |(path, value)| leaf_hash(&path, &value));
-        for (depth, sibling) in self.siblings.iter().enumerate().rev() {
-            hash = if bit(path, depth) { inner_hash(sibling, &hash) } else { inner_hash(&hash, sibling) };
-        }
-        says && hash == *root
-    }
-}
-
+#[cfg(test)]
+mod layout;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod oracle;
 

@@ -6,10 +6,11 @@
 //! - ours, checked by us and, written as theirs, by them.
 //!
 //! `jmt` has no constructor for a proof, but it has a Borsh encoding of it: that is the bridge. Its siblings stand from the leaf to the root, and each is
-//! the node under the hash (a leaf's two hashes, an inner node's two, or nothing), which our proof leaves out and our tree knows.
+//! the node under the hash (a leaf's two hashes, an inner node's two, or nothing), which our proof leaves out and the model of our tree knows.
 //!
 //! A tree kept from an earlier version still proves what it held then, by their proof of that version.
 
+use super::model::{Link, Model, hash_of, model, pairs};
 use super::*;
 use borsh::{BorshDeserialize, BorshSerialize};
 use jmt::mock::MockTreeStore;
@@ -39,7 +40,7 @@ impl SimpleHasher for Blake3 {
 }
 
 type Jmt<'a> = jmt::JellyfishMerkleTree<'a, MockTreeStore, Blake3>;
-type Model = BTreeMap<Hash, Vec<u8>>;
+type State = BTreeMap<Hash, Vec<u8>>;
 
 /// The encoding of `jmt`'s proof.
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -64,20 +65,22 @@ impl Encoded {
         borsh::from_slice(&borsh::to_vec(self).unwrap()).unwrap()
     }
 
-    /// What our tree says of a path, with the nodes under its siblings.
-    fn of_ours(tree: &Tree, path: &Hash) -> Encoded {
-        let (mut link, mut siblings) = (&tree.root, Vec::new());
-        while let Some(Node::Inner { left, right, .. }) = link.as_deref() {
+    /// What our tree proves of a path, with the nodes under its siblings, which a model of it knows.
+    fn of_ours(proof: &Proof, model: &Link, path: &Hash) -> Encoded {
+        let (mut link, mut siblings) = (model, Vec::new());
+        while let Some(Model::Inner { left, right, .. }) = link.as_deref() {
             let (next, sibling) = if bit(path, siblings.len()) { (right, left) } else { (left, right) };
+            assert_eq!(proof.siblings.get(siblings.len()), Some(&hash_of(sibling)));
             siblings.push(match sibling.as_deref() {
                 None => Sibling::Empty,
-                Some(Node::Leaf { path, value, .. }) => Sibling::Leaf(path.0, value.0),
-                Some(Node::Inner { left, right, .. }) => Sibling::Inner(hash_of(left).0, hash_of(right).0),
+                Some(Model::Leaf { path, value }) => Sibling::Leaf(path.0, value.0),
+                Some(Model::Inner { left, right, .. }) => Sibling::Inner(hash_of(left).0, hash_of(right).0),
             });
             link = next;
         }
+        assert_eq!(proof.siblings.len(), siblings.len());
         siblings.reverse();
-        Encoded { leaf: tree.prove(path).leaf.map(|(path, value)| (path.0, value.0)), siblings }
+        Encoded { leaf: proof.leaf.map(|(path, value)| (path.0, value.0)), siblings }
     }
 
     fn to_ours(&self) -> Proof {
@@ -103,8 +106,8 @@ fn at(key: u64) -> Hash {
     path(&ContractId::default(), &key.to_le_bytes())
 }
 
-/// What `tree`, our tree of their `version`, and they prove of a path, each by both.
-fn proofs_agree(oracle: &Jmt<'_>, version: u64, tree: &Tree, path: &Hash, value: Option<&Vec<u8>>) {
+/// What `tree`, our tree of their `version`, whose model is given, and they prove of a path, each by both.
+fn proofs_agree(oracle: &Jmt<'_>, version: u64, (tree, model): (&Tree, &Link), path: &Hash, value: Option<&Vec<u8>>) {
     let (root, held) = (tree.root(), value.map(|value| value_hash(value)));
     let (found, theirs) = oracle.get_with_proof(KeyHash(path.0), version).unwrap();
     assert_eq!(found.as_ref(), value, "version {version}");
@@ -112,7 +115,7 @@ fn proofs_agree(oracle: &Jmt<'_>, version: u64, tree: &Tree, path: &Hash, value:
     let (ours, read) = (tree.prove(path), Encoded::of_theirs(&theirs).to_ours());
     assert_eq!(read, ours, "version {version}: another proof");
     assert!(read.verify(&root, path, held.as_ref()), "version {version}: theirs by us");
-    let written = Encoded::of_ours(tree, path).to_theirs();
+    let written = Encoded::of_ours(&ours, model, path).to_theirs();
     let checked = written.verify(RootHash(root.0), KeyHash(path.0), value);
     assert!(checked.is_ok(), "version {version}: ours by them: {checked:?}");
     // Neither believes the contrary.
@@ -125,7 +128,7 @@ fn proofs_agree(oracle: &Jmt<'_>, version: u64, tree: &Tree, path: &Hash, value:
 #[test]
 fn roots_and_proofs_are_those_of_the_jmt_crate_over_random_versions() {
     let (mut seed, store) = (0x9e37_79b9_7f4a_7c15, MockTreeStore::default());
-    let (oracle, mut tree, mut model) = (Jmt::new(&store), Tree::new(), Model::new());
+    let (oracle, mut tree, mut state) = (Jmt::new(&store), Tree::new(), State::new());
     let (mut kept, mut proofs, mut absent) = (Vec::new(), 0u64, 0u64);
     for version in 0..VERSIONS {
         let mut changes = BTreeMap::new();
@@ -139,24 +142,26 @@ fn roots_and_proofs_are_those_of_the_jmt_crate_over_random_versions() {
         tree.update(changes.iter().map(|(path, value)| (*path, value.as_deref().map(value_hash))));
         for (path, value) in &changes {
             match value {
-                Some(value) => drop(model.insert(*path, value.clone())),
-                None => drop(model.remove(path)),
+                Some(value) => drop(state.insert(*path, value.clone())),
+                None => drop(state.remove(path)),
             }
         }
         assert_eq!(tree.root().0, root.0, "version {version}");
-        assert_eq!(tree.len(), model.len() as u64);
+        assert_eq!(tree.len(), state.len() as u64);
+        let model = model(&pairs(&tree), 0);
         for path in changes.into_keys().chain([at(random(&mut seed) % (4 * KEYS))]) {
-            proofs_agree(&oracle, version, &tree, &path, model.get(&path));
-            (proofs, absent) = (proofs + 1, absent + u64::from(!model.contains_key(&path)));
+            proofs_agree(&oracle, version, (&tree, &model), &path, state.get(&path));
+            (proofs, absent) = (proofs + 1, absent + u64::from(!state.contains_key(&path)));
         }
         if version.is_multiple_of(KEPT_EVERY) {
-            kept.push((version, tree.clone(), model.clone()));
+            kept.push((version, tree.clone(), state.clone()));
         }
     }
     assert!(absent * 4 > proofs, "absence is a good part of what is proved: {absent} of {proofs}");
-    for (version, tree, model) in kept {
+    for (version, tree, state) in kept {
+        let model = model(&pairs(&tree), 0);
         for path in (0..KEYS).map(at) {
-            proofs_agree(&oracle, version, &tree, &path, model.get(&path));
+            proofs_agree(&oracle, version, (&tree, &model), &path, state.get(&path));
         }
     }
     assert_eq!(ValueHash::with::<Blake3>(b"value").0, value_hash(b"value").0);
