@@ -76,6 +76,7 @@ pub type Change = (Hash, Option<Hash>);
 
 /// The tree of one state.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub struct Tree {
     top: Top,
     node: Node,

@@ -15,6 +15,7 @@ use chancery_types::Hash;
 
 /// A leaf, and the node at which it parts from its left neighbour.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(super) struct Leaf {
     pub(super) path: Hash,
     pub(super) value: Hash,

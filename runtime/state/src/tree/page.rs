@@ -8,14 +8,15 @@ use std::sync::Arc;
 /// Levels of a page.
 const LEVELS: usize = 2;
 /// Subtrees under a page.
-const WIDTH: usize = 1 << LEVELS;
+pub(super) const WIDTH: usize = 1 << LEVELS;
 /// The largest subtree without a page, in leaves.
-const LEAVES_MAX: usize = 32;
+pub(super) const LEAVES_MAX: usize = 32;
 /// The fewest changes that are shared out between threads.
-const SHARED_MIN: usize = 1 << 15;
+pub(super) const SHARED_MIN: usize = 1 << 15;
 
 /// What is known of a subtree from above.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(super) struct Top {
     pub(super) hash: Hash,
     pub(super) leaves: u64,
@@ -41,13 +42,18 @@ impl Top {
 
 /// A subtree. It is a page if it has more than [`LEAVES_MAX`] leaves: its shape too depends on the set of pairs alone.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(super) enum Node {
     Leaves(Arc<[Leaf]>),
     Page(Arc<Page>),
 }
 
+// A page of more leaves than there are paths below it would ask for bits behind the last.
+const _: () = assert!(LEAVES_MAX >= WIDTH);
+
 /// The inner nodes of some levels.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(super) struct Page {
     /// As in a heap: the page's own at 1, the halves of that at `i` at `2 i` and `2 i + 1`, those of the children from [`WIDTH`] on.
     tops: [Top; 2 * WIDTH],
@@ -186,15 +192,11 @@ impl Page {
         }
         let below = depth + LEVELS;
         let (tops, children) = (&mut self.tops[WIDTH..], &mut self.children);
-        let threads = if depth == 0 && changes.len() >= SHARED_MIN {
-            std::thread::available_parallelism().map_or(1, usize::from).min(WIDTH)
-        } else {
-            1
-        };
-        if threads == 1 {
+        if changes.len() < SHARED_MIN {
             update_children(children, tops, &shares, below);
         } else {
-            let each = WIDTH.div_ceil(threads);
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            let each = WIDTH.div_ceil(threads.min(WIDTH));
             std::thread::scope(|scope| {
                 for ((children, tops), shares) in
                     children.chunks_mut(each).zip(tops.chunks_mut(each)).zip(shares.chunks(each))
