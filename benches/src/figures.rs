@@ -160,7 +160,8 @@ fn p5(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
     let tree = state_of(large);
     let (memory, peak) = (process_bytes("VmRSS:").saturating_sub(before), process_bytes("VmHWM:"));
     let at_large = block_cost(tree, large, scale);
-    let (at_middle, at_small) = (block_cost(state_of(middle), middle, scale), block_cost(state_of(small), small, scale));
+    let (at_middle, at_small) =
+        (block_cost(state_of(middle), middle, scale), block_cost(state_of(small), small, scale));
     let per_key = format!("memory of the tree per key, {large} keys");
     let ratio = format!("cost of a key in a block, {large} keys over {small}");
     let mut found = vec![

@@ -17,12 +17,12 @@
 
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use chancery_types::{ContractId, Hash};
-use page::{Node, Top};
 use std::sync::LazyLock;
+use subtree::Subtree;
 
 mod leaves;
-mod page;
 mod proof;
+mod subtree;
 
 pub use proof::Proof;
 
@@ -78,8 +78,7 @@ pub type Change = (Hash, Option<Hash>);
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(test, derive(PartialEq))]
 pub struct Tree {
-    top: Top,
-    node: Node,
+    all: Subtree,
 }
 
 impl Tree {
@@ -90,12 +89,12 @@ impl Tree {
 
     /// The root.
     pub fn root(&self) -> Hash {
-        self.top.hash
+        self.all.hash
     }
 
     /// How many keys it holds.
     pub fn len(&self) -> u64 {
-        self.top.leaves
+        self.all.leaves
     }
 
     /// Whether it holds none.
@@ -119,24 +118,23 @@ impl Tree {
                 }
                 same
             });
-            self.top = self.node.update(&batch, 0);
+            self.all.update(&batch, 0);
         }
     }
 
     /// The value hash of a path.
     pub fn get(&self, path: &Hash) -> Option<Hash> {
-        self.node.get(path)
+        self.all.get(path)
     }
 
     /// Tells every path and value hash, in the order of the paths.
     pub fn for_each(&self, mut each: impl FnMut(&Hash, &Hash)) {
-        self.node.for_each(&mut |leaf| each(&leaf.path, &leaf.value));
+        self.all.for_each(&mut |leaf| each(&leaf.path, &leaf.value));
     }
 
     /// Proves what the tree holds at a path: a value hash, or nothing.
     pub fn prove(&self, path: &Hash) -> Proof {
-        let mut siblings = Vec::new();
-        let leaf = self.node.prove(path, &mut siblings);
+        let (leaf, siblings) = self.all.prove(path);
         Proof { leaf: leaf.map(|leaf| (leaf.path, leaf.value)), siblings }
     }
 }

@@ -2,7 +2,7 @@
 //! and every page, fork and hash that it keeps is that of a tree made at once from its pairs.
 
 use super::model::{hash_of, model, pairs, proved};
-use super::page::{LEAVES_MAX, SHARED_MIN, WIDTH};
+use super::subtree::{LEAVES_MAX, SHARED_MIN};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ fn proves(tree: &Tree, state: &State, paths: impl IntoIterator<Item = Hash>) {
 
 #[test]
 fn a_tree_grows_key_by_key_over_every_boundary_and_shrinks_to_nothing() {
-    let most = (4 * LEAVES_MAX * WIDTH).min(1_200) as u64;
+    let most = 16 * LEAVES_MAX as u64;
     let (mut tree, mut state) = (Tree::new(), State::new());
     let near = |keys: u64| keys < 6 || keys.abs_diff(LEAVES_MAX as u64) < 3 || keys == most;
     for key in 0..most {
@@ -116,7 +116,11 @@ fn paths_that_part_at_every_depth_are_kept_and_removed_in_any_order() {
 fn the_last_two_bits_of_a_path_tell_leaves_apart() {
     let (mut tree, mut state) = (Tree::new(), State::new());
     for end in (0..=255).rev() {
-        change(&mut tree, &mut state, &[(Hash([[0xff; 31].as_slice(), &[end]].concat().try_into().unwrap()), Some(EMPTY))]);
+        change(
+            &mut tree,
+            &mut state,
+            &[(Hash([[0xff; 31].as_slice(), &[end]].concat().try_into().unwrap()), Some(EMPTY))],
+        );
     }
     agrees(&tree, &state);
     proves(&tree, &state, state.keys().copied().collect::<Vec<_>>());
@@ -151,7 +155,10 @@ fn more_changes_than_are_applied_together_count_in_their_order() {
 
 /// A path of a universe in which some are uniform and some have long beginnings in common.
 fn any_path() -> impl Strategy<Value = Hash> {
-    prop_oneof![(0..120_u64).prop_map(uniform), (0..248_usize, 0..40_u8).prop_map(|(zeros, end)| deep(zeros / 16 * 16, end))]
+    prop_oneof![
+        (0..120_u64).prop_map(uniform),
+        (0..248_usize, 0..40_u8).prop_map(|(zeros, end)| deep(zeros / 16 * 16, end))
+    ]
 }
 
 proptest! {

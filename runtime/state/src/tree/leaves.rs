@@ -78,7 +78,7 @@ pub(super) fn forget(mut leaves: &mut [Leaf], path: &Hash) {
 }
 
 /// Computes the forks that are unknown. Above an unknown fork all are.
-pub(super) fn settle(leaves: &mut [Leaf]) {
+pub(super) fn settle_forks(leaves: &mut [Leaf]) {
     if leaves.len() < 2 {
         return;
     }
@@ -87,17 +87,17 @@ pub(super) fn settle(leaves: &mut [Leaf]) {
         return;
     }
     let (left, right) = leaves.split_at_mut(middle);
-    settle(left);
-    settle(right);
+    settle_forks(left);
+    settle_forks(right);
     right[0].fork = inner_hash(&hash(left, depth + 1), &hash(right, depth + 1));
 }
 
 /// Computes the forks of a whole subtree that are unknown. Its first leaf has no neighbour there.
-pub(super) fn settle_all(leaves: &mut [Leaf]) {
+pub(super) fn settle(leaves: &mut [Leaf]) {
     if let Some(first) = leaves.first_mut() {
         first.fork = UNKNOWN;
     }
-    settle(leaves);
+    settle_forks(leaves);
 }
 
 /// Sorted leaves after sorted changes; the forks that must be computed are unknown.
@@ -115,20 +115,20 @@ pub(super) fn merged(leaves: &[Leaf], changes: &[Change]) -> Vec<Leaf> {
     all
 }
 
-/// Whether all that changes are values of leaves that are there.
-pub(super) fn holds(leaves: &[Leaf], changes: &[Change]) -> bool {
-    changes.iter().all(|(path, value)| value.is_some() && get(leaves, path).is_some())
-}
-
-/// Gives leaves that are there new values.
-pub(super) fn replace(leaves: &mut [Leaf], changes: &[Change]) {
+/// Gives leaves new values, if all that changes are values of leaves that are there, and says whether that is so.
+pub(super) fn replace(leaves: &mut [Leaf], changes: &[Change]) -> bool {
+    let find = |leaves: &[Leaf], path: &Hash| leaves.binary_search_by_key(path, |leaf| leaf.path);
+    if !changes.iter().all(|(path, value)| value.is_some() && find(leaves, path).is_ok()) {
+        return false;
+    }
     for (path, value) in changes {
-        if let (Ok(at), Some(value)) = (leaves.binary_search_by_key(path, |leaf| leaf.path), value) {
+        if let (Ok(at), Some(value)) = (find(leaves, path), value) {
             leaves[at].value = *value;
             forget(leaves, path);
         }
     }
-    settle(leaves);
+    settle_forks(leaves);
+    true
 }
 
 /// The value hash of a path.
