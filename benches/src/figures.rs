@@ -160,8 +160,9 @@ fn p5(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
     let tree = state_of(large);
     let (memory, peak) = (process_bytes("VmRSS:").saturating_sub(before), process_bytes("VmHWM:"));
     let at_large = block_cost(tree, large, scale);
-    let (at_middle, at_small) =
-        (block_cost(state_of(middle), middle, scale), block_cost(state_of(small), small, scale));
+    let tree = state_of(middle);
+    let sorted = sorted_build(&tree);
+    let (at_middle, at_small) = (block_cost(tree, middle, scale), block_cost(state_of(small), small, scale));
     let per_key = format!("memory of the tree per key, {large} keys");
     let ratio = format!("cost of a key in a block, {large} keys over {small}");
     let mut found = vec![
@@ -174,6 +175,7 @@ fn p5(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
         found.push(figure(whole, format!("cost of a key in a block, {keys} keys"), cost.whole, "us", ""));
         found.push(figure(hashing, format!("of it plain hashing, {keys} keys"), cost.hashing, "us", ""));
     }
+    found.push(figure("j", format!("a tree made of {middle} sorted pairs"), sorted.as_secs_f64(), "s", ""));
     found
 }
 
@@ -185,6 +187,17 @@ fn state_of(keys: u64) -> Tree {
     let mut state = Tree::new();
     state.update((0..keys).map(|key| (state_path(key), Some(tree::value_hash(&key.to_le_bytes())))));
     state
+}
+
+/// How long it takes to make a tree anew from its pairs in order, as a node does when it opens.
+fn sorted_build(state: &Tree) -> Duration {
+    let mut pairs = Vec::new();
+    state.for_each(|path, value| pairs.push((*path, Some(*value))));
+    let (mut again, start) = (Tree::new(), Instant::now());
+    again.update(pairs);
+    let took = start.elapsed();
+    assert_eq!(again.root(), state.root());
+    took
 }
 
 /// What a changed key costs in a block.

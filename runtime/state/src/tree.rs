@@ -12,8 +12,16 @@
 //! its halves by the next bit of the path, the most significant bit of the first byte being the first. So the root depends on
 //! the set of pairs alone, not on their history. The `jmt` crate is the oracle in the tests.
 //!
-//! The tree is persistent: [`Tree::update`] copies the nodes on the changed paths and shares the rest, so that a clone is free
-//! and an old root stays provable. A batch hashes each inner node once, however many of its leaves change.
+//! # In memory
+//!
+//! ```text
+//! subtree with more than 32 leaves   its two halves, each with hash and number of leaves                     128 bytes
+//! any other                          its leaves side by side: path, value hash, hash of the fork to the left   96 bytes a leaf
+//! ```
+//!
+//! So a key takes about 110 bytes, and the way to one of 10⁷ goes through 20 places in memory. The tree is persistent: [`Tree::update`]
+//! copies what it changes and shares the rest, so that a clone is free and an old root stays provable; what no clone shares is changed where it is. A batch
+//! hashes each inner node once, however many of its leaves change. A large batch is shared out between threads by the first bits of the paths.
 
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use chancery_types::{ContractId, Hash};
@@ -26,7 +34,7 @@ mod subtree;
 
 pub use proof::Proof;
 
-/// Changes that are applied together: of more, the memory would be felt.
+/// Changes that are applied together; more are applied in several turns, since they too take memory.
 const BATCH_MAX: usize = 1 << 20;
 
 /// Root of a tree without leaves.

@@ -4,8 +4,8 @@
 //! have `n - 1` such nodes, and the hash of each is kept with the leaf at its right, which is the first of the node's right half:
 //!
 //! ```text
-//! leaves     0000   0010   1011   1101           fork of all: at bit 0, kept with the third leaf
-//! fork         -    of 0,1 of all of 2,3         of the first two: at bit 2, with the second
+//! leaf        0000      0010      1011      1101
+//! fork          -     at bit 2  at bit 0  at bit 1       the one at bit 0 is of all four, each other of the two beside it
 //! ```
 //!
 //! The inner nodes with one empty half, and the leaves' own hashes, are not kept: there are few on a path, and each costs one hash.
@@ -64,55 +64,21 @@ pub(super) fn hash(leaves: &[Leaf], depth: usize) -> Hash {
     }
 }
 
-/// Forgets the forks above a path, whose leaf has been changed, inserted or removed.
-pub(super) fn forget(mut leaves: &mut [Leaf], path: &Hash) {
+/// The value hash of a path.
+pub(super) fn get(leaves: &[Leaf], path: &Hash) -> Option<Hash> {
+    leaves.binary_search_by_key(path, |leaf| leaf.path).ok().map(|at| leaves[at].value)
+}
+
+/// The leaf at which a path ends, if any. `siblings` has those above, and so many as the depth is, and gets those below.
+pub(super) fn prove(mut leaves: &[Leaf], path: &Hash, siblings: &mut Vec<Hash>) -> Option<Leaf> {
     while leaves.len() > 1 {
-        let (depth, middle) = parting(leaves);
-        if common(&leaves[0].path, path) < depth {
-            return;
-        }
-        leaves[middle].fork = UNKNOWN;
-        let (left, right) = leaves.split_at_mut(middle);
-        leaves = if bit(path, depth) { right } else { left };
+        let depth = siblings.len();
+        let (left, right) = leaves.split_at(middle(leaves, depth));
+        let (next, sibling) = if bit(path, depth) { (right, left) } else { (left, right) };
+        siblings.push(hash(sibling, depth + 1));
+        leaves = next;
     }
-}
-
-/// Computes the forks that are unknown. Above an unknown fork all are.
-pub(super) fn settle_forks(leaves: &mut [Leaf]) {
-    if leaves.len() < 2 {
-        return;
-    }
-    let (depth, middle) = parting(leaves);
-    if leaves[middle].fork != UNKNOWN {
-        return;
-    }
-    let (left, right) = leaves.split_at_mut(middle);
-    settle_forks(left);
-    settle_forks(right);
-    right[0].fork = inner_hash(&hash(left, depth + 1), &hash(right, depth + 1));
-}
-
-/// Computes the forks of a whole subtree that are unknown. Its first leaf has no neighbour there.
-pub(super) fn settle(leaves: &mut [Leaf]) {
-    if let Some(first) = leaves.first_mut() {
-        first.fork = UNKNOWN;
-    }
-    settle_forks(leaves);
-}
-
-/// Sorted leaves after sorted changes; the forks that must be computed are unknown.
-pub(super) fn merged(leaves: &[Leaf], changes: &[Change]) -> Vec<Leaf> {
-    let (mut all, mut rest) = (Vec::with_capacity(leaves.len() + changes.len()), leaves);
-    for (path, value) in changes {
-        let before = rest.partition_point(|leaf| leaf.path < *path);
-        all.extend_from_slice(&rest[..before]);
-        let same = rest.get(before).is_some_and(|leaf| leaf.path == *path);
-        rest = &rest[before + usize::from(same)..];
-        all.extend(value.map(|value| Leaf::new(*path, value)));
-    }
-    all.extend_from_slice(rest);
-    changes.iter().for_each(|(path, _)| forget(&mut all, path));
-    all
+    leaves.first().copied()
 }
 
 /// Gives leaves new values, if all that changes are values of leaves that are there, and says whether that is so.
@@ -131,19 +97,56 @@ pub(super) fn replace(leaves: &mut [Leaf], changes: &[Change]) -> bool {
     true
 }
 
-/// The value hash of a path.
-pub(super) fn get(leaves: &[Leaf], path: &Hash) -> Option<Hash> {
-    leaves.binary_search_by_key(path, |leaf| leaf.path).ok().map(|at| leaves[at].value)
+/// Sorted leaves after sorted changes; the forks that must be computed are unknown.
+pub(super) fn merged(leaves: &[Leaf], changes: &[Change]) -> Vec<Leaf> {
+    let (mut all, mut rest) = (Vec::with_capacity(leaves.len() + changes.len()), leaves);
+    for (path, value) in changes {
+        let before = rest.partition_point(|leaf| leaf.path < *path);
+        all.extend_from_slice(&rest[..before]);
+        let same = rest.get(before).is_some_and(|leaf| leaf.path == *path);
+        rest = &rest[before + usize::from(same)..];
+        all.extend(value.map(|value| Leaf::new(*path, value)));
+    }
+    all.extend_from_slice(rest);
+    // Of new leaves alone no fork is known.
+    if !leaves.is_empty() {
+        changes.iter().for_each(|(path, _)| forget(&mut all, path));
+    }
+    all
 }
 
-/// The leaf at which a path ends, if any. `siblings` has those above, and so many as the depth is, and gets those below.
-pub(super) fn prove(mut leaves: &[Leaf], path: &Hash, siblings: &mut Vec<Hash>) -> Option<Leaf> {
+/// Forgets the forks above a path, whose leaf has been changed, inserted or removed.
+fn forget(mut leaves: &mut [Leaf], path: &Hash) {
     while leaves.len() > 1 {
-        let depth = siblings.len();
-        let (left, right) = leaves.split_at(middle(leaves, depth));
-        let (next, sibling) = if bit(path, depth) { (right, left) } else { (left, right) };
-        siblings.push(hash(sibling, depth + 1));
-        leaves = next;
+        let (depth, middle) = parting(leaves);
+        if common(&leaves[0].path, path) < depth {
+            return;
+        }
+        leaves[middle].fork = UNKNOWN;
+        let (left, right) = leaves.split_at_mut(middle);
+        leaves = if bit(path, depth) { right } else { left };
     }
-    leaves.first().copied()
+}
+
+/// Computes the forks of a whole subtree that are unknown. Its first leaf has no left neighbour in it.
+pub(super) fn settle(leaves: &mut [Leaf]) {
+    if let Some(first) = leaves.first_mut() {
+        first.fork = UNKNOWN;
+    }
+    settle_forks(leaves);
+}
+
+/// Computes the forks that are unknown. Above an unknown fork all are.
+fn settle_forks(leaves: &mut [Leaf]) {
+    if leaves.len() < 2 {
+        return;
+    }
+    let (depth, middle) = parting(leaves);
+    if leaves[middle].fork != UNKNOWN {
+        return;
+    }
+    let (left, right) = leaves.split_at_mut(middle);
+    settle_forks(left);
+    settle_forks(right);
+    right[0].fork = inner_hash(&hash(left, depth + 1), &hash(right, depth + 1));
 }

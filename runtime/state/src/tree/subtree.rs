@@ -32,7 +32,7 @@ enum Node {
     Halves(Arc<[Subtree; 2]>),
 }
 
-// With its counts a node of two halves takes two lines of the cache.
+// A node of two halves takes two lines of the cache, with the two counts of `Arc`.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(2 * size_of::<usize>() + size_of::<[Subtree; 2]>() == 128);
 
@@ -66,8 +66,10 @@ impl Subtree {
 
     /// Applies sorted changes, all below this subtree, whose root stands at `depth`.
     pub(super) fn update(&mut self, changes: &[Change], depth: usize) {
+        if changes.is_empty() {
+            return;
+        }
         match &mut self.node {
-            _ if changes.is_empty() => {}
             Node::Halves(halves) => {
                 let halves = Arc::make_mut(halves);
                 update_halves(halves, changes, depth);
