@@ -7,6 +7,7 @@ mod commands;
 mod failure;
 mod fields;
 mod keys;
+mod metrics;
 mod output;
 #[cfg(test)]
 mod reference;

@@ -34,6 +34,8 @@ pub struct Arguments {
     /// What to wait for before the rows are acknowledged.
     #[arg(long, value_enum, default_value_t = Wait::Logged)]
     wait: Wait,
+    #[command(flatten)]
+    metrics: crate::metrics::Arguments,
 }
 
 /// Calls that wait for their block at once.
@@ -82,7 +84,9 @@ impl File {
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
-    let Arguments { contract: name, method: method_name, file: path, actor: actor_name, report, wait } = arguments;
+    let Arguments { contract: name, method: method_name, file: path, actor: actor_name, report, wait, metrics } =
+        arguments;
+    let _metrics = metrics.start()?;
     let ledger = open(session)?;
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, method_name, MethodKind::Call)?;

@@ -19,9 +19,12 @@ pub struct Arguments {
     /// Go on: look again after so many seconds, until stopped.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     every: Option<u64>,
+    #[command(flatten)]
+    metrics: crate::metrics::Arguments,
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
+    let _metrics = arguments.metrics.start()?;
     let place = Place::parse(&arguments.source);
     let kept = arguments.dest.join("policy");
     let policy = match &arguments.policy {

@@ -49,6 +49,8 @@ struct Serve {
     /// A log's public key, the file log.vkey of its export. More than one may be given.
     #[arg(long = "log", value_name = "FILE", required = true)]
     logs: Vec<PathBuf>,
+    #[command(flatten)]
+    metrics: crate::metrics::Arguments,
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
@@ -64,6 +66,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
 }
 
 fn serve(session: &Session, serve: &Serve) -> Outcome {
+    let _metrics = serve.metrics.start()?;
     let logs = serve.logs.iter().map(|path| read_vkey(path)).collect::<Outcome<Vec<_>>>()?;
     let key = Keys::new(&session.keys).open(&serve.identity.key)?;
     let origins: Vec<String> = logs.iter().map(|log| log.name.clone()).collect();

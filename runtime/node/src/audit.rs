@@ -25,6 +25,7 @@
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executed, Executor, rejected};
 use crate::ledger::on_large_stack;
+use crate::metrics::Cache;
 use crate::public::{Place, PublicSource, finish};
 use crate::publication::PublicLog;
 use crate::recovery::check_format;
@@ -178,6 +179,7 @@ impl Reexecuted {
                 engine: Arc::new(engine),
                 disk: Arc::new(OsDisk),
                 blobs: blobs.into(),
+                modules: Cache::default(),
             },
             block: Arc::new(BlockStore::new(committed.clone())),
             committed,

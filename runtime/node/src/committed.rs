@@ -8,6 +8,7 @@
 use crate::NodeError;
 use crate::failpoint;
 use crate::health::Health;
+use crate::metrics::Cache;
 use chancery_state::overlay::{Pending, merged};
 use chancery_state::view::Position;
 use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, tree};
@@ -90,6 +91,8 @@ pub struct Committed {
     recent: Mutex<Recent>,
     /// Whether the view was found to hold another value than the tree of the state.
     doubt: AtomicBool,
+    /// Values that are read from memory.
+    values: Cache,
 }
 
 /// The view as far as it is the committed state: what is read from it must be what the tree of the state holds.
@@ -129,9 +132,9 @@ impl Store for Proven<'_> {
 
 impl Committed {
     /// Nothing waits.
-    pub(crate) fn new(view: Box<dyn StateView>, tree: Tree, entries: u64) -> Self {
+    pub(crate) fn new(view: Box<dyn StateView>, tree: Tree, entries: u64, values: Cache) -> Self {
         let waiting = RwLock::new(Waiting { tree, entries, ..Waiting::default() });
-        Committed { view, waiting, recent: Mutex::default(), doubt: AtomicBool::new(false) }
+        Committed { view, waiting, recent: Mutex::default(), doubt: AtomicBool::new(false), values }
     }
 
     /// Makes a block visible to readers.
@@ -217,9 +220,12 @@ impl Store for Committed {
         let key = (*contract, key.to_vec());
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = recent.get(&key) {
+            self.values.asked(true);
             return Ok(value);
         }
-        let value = match waiting.values.get(&key) {
+        let waits = waiting.values.get(&key);
+        self.values.asked(waits.is_some());
+        let value = match waits {
             Some(value) => value.clone(),
             // The lock is held: a value leaves memory only after the view has it.
             None => Proven { committed: self, waiting: &waiting }.get(contract, &key.1)?,
@@ -276,8 +282,13 @@ impl Follower {
     /// Brings the view further.
     pub(crate) fn apply(&mut self, batch: &[Job]) -> Result<(), NodeError> {
         failpoint::pass("view-apply");
-        self.committed.apply(batch)?;
-        self.dirty |= !batch.is_empty();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let metrics = &self.health.metrics;
+        metrics.view.pass(|| self.committed.apply(batch))?;
+        metrics.view_blocks.decrement(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        self.dirty = true;
         Ok(())
     }
 
@@ -285,7 +296,7 @@ impl Follower {
     pub(crate) fn checkpoint(&mut self) -> Result<(), NodeError> {
         if self.dirty {
             failpoint::pass("view-checkpoint");
-            self.committed.view.checkpoint()?;
+            self.health.metrics.view_sync.pass(|| self.committed.view.checkpoint())?;
             self.dirty = false;
         }
         Ok(())

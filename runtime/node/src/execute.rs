@@ -2,6 +2,7 @@
 
 use crate::NodeError;
 use crate::disk::Disk;
+use crate::metrics::Cache;
 use crate::registry::{self, ContractRecord, contract_id};
 use chancery_engine::{Context, Engine, Execution, Invocation, Kind, Module, prices};
 use chancery_state::Store;
@@ -17,6 +18,8 @@ pub(crate) struct Executor {
     pub(crate) engine: Arc<Engine>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) blobs: PathBuf,
+    /// Modules that are loaded.
+    pub(crate) modules: Cache,
 }
 
 /// Where and when a call is executed.
@@ -59,7 +62,9 @@ impl Executor {
 
     /// The module, loaded if need be. The bytes are those of its id, whatever the disk says.
     pub(crate) fn module(&self, id: &ModuleId) -> Result<Arc<Module>, NodeError> {
-        if let Some(module) = self.engine.loaded(id) {
+        let loaded = self.engine.loaded(id);
+        self.modules.asked(loaded.is_some());
+        if let Some(module) = loaded {
             return Ok(module);
         }
         let path = self.blob_path(id);

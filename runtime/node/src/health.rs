@@ -1,6 +1,7 @@
 //! Whether a ledger takes calls.
 
 use crate::NodeError;
+use crate::metrics::Metrics;
 use std::sync::{Mutex, PoisonError};
 
 /// Whether a ledger takes calls.
@@ -14,16 +15,19 @@ pub enum State {
     Stopped(String),
 }
 
-/// The state that all threads of a ledger share.
-pub(crate) struct Health(Mutex<State>);
+/// The state that all threads of a ledger share, and where they tell what they do.
+pub(crate) struct Health {
+    state: Mutex<State>,
+    pub(crate) metrics: Metrics,
+}
 
 impl Health {
     pub(crate) fn new() -> Self {
-        Health(Mutex::new(State::Serving))
+        Health { state: Mutex::new(State::Serving), metrics: Metrics::new() }
     }
 
     pub(crate) fn state(&self) -> State {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why the ledger has stopped, if it has.
@@ -33,17 +37,19 @@ impl Health {
 
     /// The first fault is the one that is told; a full disk is none.
     pub(crate) fn stop(&self, error: &NodeError) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*state, State::Stopped(_)) {
             *state = State::Stopped(error.to_string());
+            self.metrics.stopped.set(1);
         }
     }
 
     /// The disk is full, or has room again.
     pub(crate) fn full(&self, full: bool) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*state, State::Stopped(_)) {
             *state = if full { State::ReadOnly } else { State::Serving };
+            self.metrics.read_only.set(u8::from(full));
         }
     }
 }

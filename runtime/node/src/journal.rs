@@ -51,6 +51,7 @@
 //! finds no room, the segment is cut behind the last seal, durably, and the next block begins a new one.
 
 use crate::disk::{self, Disk, DiskFile};
+use crate::metrics::JournalStages;
 use crate::{NodeError, failpoint};
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use chancery_types::{Entry, Hash, LedgerId};
@@ -655,6 +656,8 @@ pub struct Journal {
     offset: u64,
     chain: Hash,
     reader: Arc<Reader>,
+    /// What appending takes.
+    pub(crate) stages: JournalStages,
 }
 
 impl Journal {
@@ -676,6 +679,7 @@ impl Journal {
             segment: 0,
             offset: HEADER_BYTES as u64,
             chain: Hash::default(),
+            stages: JournalStages::default(),
         })
     }
 
@@ -702,6 +706,7 @@ impl Journal {
             segment: end.segment,
             offset: end.offset,
             chain: end.chain,
+            stages: JournalStages::default(),
         };
         journal.disk.remove_temporary(dir)?;
         if !end.is_clean() {
@@ -782,7 +787,8 @@ impl Journal {
         let needed = |offset: u64| offset + block.len() as u64;
         if self.open.as_ref().is_none_or(|(_, len)| needed(self.offset) > *len) {
             let len = self.segment_len.max(needed(HEADER_BYTES as u64));
-            self.begin(self.reader.size(), self.chain, &[], len)?;
+            let stage = self.stages.segment.clone();
+            stage.pass(|| self.begin(self.reader.size(), self.chain, &[], len))?;
         }
         let path = segment_path(&self.dir, self.segment);
         let unknown = |source| NodeError::Io { what: "cannot write", path: path.clone(), source };
@@ -791,7 +797,7 @@ impl Journal {
         if !self.disk.exists(&path).map_err(disk::failed("cannot look for", &path))? {
             return Err(NodeError::NoSegment(path));
         }
-        if let Err(error) = file.write_at(&block.bytes, self.offset) {
+        if let Err(error) = self.stages.write.pass(|| file.write_at(&block.bytes, self.offset)) {
             if !disk::is_full(&error) {
                 return Err(unknown(error));
             }
@@ -801,7 +807,7 @@ impl Journal {
             return Err(NodeError::DiskFull);
         }
         failpoint::pass("append-written");
-        file.sync_data().map_err(unknown)?;
+        self.stages.sync.pass(|| file.sync_data()).map_err(unknown)?;
         failpoint::pass("append-synced");
         let place = |start: &usize| Location {
             segment: self.segment,

@@ -167,11 +167,20 @@ impl Ledger {
     /// # Errors
     /// When there is none, it is in use, of another format, damaged, or the disk fails.
     pub fn open(dir: &Path, options: Options) -> Result<Ledger, NodeError> {
-        let Recovered { lock, id, origin, journal, view, engine, tip, log, head, published, summarised } =
+        let Recovered { lock, id, origin, mut journal, view, engine, tip, log, head, published, summarised } =
             recovery::recover(dir, &options)?;
         let health = Arc::new(Health::new());
-        let committed = Arc::new(Committed::new(view, tip.tree.clone(), tip.index));
-        let executor = Arc::new(Executor { ledger: id, engine, disk: options.disk.clone(), blobs: dir.join("blobs") });
+        let metrics = &health.metrics;
+        metrics.reached(tip.index, tip.tree.len());
+        journal.stages = metrics.journal.clone();
+        let committed = Arc::new(Committed::new(view, tip.tree.clone(), tip.index, metrics.values.clone()));
+        let executor = Arc::new(Executor {
+            ledger: id,
+            engine,
+            disk: options.disk.clone(),
+            blobs: dir.join("blobs"),
+            modules: metrics.modules.clone(),
+        });
         let (log, head) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(head)));
         let reader = journal.reader();
         let (view_sender, jobs) = sync_channel(BACKLOG_BLOCKS_MAX);
@@ -416,6 +425,14 @@ impl Ledger {
     /// # Errors
     /// A [`Refusal`].
     pub fn check(&self, signed: SignedCall) -> Result<Checked, Refusal> {
+        let checked = self.health.metrics.check.pass(|| self.checked(signed));
+        if checked.is_err() {
+            self.health.metrics.submissions_refused.increment(1);
+        }
+        checked
+    }
+
+    fn checked(&self, signed: SignedCall) -> Result<Checked, Refusal> {
         // What is committed from here on, the sequencer knows.
         let unseen_below = self.head().size;
         let call = &signed.call;
@@ -447,12 +464,13 @@ impl Ledger {
     pub fn enqueue(&self, checked: Checked) -> Result<Ticket, Refusal> {
         let Checked { signed, unseen_below, answered } = checked;
         let (reply, answer) = sync_channel(1);
-        let submission = Submission { signed, unseen_below, reply };
+        let mut submission = Submission { signed, unseen_below, queued: None, reply };
         match answered {
             Some(first) => submission.answer(Ok::<_, Refusal>(*first)),
             None => {
                 let stopped = |_| NodeError::Stopped("it is being closed".into());
                 let messages = self.messages.as_ref().ok_or(()).map_err(stopped)?;
+                submission.queued = self.health.metrics.queued();
                 messages.send(Message::Call(submission)).map_err(|_| stopped(()))?;
             }
         }

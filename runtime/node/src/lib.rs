@@ -4,7 +4,7 @@
 //! → [`recorder`] (entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
 //! [`recovery`] opens a ledger after any stop, a long one from the `summary` of a clean stop, [`mod@verify`] checks a whole log, [`mod@audit`] executes it again. [`publication`] makes the log
 //! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`mod@snapshot`] makes a copy from which a ledger is restored, [`public`] verifies such a log, [`mirror`] follows one, [`doctor`] examines a directory, [`witness`] asks others to cosign
-//! it, and [`witness_server`] is such another. [`disk`] is the only way to files, [`http`] the only one to the network.
+//! it, and [`witness_server`] is such another. `metrics` is what a running ledger tells, [`prometheus`] writes it down. [`disk`] is the only way to files, [`http`] the only one to the network.
 
 #![forbid(unsafe_code)]
 
@@ -26,7 +26,9 @@ pub mod health;
 pub mod http;
 pub mod journal;
 pub mod ledger;
+mod metrics;
 pub mod mirror;
+pub mod prometheus;
 pub mod proofs;
 pub mod public;
 pub mod publication;

@@ -28,6 +28,7 @@
 
 use crate::disk::{self, Disk, OsDisk, TEMPORARY};
 use crate::export::NAMES;
+use crate::metrics::MirrorMetrics;
 use crate::public::{Place, PublicSource, ends};
 use crate::publication::PublicLog;
 use crate::walk::{Chain, Modules, Read, Source, walk};
@@ -73,6 +74,7 @@ pub struct Mirror {
     /// What the entries followed so far lead to.
     chain: Chain,
     modules: Modules,
+    metrics: MirrorMetrics,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -98,8 +100,8 @@ impl Mirror {
         let lock = disk.lock(&path).map_err(disk::failed("cannot lock", &path))?;
         let lock = lock.ok_or_else(|| NodeError::Locked(dir.into()))?;
         let public = PublicLog::at(disk.clone(), dir);
-        let (chain, modules) = (Chain::default(), Modules::default());
-        Ok(Mirror { place, policy, dir: dir.into(), disk, public, chain, modules, _lock: lock })
+        let (chain, modules, metrics) = (Chain::default(), Modules::default(), MirrorMetrics::new());
+        Ok(Mirror { place, policy, dir: dir.into(), disk, public, chain, modules, metrics, _lock: lock })
     }
 
     /// Follows the log to the source's checkpoint.
@@ -108,6 +110,12 @@ impl Mirror {
     /// [`NodeError::Forked`] and [`NodeError::RolledBack`] where the source contradicts what is kept; [`NodeError::Public`] with the file and
     /// [`NodeError::Inconsistent`] with the entry that does not verify; what the disk meets. What was kept is as it was then.
     pub fn follow(&mut self, progress: &Progress) -> Result<Mirrored, NodeError> {
+        let followed = self.look(progress);
+        self.metrics.looked(followed.as_ref().ok().map(|found| found.entries));
+        followed
+    }
+
+    fn look(&mut self, progress: &Progress) -> Result<Mirrored, NodeError> {
         let source = PublicSource::open(&self.place, &self.policy)?;
         let (note, accepted) = (source.note, source.accepted);
         let held = self.held()?;

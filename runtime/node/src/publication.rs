@@ -353,6 +353,7 @@ impl Publisher {
             (state.committed, state.published, state.note) = (head, published, note);
             state.has_witnesses = self.witnesses.is_some();
         });
+        self.health.metrics.published(published);
         let repair = || self.public.repair(&self.content, published).map(drop);
         let publish = || if published < head { self.publish(published, head) } else { Ok(()) };
         match repair().and_then(|()| publish()) {
@@ -425,11 +426,14 @@ impl Publisher {
             return Ok(());
         }
         failpoint::pass("publish");
+        let start = Instant::now();
         self.public.extend(&self.content, old, new)?;
         let note = self.content.checkpoint(&self.origin, new)?.sign(&self.key);
         self.public.put_checkpoint(&note)?;
         self.public.tidy(old, new);
         self.board.change(|state| (state.published, state.note) = (new, note));
+        self.health.metrics.published(new);
+        self.health.metrics.publish.since(start);
         Ok(())
     }
 }
@@ -464,7 +468,7 @@ impl Cosigner {
                 log.prove_consistency(old, size)
             };
             self.board.change(|state| state.tries += 1);
-            let answer = self.client.cosign(&note, &consistency);
+            let answer = self.health.metrics.witness.pass(|| self.client.cosign(&note, &consistency));
             let (note, faults, refused) = match answer {
                 Ok(cosigned) => (Some(cosigned.note), cosigned.faults, None),
                 Err(WitnessError::NoQuorum { note, faults, reason }) => {
@@ -513,6 +517,7 @@ impl Cosigner {
             }
             if refused.is_none() {
                 (state.witnessed, state.witnessed_note) = (size, note);
+                self.health.metrics.witnessed(size);
             }
         }
         if refused.is_some() && state.witness_wanted <= size {

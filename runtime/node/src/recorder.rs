@@ -28,6 +28,7 @@ use chancery_types::{Entry, Hash, Height, Record, RequestId, Timestamp};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 /// Bytes that must be free on the ledger's disk for a block to be made.
 pub(crate) const RESERVE_BYTES: u64 = 16 << 20;
@@ -67,6 +68,7 @@ struct Draft {
     tip: Tip,
     leaves: Vec<Hash>,
     requests: Vec<(RequestId, u64)>,
+    begun: Instant,
 }
 
 impl Draft {
@@ -146,6 +148,7 @@ impl Recorder {
             tip: Tip { height, time, ..self.tip.clone() },
             leaves: Vec::new(),
             requests: Vec::new(),
+            begun: Instant::now(),
         };
         let answers: Vec<_> = calls.into_iter().map(|call| draft.call(call)).collect();
         let committed = match self.health.stopped() {
@@ -156,7 +159,10 @@ impl Recorder {
         let Err(error) = committed else {
             failpoint::pass("before-answer");
             // A caller that no longer waits can ask again with the same request id.
+            let begun = Instant::now();
+            self.health.metrics.answered(answers.iter().map(|(_, answer)| answer));
             answers.into_iter().for_each(|(reply, answer)| drop(reply.send(Ok(answer))));
+            self.health.metrics.answer.since(begun);
             repeats.into_iter().for_each(|submission| self.repeat(submission));
             return Recorded::Committed;
         };
@@ -195,10 +201,13 @@ impl Recorder {
         let entries = u32::try_from(draft.requests.len()).unwrap_or(u32::MAX);
         draft.push(Record::Seal { height, state_root, entries, keys }, None);
 
+        self.health.metrics.encode.since(draft.begun);
         self.check_room()?;
         failpoint::pass("before-append");
         self.journal.append(&draft.frames, draft.chain)?;
         self.health.full(false);
+        self.health.metrics.recorded(entries, draft.frames.len());
+        let begun = Instant::now();
         failpoint::pass("after-commit");
 
         let root = {
@@ -214,15 +223,19 @@ impl Recorder {
             Head { size, root, height, state_root, keys, time };
         self.tip = draft.tip;
         self.board.committed(size);
+        self.health.metrics.reached(size, keys);
+        self.health.metrics.view_blocks.increment(1);
         if self.view.send(job).is_err() {
             self.health.stop(&NodeError::Stopped("the view's thread ended".into()));
         }
+        self.health.metrics.commit.since(begun);
         Ok(())
     }
 
     /// The journal has its room in advance, but what is derived from it needs some too, and sled does not survive a full disk.
     fn check_room(&self) -> Result<(), NodeError> {
         let free = self.disk.free_bytes(&self.dir).map_err(disk::failed("cannot look for room at", &self.dir))?;
+        self.health.metrics.free(free);
         if free < RESERVE_BYTES { Err(NodeError::DiskFull) } else { Ok(()) }
     }
 }

@@ -23,6 +23,7 @@ use chancery_types::{Action, Call, Height, RequestId, SignedCall, Timestamp};
 use std::collections::{HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// Calls of a block.
 pub(crate) const BLOCK_CALLS_MAX: usize = 1_024;
@@ -38,6 +39,8 @@ pub(crate) struct Submission {
     pub(crate) signed: SignedCall,
     /// No entry below this index has its request id.
     pub(crate) unseen_below: u64,
+    /// Since when it waits to be ordered; nothing once it was.
+    pub(crate) queued: Option<Instant>,
     pub(crate) reply: SyncSender<Result<Answer, Refusal>>,
 }
 
@@ -252,7 +255,8 @@ impl Sequencer {
     }
 
     /// Executes a call as the next of the open block.
-    pub(crate) fn order(&mut self, submission: Submission) {
+    pub(crate) fn order(&mut self, mut submission: Submission) {
+        self.health.metrics.ordered(submission.queued.take());
         if let Some(reason) = self.health.stopped() {
             return submission.answer(Err(NodeError::Stopped(reason)));
         }
@@ -268,6 +272,7 @@ impl Sequencer {
         });
         let at = At { time: block.time, height, index: self.next.index + block.calls.len() as u64 };
         let execute = || execute(&self.executor, &self.blobs, &submission.signed.call, at, &self.store);
+        let execute = || self.health.metrics.execute.pass(execute);
         match known.and_then(|known| if known { Ok(None) } else { execute().map(Some) }) {
             Ok(Some(executed)) => {
                 self.recent.add(submission.signed.call.request);

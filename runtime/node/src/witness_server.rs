@@ -21,6 +21,7 @@
 use crate::NodeError;
 use crate::disk::{self, Disk, OsDisk};
 use crate::http::Answer;
+use crate::metrics::WitnessMetrics;
 use chancery_tlog::Checkpoint;
 use chancery_tlog::cosignature::Seconds;
 use chancery_tlog::note::VerifierKey;
@@ -45,6 +46,7 @@ pub struct WitnessServer {
     dir: PathBuf,
     logs: BTreeMap<String, Mutex<Latest>>,
     running: AtomicUsize,
+    metrics: WitnessMetrics,
     _lock: File,
 }
 
@@ -73,7 +75,8 @@ impl WitnessServer {
             let path = dir.join(origin_digest(&log.name));
             latest.insert(log.name.clone(), Mutex::new(remembered(&witness, &path, &log.name)?));
         }
-        Ok(WitnessServer { witness, dir: dir.into(), logs: latest, running: AtomicUsize::new(0), _lock: lock })
+        let (running, metrics) = (AtomicUsize::new(0), WitnessMetrics::new());
+        Ok(WitnessServer { witness, dir: dir.into(), logs: latest, running, metrics, _lock: lock })
     }
 
     /// What its cosignatures are verified with.
@@ -83,12 +86,14 @@ impl WitnessServer {
 
     /// Answers `add-checkpoint`, at this time.
     pub fn add_checkpoint(&self, body: &[u8], now: Seconds) -> Answer {
-        match self.cosign(body, now) {
+        let answer = match self.cosign(body, now) {
             Ok(Ok(line)) => Answer { status: 200, body: line.into_bytes() },
             Ok(Err(refusal)) => Answer { status: refusal.status(), body: refusal.body().into_bytes() },
             // The path of a file is nobody's business but ours.
             Err(_) => Answer { status: 500, body: b"the witness cannot write; nothing was cosigned\n".to_vec() },
-        }
+        };
+        self.metrics.answered(answer.status);
+        answer
     }
 
     fn cosign(&self, body: &[u8], now: Seconds) -> Result<Result<String, Refusal>, NodeError> {
