@@ -1,6 +1,7 @@
 //! The workload `disburse`: in memory on one core with a fresh memory for each call, and end to end on a ledger.
 
 use chancery_benches::{Disburse, Town, engine};
+use chancery_node::Options;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::time::Instant;
 
@@ -15,12 +16,12 @@ fn end_to_end(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1)).sample_size(10);
     for threads in [1, 64] {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut town = Town::new(dir.path());
+        let mut town = Town::new(dir.path(), Options::default()).expect("a fresh directory");
         group.bench_function(format!("{threads} submitters"), |bencher| {
             bencher.iter_custom(|count| {
                 let calls = town.payments(count);
                 let start = Instant::now();
-                town.submit_from(threads, calls);
+                town.submit_from(threads, calls).expect("the load is carried out");
                 start.elapsed()
             });
         });

@@ -2,7 +2,7 @@
 
 use chancery_benches::Town;
 use chancery_node::journal::{Block, FrameKind, Journal};
-use chancery_node::verify;
+use chancery_node::{Options, verify};
 use chancery_tlog::merkle;
 use chancery_types::LedgerId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -40,12 +40,12 @@ fn append(c: &mut Criterion) {
 
 fn whole(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut town = Town::new(dir.path());
+    let mut town = Town::new(dir.path(), Options::default()).expect("a fresh directory");
     // `-- --test` runs each bench once to see that it works: a small ledger will do.
     let least = if std::env::args().any(|argument| argument == "--test") { 1_000 } else { ENTRIES };
     while town.ledger.head().size < least {
         let payments = town.payments(200);
-        town.submit(payments);
+        town.submit(payments).expect("the load is carried out");
     }
     let entries = town.ledger.head().size;
     town.ledger.close().expect("the disk has room");

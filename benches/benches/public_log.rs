@@ -4,7 +4,7 @@
 #![allow(clippy::float_arithmetic, reason = "figures for people")]
 
 use chancery_benches::Town;
-use chancery_node::{AuditOptions, Compiler, Level, Progress, audit};
+use chancery_node::{AuditOptions, Compiler, Level, Options, Progress, audit};
 use chancery_state::{Tree, tree};
 use chancery_types::ContractId;
 use std::sync::Arc;
@@ -25,14 +25,16 @@ fn main() {
 /// Writes the same load with and without publication, in turns. Returns the ledger with publication and the time that writing took.
 fn publishing(rounds: u64, calls: u64) -> (tempfile::TempDir, Duration) {
     let dirs = [0, 1].map(|_| tempfile::tempdir().expect("a temporary directory"));
-    let mut published = Town::new(dirs[0].path());
-    let mut unpublished = Town::new(dirs[1].path()).unpublished(dirs[1].path());
+    let mut published = Town::new(dirs[0].path(), Options::default()).expect("a fresh directory");
+    let unpublished = Town::new(dirs[1].path(), Options::default()).expect("a fresh directory");
+    // Without the log key nothing is published.
+    let mut unpublished = unpublished.reopened(dirs[1].path(), Options::default()).expect("a sound ledger");
     let mut times = [Duration::ZERO; 2];
     for _ in 0..rounds {
         for (town, time) in [&mut published, &mut unpublished].into_iter().zip(&mut times) {
             let payments = town.payments(calls);
             let start = Instant::now();
-            town.submit_from(THREADS, payments);
+            town.submit_from(THREADS, payments).expect("the load is carried out");
             *time += start.elapsed();
         }
     }
@@ -43,7 +45,7 @@ fn publishing(rounds: u64, calls: u64) -> (tempfile::TempDir, Duration) {
     println!("time with publication over time without: {:.3}", times[0].as_secs_f64() / times[1].as_secs_f64());
     let start = Instant::now();
     let one = published.payments(1);
-    published.submit(one);
+    published.submit(one).expect("the load is carried out");
     let last = published.ledger.head().size - 1;
     published.ledger.wait_for(last, Level::Published).expect("the log key is at hand");
     println!("one lone call until it is published: {:.1} ms", start.elapsed().as_secs_f64() * 1e3);

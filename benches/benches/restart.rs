@@ -40,10 +40,10 @@ fn main() {
 
 /// Makes a ledger with so many entries.
 fn fill(dir: &Path, entries: u64) {
-    let mut town = Town::new(dir);
+    let mut town = Town::new(dir, Options::default()).expect("a fresh directory");
     for _ in 0..entries / SHARE {
         let payments = town.payments(SHARE);
-        town.submit(payments);
+        town.submit(payments).expect("the load is carried out");
     }
     town.ledger.close().expect("the disk has room");
 }

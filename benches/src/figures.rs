@@ -3,11 +3,10 @@
 use chancery_benches::kernels::overheads;
 use chancery_benches::measure::geometric_mean;
 use chancery_benches::{CALLS_TOGETHER, Disburse, Town, engine, together};
-use chancery_node::{AuditOptions, Compiler, Progress, audit, verify};
+use chancery_load::{limits, quantile};
+use chancery_node::{AuditOptions, Compiler, Options, Progress, audit, verify};
 use chancery_state::{Tree, tree};
 use chancery_types::{ContractId, Hash};
-use std::io::Write;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -23,7 +22,8 @@ pub enum Scale {
 }
 
 impl Scale {
-    fn of(self, whole: u64, quick: u64) -> u64 {
+    /// As many as the scale asks for.
+    pub fn of(self, whole: u64, quick: u64) -> u64 {
         if self == Scale::Whole { whole } else { quick }
     }
 
@@ -57,13 +57,22 @@ fn skipped(part: &'static str, what: impl Into<String>) -> Figure {
 type Measure = fn(Scale, Option<&Path>) -> Vec<Figure>;
 
 /// All figures.
-pub const ALL: [(&str, Measure); 8] =
-    [("P1", p1), ("P2", p2), ("P3", p3), ("P4", p4), ("P5", p5), ("P6", p6), ("P7", p7), ("P8", p8)];
+pub const ALL: [(&str, Measure); 9] =
+    [("L", raw), ("P1", p1), ("P2", p2), ("P3", p3), ("P4", p4), ("P5", p5), ("P6", p6), ("P7", p7), ("P8", p8)];
 
 /// Submitters of the load.
 const SUBMITTERS: usize = 64;
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// A block of one call takes about so many bytes.
+pub const BLOCK_BYTES: usize = 1_500;
+
+/// The load on a fresh ledger.
+pub fn town(dir: &Path) -> Town {
+    Town::new(dir, Options::default()).expect("a ledger with the load")
+}
+
+/// The one in the middle.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
@@ -72,12 +81,29 @@ fn per_second(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
 }
 
-fn microseconds(time: Duration) -> f64 {
+/// A time in microseconds.
+pub fn microseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
 fn progress() -> Progress {
     Arc::new(|_, _, _| {})
+}
+
+/// What the machine itself can do: every other figure is to be read beside these.
+fn raw(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut file = limits::Synced::new(dir.path(), BLOCK_BYTES).expect("the disk has room");
+    let syncs: Vec<Duration> = (0..scale.of(2_000, 50)).map(|_| file.sync().expect("the disk works")).collect();
+    let syncs = per_second(1, quantile(&syncs, 500));
+    let time = Duration::from_millis(scale.of(1_000, 20));
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    vec![
+        figure("1", format!("one write and fdatasync of {BLOCK_BYTES} bytes, one after the other"), syncs, "/s", ""),
+        figure("2", "SHA-256, one core", gigabytes(limits::sha256_bytes(time)), "GB/s", ""),
+        figure("3", "BLAKE3, one core", gigabytes(limits::blake3_bytes(time)), "GB/s", ""),
+        figure("4", "Ed25519 verifications, keys kept ready, one core", limits::verifications(time) as f64, "/s", ""),
+    ]
 }
 
 /// A call in memory.
@@ -94,19 +120,17 @@ fn p1(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
 }
 
 /// The load end to end: calls a second, the median of the rounds.
-fn load(town: &mut Town, scale: Scale, submitters: usize, calls: u64) -> f64 {
+pub fn load(town: &mut Town, scale: Scale, submitters: usize, calls: u64) -> f64 {
     let round = |_| {
         let payments = town.payments(calls);
-        let start = Instant::now();
-        town.submit_from(submitters, payments);
-        per_second(calls, start.elapsed())
+        per_second(calls, town.submit_from(submitters, payments).expect("the load is carried out"))
     };
     median((0..scale.rounds()).map(round).collect())
 }
 
 fn p2(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut town = Town::new(dir.path());
+    let mut town = town(dir.path());
     let value = load(&mut town, scale, SUBMITTERS, scale.of(20_000, 500));
     vec![figure("", "disburse end to end, 64 submitters, durable", value, "/s", ">= 50000")]
 }
@@ -114,22 +138,9 @@ fn p2(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
 /// A lone caller's latency, beside one fdatasync of as many bytes.
 fn p3(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut town = Town::new(dir.path());
-    // A block of one call takes about so many bytes.
-    let block = vec![7; 1_500];
-    let mut file = std::fs::File::create(dir.path().join("beside")).expect("the disk has room");
-    file.write_all(&vec![0; 8 << 20]).and_then(|()| file.sync_all()).expect("the disk has room");
-    let (mut calls, mut syncs) = (Vec::new(), Vec::new());
-    for (number, call) in town.payments(scale.of(2_000, 50)).into_iter().enumerate() {
-        let start = Instant::now();
-        town.submit(vec![call]);
-        calls.push(microseconds(start.elapsed()));
-        let start = Instant::now();
-        file.write_all_at(&block, number as u64 * block.len() as u64).expect("the disk has room");
-        file.sync_data().expect("the disk works");
-        syncs.push(microseconds(start.elapsed()));
-    }
-    let (call, sync) = (median(calls), median(syncs));
+    let mut town = town(dir.path());
+    let lone = town.lone(dir.path(), BLOCK_BYTES, scale.of(2_000, 50)).expect("the load is carried out");
+    let (call, sync) = (microseconds(quantile(&lone.calls, 500)), microseconds(quantile(&lone.syncs, 500)));
     vec![
         figure("a", "latency of a lone submitter", call, "us", ""),
         figure("b", "one write and fdatasync of as many bytes", sync, "us", ""),
@@ -270,7 +281,7 @@ fn reset_peak() {
 /// Audit, beside the speed at which the same log was written.
 fn p6(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut town = Town::new(dir.path());
+    let mut town = town(dir.path());
     let written = load(&mut town, scale, SUBMITTERS, scale.of(20_000, 500));
     town.ledger.close().expect("the disk has room");
     let options = AuditOptions { compiler: Compiler::default(), progress: progress(), resume: None };

@@ -9,16 +9,15 @@
 pub mod kernels;
 pub mod measure;
 
+pub use chancery_load::{DISBURSE, Town};
+
 use chancery_engine::{Config, Context, Engine, Invocation, Kind, Module, prices};
-use chancery_node::{Ledger, Options};
+use chancery_load::{BENEFICIARIES, payment};
 use chancery_state::MemoryStore;
 use chancery_types::codec::Encode;
 use chancery_types::money::{Amount, Usd};
-use chancery_types::{
-    Action, Call, ContractId, Height, Interface, LedgerId, PublicKey, RequestId, SignedCall, Timestamp,
-};
+use chancery_types::{ContractId, Height, Interface, LedgerId, PublicKey, RequestId, Timestamp};
 use ed25519_dalek::SigningKey;
-use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -26,14 +25,8 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The built module of the workload.
-pub const DISBURSE: &[u8] = include_bytes!("../../contracts/dist/disburse-bench.wasm");
 /// The largest real contract.
 pub const LARGEST: &[u8] = include_bytes!("../../contracts/dist/business-licence.wasm");
-/// Beneficiaries that are enrolled in a programme.
-pub const BENEFICIARIES: u64 = 100;
-/// Programmes of a [`Town`].
-pub const PROGRAMMES: u8 = 64;
 
 fn officer() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
@@ -112,121 +105,12 @@ pub fn together(threads: usize, rounds: u32) -> Duration {
     (0..rounds).map(|_| round(&mut workloads)).min().unwrap_or_default()
 }
 
-/// The arguments of payment `number`: beneficiaries in turn, then the next period.
-fn payment(number: u64) -> Vec<u8> {
-    let period = u32::try_from(number / BENEFICIARIES).expect("few periods");
-    (number % BENEFICIARIES, period, Amount::<Usd>::from_minor(100)).to_bytes()
-}
-
 /// An engine as production has it.
 ///
 /// # Panics
 /// When the machine cannot run it.
 pub fn engine() -> Arc<Engine> {
     Arc::new(Engine::new(Config::default()).expect("the machine can run the engine"))
-}
-
-/// The workload on a ledger: signed, ordered, durable. As many programmes as there are submitters, each with an officer of its own.
-pub struct Town {
-    /// The ledger.
-    pub ledger: Ledger,
-    officers: Vec<SigningKey>,
-    next: u64,
-}
-
-impl Town {
-    /// Makes a ledger in a directory and sets the workload up.
-    ///
-    /// # Panics
-    /// When the disk fails.
-    pub fn new(dir: &Path) -> Self {
-        let log_key = SigningKey::from_bytes(&[9; 32]);
-        let ledger =
-            Ledger::create(dir, "ledger.example/bench", &log_key, Options::default()).expect("a fresh directory");
-        let (module, _) = ledger.put_module(DISBURSE).expect("the workload is admitted");
-        let officers = (0..PROGRAMMES).map(|number| SigningKey::from_bytes(&[number; 32])).collect();
-        let town = Town { ledger, officers, next: 0 };
-        let arguments = Amount::<Usd>::whole(1 << 40).to_bytes();
-        let deploy = |number| Action::Deploy { name: programme(number), module, arguments: arguments.clone() };
-        let mut request = 1 << 100;
-        let mut sign = |number: u8, action| {
-            request += 1;
-            town.sign(number, request, action)
-        };
-        let deploys = (0..PROGRAMMES).map(|number| sign(number, deploy(number))).collect();
-        let enrol = |number: u64| ("enrol", number.to_bytes());
-        let enrols = (0..PROGRAMMES).flat_map(|programme| (0..BENEFICIARIES).map(move |number| (programme, number)));
-        let enrols = enrols.map(|(programme, number)| sign(programme, invoke(programme, enrol(number)))).collect();
-        town.submit(deploys);
-        town.submit(enrols);
-        town
-    }
-
-    fn sign(&self, programme: u8, request: u128, action: Action) -> SignedCall {
-        let officer = &self.officers[usize::from(programme)];
-        let actor = PublicKey(officer.verifying_key().to_bytes());
-        let valid_until = Timestamp(u64::MAX);
-        SignedCall::sign(
-            Call { ledger: self.ledger.id(), actor, request: RequestId(request), valid_until, action },
-            officer,
-        )
-    }
-
-    /// The same town, whose log is not published any more: the log key is not at hand.
-    ///
-    /// # Panics
-    /// When the disk fails.
-    #[must_use]
-    pub fn unpublished(self, dir: &Path) -> Self {
-        self.ledger.close().expect("the disk has room");
-        Town { ledger: Ledger::open(dir, Options::default()).expect("a sound ledger"), ..self }
-    }
-
-    /// So many payments, signed: by the officers in turn.
-    pub fn payments(&mut self, count: u64) -> Vec<SignedCall> {
-        let from = self.next;
-        self.next += count;
-        let sign = |number: u64| {
-            let programmes = u64::from(PROGRAMMES);
-            let programme = u8::try_from(number % programmes).expect("few programmes");
-            self.sign(programme, number.into(), invoke(programme, ("disburse", payment(number / programmes))))
-        };
-        (from..self.next).map(sign).collect()
-    }
-
-    /// Submits calls one by one without waiting, then waits for all.
-    ///
-    /// # Panics
-    /// When one is not done.
-    pub fn submit(&self, calls: Vec<SignedCall>) {
-        let tickets: Vec<_> = calls.into_iter().map(|call| self.ledger.submit(call).expect("it is ordered")).collect();
-        for ticket in tickets {
-            let answer = ticket.wait().expect("it is recorded");
-            assert!(answer.outcome().is_some_and(chancery_types::Outcome::is_done));
-        }
-    }
-
-    /// Submits calls from so many threads, each waiting for an answer before its next call.
-    pub fn submit_from(&self, threads: usize, calls: Vec<SignedCall>) {
-        let share = calls.len().div_ceil(threads).max(1);
-        let mut calls = calls;
-        std::thread::scope(|scope| {
-            while !calls.is_empty() {
-                let part = calls.split_off(calls.len().saturating_sub(share));
-                let submitter = std::thread::Builder::new().name("submitter".into());
-                let run = move || part.into_iter().for_each(|call| self.submit(vec![call]));
-                submitter.spawn_scoped(scope, run).expect("a thread");
-            }
-        });
-    }
-}
-
-fn programme(number: u8) -> String {
-    format!("programme-{number}")
-}
-
-fn invoke(number: u8, (method, arguments): (&str, Vec<u8>)) -> Action {
-    Action::Invoke { contract: programme(number), method: method.into(), arguments }
 }
 
 /// A kernel's text as a module with an empty interface description.

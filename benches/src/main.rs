@@ -1,72 +1,118 @@
 //! `chancery-benches`: the figures P1 to P8 on this machine, in one run.
 //!
 //! ```sh
-//! chancery-benches [--json FILE] [--only P1,P2] [--quick] [--cases CASES.csv]
+//! chancery-benches [--json FILE] [--plots DIR] [--metrics FILE] [--only P1,P2] [--quick] [--cases CASES.csv]
 //! ```
 //!
 //! Each figure is the median of several rounds, and is printed beside what it is compared with. `--quick` runs one short round of each, to see
-//! that they work. P7 needs the program `chancery` beside this one, and a file of cases for the contract food-assistance.
+//! that they work. L1 to L4 are what the machine itself can do. `--plots` draws ([`plots`]) after the figures. `--metrics` installs the recorder that
+//! an operator would have, and keeps its file: what that costs is the difference to a run without. P7 needs the program `chancery` beside this one, and a file of cases for the contract food-assistance.
 
 #![allow(clippy::float_arithmetic, reason = "figures for people")]
 
 mod figures;
+mod plots;
+mod series;
 
+use chancery_node::prometheus::{Kept, Prometheus};
 use figures::{Figure, Scale};
-use std::path::PathBuf;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the command line asks for.
 struct Arguments {
     json: Option<PathBuf>,
+    plots: Option<PathBuf>,
+    metrics: Option<PathBuf>,
     only: Vec<String>,
     cases: Option<PathBuf>,
     scale: Scale,
 }
 
+const USAGE: &str = "expected --json FILE, --plots DIR, --metrics FILE, --only P1,P2, --cases FILE, --quick";
+
 fn arguments() -> Result<Arguments, String> {
-    let mut asked = Arguments { json: None, only: Vec::new(), cases: None, scale: Scale::Whole };
+    let (json, plots, metrics, cases) = (None, None, None, None);
+    let mut asked = Arguments { json, plots, metrics, only: Vec::new(), cases, scale: Scale::Whole };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
             "--json" => asked.json = Some(value()?.into()),
+            "--plots" => asked.plots = Some(value()?.into()),
+            "--metrics" => asked.metrics = Some(value()?.into()),
             "--only" => asked.only = value()?.split(',').map(str::to_uppercase).collect(),
             "--cases" => asked.cases = Some(value()?.into()),
             "--quick" => asked.scale = Scale::Quick,
-            _ => return Err(format!("unknown argument {word}: --json FILE, --only P1,P2, --cases FILE, --quick")),
+            _ => return Err(format!("unknown argument {word}: {USAGE}")),
         }
     }
     Ok(asked)
 }
 
 fn main() -> ExitCode {
-    let Arguments { json, only, cases, scale } = match arguments() {
-        Ok(arguments) => arguments,
+    match arguments() {
         Err(problem) => {
             eprintln!("error: {problem}");
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
+        Ok(arguments) => match run(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => {
+                eprintln!("error: {problem}");
+                ExitCode::from(4)
+            }
+        },
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    let cannot = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: &dyn std::fmt::Display| format!("cannot write {path}: {error}")
     };
+    let keep = |path: &PathBuf| -> Result<Kept, String> {
+        let recorder = Prometheus::default();
+        recorder.install();
+        recorder.keep(path).map_err(|error| cannot(path)(&error))
+    };
+    let _metrics = arguments.metrics.as_ref().map(keep).transpose()?;
+    let found = figures(arguments);
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(&found).unwrap_or_default();
+        std::fs::write(path, text + "\n").map_err(|error| cannot(path)(&error))?;
+    }
+    if let Some(dir) = &arguments.plots {
+        plot(dir, &found, arguments.scale).map_err(|error| cannot(dir)(&error))?;
+    }
+    Ok(())
+}
+
+/// Measures and prints the figures that are asked for.
+fn figures(Arguments { only, cases, scale, .. }: &Arguments) -> Map<String, Value> {
     let wanted = |id: &str| only.is_empty() || only.iter().any(|wanted| wanted == id);
     println!("{:4} {:58} {:>12} {:6} reach", "", "what", "value", "unit");
-    let mut found = serde_json::Map::new();
+    let mut found = Map::new();
     for (id, measure) in figures::ALL {
         if !wanted(id) {
             continue;
         }
-        for Figure { part, what, value, unit, reach } in measure(scale, cases.as_deref()) {
+        for Figure { part, what, value, unit, reach } in measure(*scale, cases.as_deref()) {
             let value = value.map(|value| (value * 1_000.0).round() / 1_000.0);
             let text = value.map_or("skipped".into(), |value| format!("{value}"));
             println!("{:4} {what:58} {text:>12} {unit:6} {reach}", format!("{id}{part}"));
             found.insert(format!("{id}{part}"), serde_json::json!({ "value": value, "unit": unit, "what": what }));
         }
     }
-    let text = serde_json::to_string_pretty(&found).unwrap_or_default();
-    match json.map(|path| std::fs::write(&path, text + "\n").map_err(|error| (path, error))) {
-        Some(Err((path, error))) => {
-            eprintln!("error: cannot write {}: {error}", path.display());
-            ExitCode::from(4)
-        }
-        _ => ExitCode::SUCCESS,
-    }
+    found
+}
+
+/// Draws the plots; figures that were not measured have no bar.
+fn plot(dir: &Path, found: &Map<String, Value>, scale: Scale) -> plots::Drawn {
+    std::fs::create_dir_all(dir)?;
+    plots::speed(&dir.join("speed.svg"), &|id| found.get(id)?.get("value")?.as_f64())?;
+    plots::latency(&dir.join("latency.svg"), &series::latencies(scale))?;
+    plots::throughput(&dir.join("throughput.svg"), &series::throughput(scale))?;
+    plots::growth(&dir.join("growth.svg"), &series::growth(scale))
 }

@@ -105,6 +105,7 @@ fn run(command: Command, session: &Session, fields: &[fields::Flag]) -> Outcome 
         Command::Call(arguments) => call::run(session, &arguments, fields),
         Command::Query(arguments) => query::run(session, &arguments, fields),
         Command::Batch(arguments) => batch::run(session, &arguments),
+        Command::Bench(arguments) => bench::run(session, &arguments),
         Command::State(arguments) => state::run(session, &arguments),
         Command::Receipt(arguments) => receipt::run(session, &arguments),
         Command::Log(arguments) => log::run(session, &arguments),

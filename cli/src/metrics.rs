@@ -7,8 +7,8 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Keep metrics in this file, in the text format of Prometheus: written every 5 seconds and at the end.
-    #[arg(long = "metrics", value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -17,7 +17,7 @@ impl Arguments {
     /// # Errors
     /// When the file cannot be written.
     pub fn start(&self) -> Outcome<Option<Kept>> {
-        if self.file.is_none() {
+        if self.metrics.is_none() {
             return Ok(None);
         }
         let recorder = Prometheus::default();
@@ -33,6 +33,6 @@ impl Arguments {
         let keep = |path: &PathBuf| {
             recorder.keep(path).map_err(|error| Failure::file("cannot write metrics to", path, &error))
         };
-        self.file.as_ref().map(keep).transpose()
+        self.metrics.as_ref().map(keep).transpose()
     }
 }

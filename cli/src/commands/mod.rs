@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod batch;
+pub mod bench;
 pub mod build;
 pub mod call;
 pub mod check;
@@ -45,6 +46,8 @@ pub enum Command {
     Query(query::Arguments),
     /// Call a method once per row of a file.
     Batch(batch::Arguments),
+    /// Measure a ledger on this machine and this disk, in a scratch directory, and say what limits it.
+    Bench(bench::Arguments),
     /// Show and prove stored values.
     State(state::Arguments),
     /// Write and verify receipts, which show offline what the log holds.

@@ -209,6 +209,14 @@ impl Prometheus {
         }
     }
 
+    /// The value of a counter, `labels` as it is rendered.
+    pub fn count(&self, family: &str, labels: &str) -> u64 {
+        match self.families().get(family).and_then(|family| family.series.get(labels)) {
+            Some(Series::Counter(count)) => count.0.load(Ordering::Relaxed),
+            _ => 0,
+        }
+    }
+
     /// Writes the file now.
     ///
     /// # Errors
@@ -329,6 +337,7 @@ mod tests {
         let expected = "# HELP calls_total Calls,\\nby \\\\ outcome\n# TYPE calls_total counter\ncalls_total{outcome=\"a\\\"b\"} 3\n\
                         # HELP depth \n# TYPE depth gauge\ndepth 2.5\n";
         assert_eq!(recorder.render(), expected);
+        assert_eq!(recorder.count("calls_total", "outcome=\"a\\\"b\""), 3);
     }
 
     #[test]
