@@ -114,7 +114,7 @@ struct Alone {
 }
 
 impl Alone {
-    fn measure(town: &mut Town, dir: &Path, recorder: &Prometheus, calls: u64) -> Result<Self, LoadError> {
+    fn measure(town: &mut Town, dir: &Path, recorder: &Prometheus, calls: u64) -> Outcome<Self> {
         let journal = || recorder.count("chancery_journal_bytes_total", "");
         const FIRST: u64 = 10;
         let before = journal();
@@ -172,7 +172,7 @@ struct Load {
 }
 
 impl Load {
-    fn measure(town: &mut Town, recorder: &Prometheus, submitters: usize, calls: u64) -> Result<Self, LoadError> {
+    fn measure(town: &mut Town, recorder: &Prometheus, submitters: usize, calls: u64) -> Outcome<Self> {
         let payments = town.payments(calls);
         let (before, used) = (Stages::read(recorder), limits::processor_time());
         let time = town.submit_from(submitters, payments)?;

@@ -14,6 +14,11 @@
 //!
 //! The file is replaced by renaming, so that a reader sees a whole one; it is not made durable, for the next one comes in seconds.
 
+#![allow(
+    clippy::float_arithmetic,
+    reason = "the facade's numbers are floats: people read them, nothing is decided by them"
+)]
+
 use ::metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
@@ -57,10 +62,6 @@ const COUNTS: &[f64] = &[
 struct Number(AtomicU64);
 
 impl Number {
-    #[allow(
-        clippy::float_arithmetic,
-        reason = "the facade's numbers are floats; they are read by people and recorded nowhere"
-    )]
     fn add(&self, value: f64) {
         let sum = |bits| Some((f64::from_bits(bits) + value).to_bits());
         // The closure always gives a value.
