@@ -1,7 +1,7 @@
-//! What the benches share: the workload `disburse` in memory and on a ledger, and kernels with and without instrumentation.
+//! What the benches share: the workload `disburse` in memory, that on a ledger (`chancery_load`), and kernels with and without instrumentation.
 //!
 //! ```sh
-//! cargo run --release -p chancery-benches     # the figures P1 to P8, as a table; --json FILE writes them
+//! cargo run --release -p chancery-benches     # the figures P1 to P8, as a table; --json FILE writes them, --plots DIR draws
 //! cargo bench -p chancery-benches             # the parts; each ratio is measured in one run
 //! cargo bench -p chancery-benches -- --test   # each once, so that they cannot rot
 //! ```

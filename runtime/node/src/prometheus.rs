@@ -121,7 +121,8 @@ impl Buckets {
 
 impl HistogramFn for Buckets {
     fn record(&self, value: f64) {
-        let place = self.bounds.partition_point(|bound| *bound < value);
+        // All of two dozen are compared: without a branch that is faster than a search.
+        let place = self.bounds.iter().filter(|bound| **bound < value).count();
         if let Some(count) = self.counts.get(place) {
             count.fetch_add(1, Ordering::Relaxed);
         }
