@@ -5,19 +5,20 @@
 //!
 //! The calling thread needs 8 MiB of stack: wasmtime may use [`NATIVE_STACK_BYTES`](crate::limits::NATIVE_STACK_BYTES) of it.
 
-use crate::admission::admit;
+use crate::admission::{Admitted, admit};
 use crate::cache::Cache;
 use crate::call::{Execution, Invocation};
 use crate::compile::{Backend, Compiler, configuration_of};
 use crate::error::{LoadError, NodeFault};
 use crate::host::{Host, Stop};
 use crate::instance::{Blueprint, Instance, Kept};
-use crate::instrument::instrument;
+use crate::instrument::{instrument, instrument_with_entries};
 use crate::limits::{
     EXECUTIONS_MAX, KEPT_MAX, MEMORY_PAGES_MAX, MODULES_LOADED_MAX, PAGE_BYTES, RESIDENT_BYTES, TABLE_ELEMENTS_MAX,
 };
-use crate::linker::{Call, link};
+use crate::linker::{Call, link, link_hooks};
 use crate::prices;
+use crate::profile::{Hooked, Profiler, Recording, hook};
 use chancery_state::Store;
 use chancery_types::{Gas, Hash, Interface, ModuleId, TrapKind};
 use std::collections::HashMap;
@@ -34,6 +35,20 @@ pub struct Config {
     pub compiler: Compiler,
     /// Where the instances of calls come from.
     pub instances: Instances,
+    /// Where their memory lies.
+    pub allocation: Allocation,
+    /// Profiles every execution, if given; modules are then compiled for it alone, and kept in no cache.
+    pub profiler: Option<Arc<Profiler>>,
+}
+
+/// Where the memory of instances lies. What a call does and costs is the same either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Allocation {
+    /// In a pool, whose address space is reserved in advance: fast.
+    #[default]
+    Pooled,
+    /// Where the system puts it, instance by instance: for tools that cannot map a pool, such as valgrind.
+    OnDemand,
 }
 
 /// Where the instances of calls come from. What a call does and costs is the same either way.
@@ -56,6 +71,8 @@ pub struct Module {
     pub deploy_gas: Gas,
     instance_gas: Gas,
     blueprint: Blueprint,
+    /// What the hooks refer to, where it is profiled.
+    hooked: Option<Arc<Hooked>>,
 }
 
 /// Loads and executes modules. Shared by all threads; each execution runs on its caller's.
@@ -136,10 +153,16 @@ impl Engine {
             .table_keep_resident(16 << 10)
             .pagemap_scan(Enabled::Auto);
         let mut wasmtime_config = configuration_of(backend).map_err(NodeFault::engine)?;
-        wasmtime_config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        wasmtime_config.allocation_strategy(match config.allocation {
+            Allocation::Pooled => InstanceAllocationStrategy::Pooling(pool),
+            Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
+        });
         let engine = wasmtime::Engine::new(&wasmtime_config).map_err(NodeFault::engine)?;
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(NodeFault::engine)?;
+        if config.profiler.is_some() {
+            link_hooks(&mut linker).map_err(NodeFault::engine)?;
+        }
         let places = Mutex::new(Places { free: EXECUTIONS_MAX, waiting: 0 });
         let slots = Slots { places, released: Condvar::new() };
         Ok(Engine { engine, linker, config, modules: RwLock::default(), slots, kept: Kept::default() })
@@ -155,15 +178,11 @@ impl Engine {
         }
         let admitted = admit(wasm)?;
         let id = admitted.id;
-        let cached = self.config.cache.as_ref().and_then(|cache| cache.load(&id));
-        let code = match cached {
-            Some(code) => code,
-            None => {
-                let code = self.config.compiler.compile(&self.engine, &instrument(wasm, &admitted)?)?;
-                if let Some(cache) = &self.config.cache {
-                    cache.store(&id, &code);
-                }
-                code
+        let (code, hooked) = match &self.config.profiler {
+            None => (self.code(wasm, &admitted)?, None),
+            Some(profiler) => {
+                let (wasm, hooked) = hook(&instrument_with_entries(wasm, &admitted)?, &admitted, profiler.names())?;
+                (self.config.compiler.compile(&self.engine, &wasm)?, Some(Arc::new(hooked)))
             }
         };
         // SAFETY: the code was compiled by this program just now, or by it earlier and authenticated by the cache's MAC.
@@ -172,7 +191,7 @@ impl Engine {
         let blueprint = Blueprint::new(id, pre, &compiled)?;
         let (interface, instance_gas) = (admitted.interface, admitted.instance_gas);
         let deploy_gas = Gas(prices::MODULE_BYTE.saturating_mul(wasm.len() as u64));
-        let module = Arc::new(Module { id, interface, deploy_gas, instance_gas, blueprint });
+        let module = Arc::new(Module { id, interface, deploy_gas, instance_gas, blueprint, hooked });
         let mut modules = self.modules.write().unwrap_or_else(PoisonError::into_inner);
         if modules.len() >= MODULES_LOADED_MAX {
             // Any one: what was dropped comes back from the cache.
@@ -181,6 +200,18 @@ impl Engine {
         }
         modules.insert(id, module.clone());
         Ok(module)
+    }
+
+    /// The module's precompiled code: from the cache, or made and put there.
+    fn code(&self, wasm: &[u8], admitted: &Admitted) -> Result<Vec<u8>, LoadError> {
+        if let Some(code) = self.config.cache.as_ref().and_then(|cache| cache.load(&admitted.id)) {
+            return Ok(code);
+        }
+        let code = self.config.compiler.compile(&self.engine, &instrument(wasm, admitted)?)?;
+        if let Some(cache) = &self.config.cache {
+            cache.store(&admitted.id, &code);
+        }
+        Ok(code)
     }
 
     /// The module, if it was loaded before.
@@ -218,17 +249,26 @@ impl Engine {
         let balance = i64::try_from(host.gas()).map_err(NodeFault::engine)?;
         let mut instance = self.instance(&module.blueprint)?;
         instance.begin(balance)?;
+        let paid = host.used();
         instance.store.data_mut().start(host);
+        if let Some(hooked) = &module.hooked {
+            instance.store.data_mut().record(Recording::new(hooked.clone(), paid, balance.cast_unsigned()));
+        }
         let answer = match instance.initialize(&module.blueprint)? {
             Ok(()) => instance.call(&module.blueprint, kind, selector.cast_signed(), arguments_len)?,
             Err(stopped) => Err(stopped),
         };
         let answered = answer.is_ok();
+        let recording = instance.store.data_mut().recorded();
         let (host, answer) = settle(&mut instance, answer)?;
         if answered && self.config.instances == Instances::Kept {
             self.kept.put(&module.blueprint, instance);
         }
-        host.finish(answer)
+        let execution = host.finish(answer)?;
+        if let (Some(profiler), Some(recording)) = (&self.config.profiler, recording) {
+            profiler.keep(recording.finish(execution.gas));
+        }
+        Ok(execution)
     }
 
     fn instance(&self, blueprint: &Blueprint) -> Result<Instance, NodeFault> {

@@ -115,6 +115,11 @@ impl Host {
         self.meter.left()
     }
 
+    /// The gas that is used.
+    pub fn used(&self) -> Gas {
+        self.meter.used()
+    }
+
     /// Takes over the balance that the guest's own counter shows.
     ///
     /// # Errors

@@ -87,11 +87,28 @@ fn failed(error: impl std::fmt::Display) -> AdmissionError {
     AdmissionError::Invalid(format!("instrumenting it failed: {error}"))
 }
 
+/// A module with its counters, and what its source code does not show.
+pub(crate) struct Instrumented {
+    pub(crate) wasm: Vec<u8>,
+    /// What callers pay on behalf of each function of the module's own.
+    pub(crate) entries: Vec<u64>,
+}
+
+impl Instrumented {
+    /// What the appended functions do, which are the module's last.
+    pub(crate) const APPENDED: [&str; 4] = ["memory.grow", "memory.copy", "memory.fill", BEGIN_EXPORT];
+}
+
 /// The module with its counters.
 ///
 /// # Errors
 /// [`AdmissionError::Invalid`] where `wasm` is not the module that was admitted.
 pub fn instrument(wasm: &[u8], admitted: &Admitted) -> Result<Vec<u8>, AdmissionError> {
+    Ok(instrument_with_entries(wasm, admitted)?.wasm)
+}
+
+/// As [`instrument`].
+pub(crate) fn instrument_with_entries(wasm: &[u8], admitted: &Admitted) -> Result<Instrumented, AdmissionError> {
     let mut sections = Sections::default();
     let mut indices = Indices::default();
     let mut bodies = Vec::new();
@@ -121,7 +138,7 @@ pub fn instrument(wasm: &[u8], admitted: &Admitted) -> Result<Vec<u8>, Admission
     let out = sections.assemble();
     // What is compiled is valid by the parser that the compiler uses, whatever happened above.
     Validator::new_with_features(admitted.profile.features()).validate_all(&out).map_err(failed)?;
-    Ok(out)
+    Ok(Instrumented { wasm: out, entries })
 }
 
 /// As [`instrument`], without admission: for comparing what instrumented modules do with what the specification says. `None` where the

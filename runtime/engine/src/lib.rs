@@ -3,7 +3,7 @@
 //! In the order in which a module passes through: [`admission`] (limits, before anything is compiled) → [`instrument`](mod@instrument) (gas
 //! and stack counters of our own) → `compile` (Cranelift, in a child process where wanted) → `cache` (authenticated files) →
 //! `execution` (an instance for each call, fresh or restored: `instance`) with [`host`] (what the host functions do), glued to wasmtime by `linker`.
-//! [`limits`] and [`prices`] hold every number.
+//! [`profile`] shows where the gas of a call goes. [`limits`] and [`prices`] hold every number.
 //!
 //! Two families of failure never mix: what a contract does wrong is an [`Outcome`](chancery_types::Outcome); what the node does wrong is
 //! a [`NodeFault`] and never becomes one.
@@ -23,12 +23,14 @@ pub mod limits;
 mod linker;
 mod operators;
 pub mod prices;
+pub mod profile;
 
 pub use admission::{AdmissionError, Admitted, Check, Profile, admit, check, strip};
 pub use cache::Cache;
 pub use call::{CONTEXT_BYTES, Context, Execution, HostCost, Invocation, Kind};
 pub use compile::{Backend, Compiler, compile_child, configuration};
 pub use error::{LoadError, NodeFault};
-pub use execution::{Config, Engine, Instances, Module};
+pub use execution::{Allocation, Config, Engine, Instances, Module};
 pub use host::{HOST_FUNCTIONS, Host, Stop, c_header};
 pub use instrument::instrument_for_comparison;
+pub use profile::Profiler;

@@ -2,8 +2,10 @@
 //!
 //! A pointer or length that leaves the memory traps as `BadPointer`. No function calls the guest.
 
+use crate::NodeFault;
 use crate::host::{Function, Host, IMPORT_MODULE, Stop, WASI_FUNCTIONS, WASI_MODULE, WasiEnd, WasiFunction};
 use crate::limits::{MEMORY_PAGES_MAX, PAGE_BYTES, TABLE_ELEMENTS_MAX};
+use crate::profile::{HOOKS_MODULE, Recording};
 use chancery_types::TrapKind;
 use wasmtime::{Caller, FuncType, Global, Linker, Memory, ResourceLimiter, Trap, Val, ValType};
 
@@ -12,12 +14,13 @@ pub(crate) struct Call {
     host: Option<Host>,
     guest: Option<(Memory, Global)>,
     stop: Option<Stop>,
+    recording: Option<Box<Recording>>,
 }
 
 impl Call {
     /// Of an instance that is yet to be made.
     pub(crate) const fn idle() -> Self {
-        Call { host: None, guest: None, stop: None }
+        Call { host: None, guest: None, stop: None, recording: None }
     }
 
     /// The instance is made: its memory and its gas counter.
@@ -28,6 +31,16 @@ impl Call {
     /// A call starts.
     pub(crate) fn start(&mut self, host: Host) {
         self.host = Some(host);
+    }
+
+    /// The call that starts is profiled.
+    pub(crate) fn record(&mut self, recording: Recording) {
+        self.recording = Some(Box::new(recording));
+    }
+
+    /// What was recorded of the call.
+    pub(crate) fn recorded(&mut self) -> Option<Box<Recording>> {
+        self.recording.take()
     }
 
     /// The call is over: its host, and what the host stopped it by, if it did.
@@ -187,6 +200,36 @@ pub(crate) fn link(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     }))?;
     linker.func_wrap(m, "log", |mut c: C<'_>, p: i32, n: i32| run(&mut c, F::Log, |h, b| Ok(h.log(b.at(p, n)?)?)))?;
     WASI_FUNCTIONS.iter().try_for_each(|function| link_wasi(linker, function))
+}
+
+/// Links the hooks of a profiled module. Outside of a call they do nothing.
+pub(crate) fn link_hooks(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+    linker.func_wrap(HOOKS_MODULE, "enter", |mut caller: Caller<'_, Call>, function: i32| {
+        hook(&mut caller, |recording, balance| recording.enter(function, balance))
+    })?;
+    linker.func_wrap(HOOKS_MODULE, "leave", |mut caller: Caller<'_, Call>| {
+        hook(&mut caller, |recording, balance| {
+            recording.leave(balance);
+            Ok(())
+        })
+    })?;
+    Ok(())
+}
+
+fn hook(
+    caller: &mut Caller<'_, Call>,
+    tell: impl FnOnce(&mut Recording, i64) -> Result<(), NodeFault>,
+) -> wasmtime::Result<()> {
+    let Some((_, gas)) = caller.data().guest else { return Ok(()) };
+    let Val::I64(balance) = gas.get(&mut *caller) else {
+        return Err(wasmtime::Error::msg("the gas counter is not an i64"));
+    };
+    let call = caller.data_mut();
+    let Some(recording) = &mut call.recording else { return Ok(()) };
+    tell(recording, balance).map_err(|fault| {
+        call.stop = Some(Stop::Fault(fault));
+        Trap::Interrupt.into()
+    })
 }
 
 /// Links a function of WASI. It is charged before it looks at a pointer, so a bad one costs what a good one does.
