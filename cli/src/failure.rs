@@ -99,6 +99,7 @@ impl From<NodeError> for Failure {
             | NodeError::Export(_)
             | NodeError::Mirror(_)
             | NodeError::SnapshotPlace(_)
+            | NodeError::NotProfiled(_)
             | NodeError::Audit(_) => Code::Usage,
             NodeError::Damaged { .. }
             | NodeError::DamagedFile(_)

@@ -22,18 +22,24 @@ const OWN: [(&str, bool); 13] = [
     ("help", false),
 ];
 
+/// Those that `profile` takes besides. A field of the same name is given with --json there.
+const OWN_OF_PROFILE: [(&str, bool); 5] =
+    [("module", true), ("names", true), ("by", true), ("flame", true), ("folded", true)];
+
 /// A field as it stands on the command line: its name, and its text if one follows.
 pub type Flag = (String, Option<String>);
 
-/// Takes the fields of a contract's method out of the command line of `call`, `query` and `deploy`; what is left is the program's own.
+/// Takes the fields of a contract's method out of the command line of `call`, `query`, `profile` and `deploy`; what is left is the program's own.
 pub fn split(arguments: Vec<String>) -> (Vec<String>, Vec<Flag>) {
-    let dynamic = ["call", "query", "deploy"];
+    let dynamic = ["call", "query", "profile", "deploy"];
+    let mut profile = false;
     let mut own = Vec::new();
     let mut fields = Vec::new();
     let mut rest = arguments.into_iter().peekable();
     let mut command = false;
     own.extend(rest.next());
     while let Some(argument) = rest.next() {
+        profile |= !command && argument == "profile";
         command |= dynamic.contains(&argument.as_str());
         let Some(flag) = argument.strip_prefix("--").filter(|flag| command && !flag.is_empty()) else {
             own.push(argument);
@@ -43,7 +49,8 @@ pub fn split(arguments: Vec<String>) -> (Vec<String>, Vec<Flag>) {
             Some((name, value)) => (name.to_string(), Some(value.to_string())),
             None => (flag.to_string(), None),
         };
-        match OWN.iter().find(|(own, _)| *own == name) {
+        let of_profile = OWN_OF_PROFILE.iter().filter(|_| profile);
+        match OWN.iter().chain(of_profile).find(|(own, _)| *own == name) {
             Some((_, with_value)) => {
                 own.push(argument);
                 if *with_value && value.is_none() {
@@ -143,6 +150,14 @@ mod tests {
         assert_eq!(own, words("chancery --data d call permit apply --as clerk --dry-run"));
         let expected = [("floor_area", Some("-5")), ("urgent", None), ("kind", Some("new"))];
         assert_eq!(fields, expected.map(|(name, value)| (name.to_string(), value.map(String::from))));
+    }
+
+    #[test]
+    fn a_field_may_be_called_as_a_flag_of_profile_is() {
+        let (own, fields) = split(words("chancery call register file --names x"));
+        assert_eq!((own, fields.len()), (words("chancery call register file"), 1));
+        let (own, fields) = split(words("chancery profile register file --names x --owner y"));
+        assert_eq!((own, fields.len()), (words("chancery profile register file --names x"), 1));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod commands;
 mod failure;
 mod fields;
+mod flame;
 mod keys;
 mod metrics;
 mod output;
@@ -104,6 +105,7 @@ fn run(command: Command, session: &Session, fields: &[fields::Flag]) -> Outcome 
         Command::Deploy(arguments) => deploy::run(session, &arguments, fields),
         Command::Call(arguments) => call::run(session, &arguments, fields),
         Command::Query(arguments) => query::run(session, &arguments, fields),
+        Command::Profile(arguments) => profile::run(session, &arguments, fields),
         Command::Batch(arguments) => batch::run(session, &arguments),
         Command::Bench(arguments) => bench::run(session, &arguments),
         Command::State(arguments) => state::run(session, &arguments),

@@ -198,3 +198,61 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     home.ok(&["call", "dogs", "decide", "--case-id", "1", "--as", "officer"]);
     assert!(checkout("sdk").is_dir());
 }
+
+#[test]
+fn a_profile_shows_where_the_gas_of_the_same_call_goes_and_records_nothing() {
+    let home = Home::with_food_assistance();
+    let apply = ["food-assistance", "apply", "--as", "officer", "--case-id", "A", "--month", "2024-05"];
+    let apply: Vec<&str> = apply.into_iter().chain(["--household-size", "2"]).collect();
+    let with = |before: &[&'static str], after: &[&'static str]| [before, &apply, after].concat();
+    let before = home.head();
+    let gas = home.json(&with(&["call"], &["--dry-run"]))["gas"].as_u64().unwrap();
+    let names = checkout("contracts/dist/food-assistance.names").display().to_string();
+    let named = [with(&["profile"], &["--flame", "f.svg", "--folded", "f.txt"]), vec!["--names", &names]].concat();
+    let profile = home.json(&named);
+    assert_eq!((&profile["outcome"], profile["gas"].as_u64()), (&"done".into(), Some(gas)));
+    let lines = profile["profile"].as_array().unwrap();
+    assert_eq!(lines.iter().map(|line| line["gas"].as_u64().unwrap()).sum::<u64>(), gas);
+    let find =
+        |name: &str| lines.iter().find(|line| line["name"] == name).unwrap_or_else(|| panic!("{name} in {profile}"));
+    assert_eq!(find("state_set")["kind"], "host");
+    let method = find("chancery_contract_food_assistance::food_assistance::apply");
+    assert_eq!((&method["kind"], &method["calls"]), (&"function".into(), &1.into()));
+    let read = |name: &str| std::fs::read_to_string(home.dir.path().join(name)).unwrap();
+    let folded = read("f.txt");
+    assert_eq!(folded.lines().map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>(), gas);
+    assert!(read("f.svg").starts_with("<svg") && read("f.svg").contains("food_assistance::apply"));
+    // The same by another copy of the module, its names beside it; the table by time.
+    let module = module("food-assistance");
+    let text = home.ok(&[with(&["profile"], &["--by", "time"]), vec!["--module", &module]].concat());
+    for part in ["nothing was recorded", &format!("gas: {gas}"), "chancery_sdk::", "µs itself", "more, "] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert_eq!(home.head(), before);
+}
+
+#[test]
+fn a_modules_file_is_profiled_on_an_empty_state_and_what_does_not_fit_is_said() {
+    let home = Home::with_food_assistance();
+    let (file, other) = (module("disburse-bench"), module("minimal"));
+    let init = home.json(&["profile", &file, "init", "--budget", "5.00"]);
+    assert_eq!(init["outcome"], "done");
+    let enrol = ["profile", &file, "enrol", "--beneficiary", "7"];
+    // Nobody is the officer of a programme that was not set up; the deployer, nobody here, of one that was.
+    assert_eq!(home.run(&enrol).code, 3);
+    let done = home.json(&[&enrol[..], &["--init", r#"{"budget": "5.00"}"#]].concat());
+    assert_eq!(done["outcome"], "done");
+    let names = Path::new(&other).with_extension("names").display().to_string();
+    for (arguments, code, parts) in [
+        (vec!["profile"], 2, vec!["chancery profile CONTRACT"]),
+        (vec!["profile", &file, "pay"], 2, vec!["no such method `pay`", "init, enrol, disburse, total"]),
+        (vec!["profile", "food-assistance", "init"], 2, vec!["no such method `init`"]),
+        (vec!["profile", "nothing", "init"], 4, vec!["no contract is named `nothing`"]),
+        (vec!["profile", &file, "init", "--budget", "5.00", "--names", &names], 2, vec!["the names are of module"]),
+        (vec!["profile", &file, "enrol", "--module", &other], 2, vec!["name the contract"]),
+        (vec!["profile", "food-assistance", "apply", "--init", "{}"], 2, vec!["was done when it was deployed"]),
+        (vec!["profile", &file, "enrol", "--beneficiary", "7", "--init", "{}"], 2, vec!["budget"]),
+    ] {
+        check_failure(&arguments, &home.run(&arguments), code, &parts);
+    }
+}

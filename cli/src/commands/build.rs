@@ -2,10 +2,11 @@
 //!
 //! Two toolchains can do it: rustup's with the target `wasm32-unknown-unknown`, or a distribution's `rustc` with the sources of the standard
 //! library and a `wasm-ld`, which builds `core` and `alloc` itself. Profile, stack size and flags are set here, so that a contract's own manifest says
-//! nothing about them. The stack is at the bottom of the memory: when it overflows, the call traps.
+//! nothing about them. The names of its functions, which a deployed module does not carry, are laid beside it for `chancery profile`. The stack is at the bottom of the memory: when it overflows, the call traps.
 
 use crate::failure::{Failure, Outcome};
 use crate::output::Session;
+use chancery_engine::profile::Names;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,6 +46,7 @@ struct Built {
     wasm: Vec<u8>,
     id: String,
     admission: Result<(), String>,
+    names: Names,
 }
 
 /// What compiles to wasm here.
@@ -68,6 +70,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         compare(&file, &built)?;
     } else {
         write(&file, &built.wasm)?;
+        write(&file.with_extension("names"), built.names.to_text().as_bytes())?;
     }
     let value = json!({
         "file": file, "module": built.id, "bytes": built.wasm.len(), "admitted": built.admission.is_ok(),
@@ -214,7 +217,8 @@ fn build(toolchain: &Toolchain, directory: &Path) -> Outcome<Built> {
     let id = blake3::hash(&wasm).to_string();
     let admission = chancery_engine::admit(&wasm).map(drop).map_err(|error| error.to_string());
     let name = package.name.strip_prefix("chancery-contract-").unwrap_or(&package.name).to_string();
-    Ok(Built { name, wasm, id, admission })
+    let names = Names::of(&raw, &wasm);
+    Ok(Built { name, wasm, id, admission, names })
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Outcome {
@@ -224,11 +228,13 @@ fn write(file: &Path, bytes: &[u8]) -> Outcome {
 
 fn compare(file: &Path, built: &Built) -> Outcome {
     let there = std::fs::read(file).map_err(|error| Failure::file("cannot read", file, &error))?;
-    if there == built.wasm {
+    let names = file.with_extension("names");
+    let names_there = std::fs::read_to_string(&names).map_err(|error| Failure::file("cannot read", &names, &error))?;
+    if (&there, &names_there) == (&built.wasm, &built.names.to_text()) {
         return Ok(());
     }
     let message = format!(
-        "{} differs from what its source builds ({}): run `chancery build` and commit it",
+        "{} or its names differ from what its source builds ({}): run `chancery build` and commit them",
         file.display(),
         built.id
     );
@@ -263,7 +269,10 @@ fn dist(session: &Session, toolchain: &Toolchain, check: bool) -> Outcome {
         match (check, same_toolchain) {
             (true, true) => compare(&file, &built)?,
             (true, false) => {}
-            (false, _) => write(&file, &built.wasm)?,
+            (false, _) => {
+                write(&file, &built.wasm)?;
+                write(&file.with_extension("names"), built.names.to_text().as_bytes())?;
+            }
         }
         manifest.push_str(&format!("{} {} {}.wasm\n", built.id, built.wasm.len(), built.name));
     }

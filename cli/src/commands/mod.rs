@@ -17,6 +17,7 @@ pub mod key;
 pub mod log;
 pub mod mirror;
 pub mod new;
+pub mod profile;
 pub mod query;
 pub mod receipt;
 pub mod snapshot;
@@ -44,6 +45,8 @@ pub enum Command {
     Call(call::Arguments),
     /// Ask a query. Its fields are given as for `call`.
     Query(query::Arguments),
+    /// Show where the gas of a call or query goes, by function and host call. Its fields are given as for `call`; nothing is recorded.
+    Profile(profile::Arguments),
     /// Call a method once per row of a file.
     Batch(batch::Arguments),
     /// Measure a ledger on this machine and this disk, in a scratch directory, and say what limits it.

@@ -126,6 +126,9 @@ pub enum NodeError {
     /// An audit cannot be done, or not be resumed.
     #[error("the audit cannot go on: {0}")]
     Audit(String),
+    /// A call cannot be profiled.
+    #[error("the call cannot be profiled: {0}")]
+    NotProfiled(String),
     /// The checkpoint does not fit the log.
     #[error("the published checkpoint does not fit the journal: {0}")]
     Checkpoint(String),

@@ -487,6 +487,11 @@ impl Ledger {
         At { time: self.now(), height: Height(head.height.0 + 1), index: head.size }
     }
 
+    /// Where and when the next block would execute, and on what.
+    pub(crate) fn next_with_store(&self) -> (At, Arc<dyn Store>) {
+        (self.next(), self.committed.clone())
+    }
+
     /// Executes a call as the next block would, and records nothing.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ pub mod journal;
 pub mod ledger;
 mod metrics;
 pub mod mirror;
+pub mod profile;
 pub mod prometheus;
 pub mod proofs;
 pub mod public;
