@@ -1,10 +1,11 @@
 //! How many instructions the hot paths take, against what is committed in `instructions.txt`: a guard that does not depend on how busy a machine is.
 //!
 //! ```sh
-//! cargo bench -p chancery-benches --bench instructions             # counts, compares, fails where one takes over 3 % more
-//! cargo bench -p chancery-benches --bench instructions -- --bless  # counts and writes the file anew
-//! cargo bench -p chancery-benches --bench instructions -- --test   # runs each path once, without counting
+//! cargo bench --workspace --bench instructions             # counts, compares, fails where one takes over 3 % more
+//! cargo bench --workspace --bench instructions -- --bless  # counts and writes the file anew
+//! cargo bench --workspace --bench instructions -- --test   # runs each path once, without counting
 //! ```
+//! The workspace is named because `-p` may choose other features of the libraries, and so other code.
 //!
 //! Each path runs in a process of its own under `valgrind --tool=callgrind`, which counts what happens inside of [`measured`]. Everything that is hashed,
 //! signed or drawn is fixed, so that a count is the same again, but for some instructions of the allocator.
@@ -262,7 +263,7 @@ fn guard() -> Result<(), String> {
     match slower {
         0 => Ok(()),
         _ => Err(format!(
-            "{slower} of {} paths take over {} % more instructions than instructions.txt says: make them as fast again; or, where it is meant, commit the counts with `cargo bench -p chancery-benches --bench instructions -- --bless`",
+            "{slower} of {} paths take over {} % more instructions than instructions.txt says: make them as fast again; or, where it is meant, commit the counts with `cargo bench --workspace --bench instructions -- --bless`",
             PATHS.len(),
             TOLERANCE_PERMILLE / 10
         )),

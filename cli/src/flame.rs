@@ -1,14 +1,15 @@
 //! A flame graph of a profile as SVG: a box for each way by which something was called, as wide as its share of the gas with everything below it.
 //!
 //! Callers stand below, callees above them, in the order of their names; a box shows its name where it has room and tells the rest when it is pointed at. Functions are
-//! warm, functions of the host blue, bulk operators green. What is narrower than a tenth of a pixel is left out. The file is text without scripts, so
-//! that it can be kept beside a commit and compared.
+//! warm, functions of the host blue, bulk operators green. What is narrower than a third of a pixel is left out. The file is text without scripts.
 
 use chancery_engine::profile::{Frame, Profile};
 use std::fmt::Write;
 
 /// Width of the picture in tenths of a pixel.
 const WIDTH: u64 = 12_000;
+/// Width of the narrowest box that is drawn, in tenths of a pixel.
+const NARROWEST: u64 = 3;
 /// Height of a box in pixels.
 const ROW: usize = 18;
 /// Space for the title in pixels.
@@ -47,7 +48,7 @@ impl Picture<'_> {
         while let Some((mut start, row, mut nodes)) = todo.pop() {
             nodes.sort_by(|a, b| self.profile.nodes[*a].frame.cmp(&self.profile.nodes[*b].frame));
             for at in nodes {
-                if self.scaled(self.gas[at]) > 0 {
+                if self.scaled(self.gas[at]) >= NARROWEST {
                     self.boxes.push((start, row, at));
                     todo.push((start, row + 1, std::mem::take(&mut self.callees[at])));
                 }
