@@ -3,11 +3,12 @@
 //! A line more than three times the median is an outlier: the host works longer for it than it is paid. One far below is overpaid, which is meant where
 //! the price covers what comes after the call (a write: journal, tree, disk); those are not counted for the median.
 //!
-//! A price is of operands in the first cache: so says the price list. What misses it is shown beside, as many times its price as it takes, and is
-//! no outlier of the list; what bounds it is there too.
+//! A price is of operands in the first cache: so says the price list. Loads that wait for each other, and stores, at random places of so much memory are shown beside, as
+//! many times the median as they take: what misses the caches is an outlier by nature, marked as such, and the list says what bounds it.
 
 use chancery_benches::kernel;
 use chancery_benches::measure::{Case, decimal, least, permille, rounds};
+use chancery_engine::limits::MEMORY_PAGES_START_MAX;
 use chancery_engine::{Config, Context, Engine, Instances, Invocation, Kind, prices};
 use chancery_state::MemoryStore;
 use chancery_types::entry::Write;
@@ -47,16 +48,6 @@ const OPERATORS: &[(&str, &str, u32)] = &[
         2_000,
     ),
     (
-        "load, far",
-        "(local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.add (i32.const 1013904223) (i32.load (i32.and (local.get $x) (i32.const 0x3ffffc)))))) ",
-        200,
-    ),
-    (
-        "store, far",
-        "(local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 1013904223))) (i32.store (i32.and (local.get $x) (i32.const 0x3ffffc)) (local.get $x))",
-        200,
-    ),
-    (
         "br_if",
         "(block (br_if 0 (i32.and (local.tee $x (i32.add (local.get $x) (local.get $n))) (i32.const 1))) (local.set $y (i64.add (local.get $y) (i64.const 3))))",
         2_000,
@@ -80,6 +71,25 @@ const OPERATORS: &[(&str, &str, u32)] = &[
     ("memory.grow, 0", "(drop (memory.grow (i32.const 0)))", 100),
     ("memory.grow, refused", "(drop (memory.grow (i32.const 60000)))", 100),
 ];
+
+/// Memories that loads and stores go through at random, in KiB: what fits the first cache of common machines, the second, the last, and all that
+/// a call can have.
+const FAR: [(u32, &str, &str); 5] = [
+    (16, "load in 16 KiB", "store in 16 KiB"),
+    (256, "load in 256 KiB", "store in 256 KiB"),
+    (1_024, "load in 1 MiB", "store in 1 MiB"),
+    (4_096, "load in 4 MiB", "store in 4 MiB"),
+    (16_384, "load in 16 MiB", "store in 16 MiB"),
+];
+
+/// A load whose place depends on the one before, and a store, in so many KiB.
+fn far(kib: u32) -> (String, String) {
+    let (next, mask) = ("(i32.mul (local.get $x) (i32.const 1664525))", (kib << 10) - 4);
+    let at = format!("(i32.and (local.get $x) (i32.const {mask}))");
+    let load = format!("(local.set $x (i32.add {next} (i32.add (i32.const 1013904223) (i32.load {at}))))");
+    let store = format!("(local.set $x (i32.add {next} (i32.const 1013904223))) (i32.store {at} (local.get $x))");
+    (load, store)
+}
 
 /// Name, text of one call with memory of its own at 0 to 65,536, and calls.
 const HOST: &[(&str, &str, u32)] = &[
@@ -131,7 +141,9 @@ const HOST: &[(&str, &str, u32)] = &[
 /// of which is touched first.
 fn module(pages: u32, code: &str) -> Vec<u8> {
     let many = "(local i64)".repeat(200);
-    let small_pages = 16 * pages;
+    // More than a memory may start with is added first.
+    let (small_pages, start) = (16 * pages, pages.min(MEMORY_PAGES_START_MAX as u32));
+    let more = pages - start;
     // A key and its signature over 32 zeros, so that a verification does all its work.
     let key = SigningKey::from_bytes(&[7; 32]);
     let signed = [key.verifying_key().to_bytes().as_slice(), &key.sign(&[0; 32]).to_bytes()].concat();
@@ -153,7 +165,7 @@ fn module(pages: u32, code: &str) -> Vec<u8> {
           (import "chancery_v1" "sha256" (func $sha256 (param i32 i32 i32)))
           (import "chancery_v1" "log" (func $log (param i32 i32)))
           (type $f (func (param i32) (result i32)))
-          (memory (export "memory") {pages} 256)
+          (memory (export "memory") {start} 256)
           (global $g (mut i32) (i32.const 0))
           (table 1 funcref) (elem (i32.const 0) $listed)
           (data (i32.const 64) "vlpq")
@@ -166,6 +178,7 @@ fn module(pages: u32, code: &str) -> Vec<u8> {
           (func (export "call") (param i32 i32) (result i32)
             (local $i i32) (local $n i32) (local $x i32) (local $y i64)
             (local.set $n (i32.or (local.get 1) (i32.const 7))) (local.set $x (i32.const 1)) (local.set $y (i64.const 1))
+            (drop (memory.grow (i32.const {more})))
             (loop $touch
               (i32.store (i32.shl (local.get $i) (i32.const 12)) (i32.and (local.get $n) (i32.load (i32.shl (local.get $i) (i32.const 12)))))
               (br_if $touch (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {small_pages}))))
@@ -228,11 +241,14 @@ fn main() {
             ));
         }
     };
-    // Far loads and large copies need all the memory; the host functions are measured where a call is made fastest.
-    let (far, near): (Vec<_>, Vec<_>) =
-        OPERATORS.iter().copied().partition(|(name, ..)| name.contains("far") || name.contains("MiB"));
+    // Large copies need much memory; the host functions are measured where a call is made fastest.
+    let (large, near): (Vec<_>, Vec<_>) = OPERATORS.iter().copied().partition(|(name, ..)| name.contains("MiB"));
     measure(1, &near, UNROLLED);
-    measure(64, &far.iter().map(|(name, code, count)| (*name, *code, *count)).collect::<Vec<_>>(), 16);
+    measure(64, &large, 16);
+    for (kib, load, store) in FAR {
+        let (load_code, store_code) = far(kib);
+        measure(kib.div_ceil(64), &[(load, &load_code, 2_000), (store, &store_code, 2_000)], 16);
+    }
     measure(1, HOST, 1);
     let fresh = Engine::new(Config { instances: Instances::Fresh, ..Config::default() }).expect("as before");
     for (name, engine, pages) in
@@ -251,23 +267,24 @@ fn main() {
 /// Host functions whose price covers what is done with the bytes after the call; they are shown, and not counted for the median.
 const COVER_MORE: [&str; 6] = ["state_set", "state_remove", "result", "fault", "event", "log"];
 
-/// What goes through 4 MiB, more than the first caches hold.
-const BEYOND_THE_CACHE: [&str; 2] = ["load, far", "store, far"];
+/// Whether it goes through more than the first cache holds.
+fn is_far(name: &str) -> bool {
+    FAR[1..].iter().any(|(_, load, store)| name == *load || name == *store)
+}
 
 fn report(lines: &mut Vec<(&str, u64, u64)>) {
     let per_gas = |(_, time, gas): &(&str, u64, u64)| time / gas.max(&1);
     lines.sort_by_key(|line| std::cmp::Reverse(per_gas(line)));
     let covers_more = |name: &str| COVER_MORE.iter().any(|function| name.starts_with(function));
-    let beyond = |name: &str| BEYOND_THE_CACHE.contains(&name);
     let counted: Vec<u64> =
-        lines.iter().filter(|(name, ..)| !covers_more(name) && !beyond(name)).map(per_gas).collect();
+        lines.iter().filter(|(name, ..)| !covers_more(name) && !is_far(name)).map(per_gas).collect();
     let median = counted[counted.len() / 2].max(1);
     println!("{:24} {:>12} {:>10} {:>10} {:>10}", "what", "ns", "gas", "ps/gas", "of median");
     for line in lines.iter() {
         let (name, time, gas) = line;
         let remark = match per_gas(line) > 3 * median {
-            true if beyond(name) => "  beyond the cache",
-            true => "  outlier",
+            true if is_far(name) => "  outlier: misses the first cache",
+            true => "  OUTLIER",
             false => "",
         };
         let ratio = decimal(permille(per_gas(line), median));

@@ -8,7 +8,7 @@ mod corpus;
 mod harness;
 
 use chancery_engine::profile::{Frame, Names, Profile};
-use chancery_engine::{Config, Engine, Execution, HOST_FUNCTIONS, Kind, Profiler};
+use chancery_engine::{Config, Engine, Execution, HOST_FUNCTIONS, Kind, Profiler, admit};
 use chancery_state::{MemoryStore, Store};
 use chancery_types::{Gas, Outcome, TrapKind};
 use corpus::Case;
@@ -118,4 +118,16 @@ fn functions_have_the_names_that_the_compiler_gave() {
     engine.execute(&loaded, invocation(Kind::Call, GAS), Arc::new(MemoryStore::new())).unwrap();
     let names: Vec<_> = profiler.take().unwrap().nodes.iter().map(|node| node.frame.name().to_string()).collect();
     assert_eq!(names, ["(start)", "entry", "helper"]);
+}
+
+/// The hooks are the engine's own: a contract that imports them is not admitted, with or without a profiler.
+#[test]
+fn a_module_that_imports_the_hooks_is_not_admitted() {
+    let wasm = module(
+        r#"(import "chancery_profile" "leave" (func $leave)) (memory (export "memory") 1)
+           (func (export "call") (param i32 i32) (result i32) (call $leave) (i32.const 0))"#,
+    );
+    assert!(profiling(Names::default()).0.load(&wasm).is_err());
+    let failed = admit(&wasm).unwrap_err().to_string();
+    assert!(failed.contains("chancery_profile"), "{failed}");
 }
