@@ -12,7 +12,7 @@ use chancery_engine::limits::MEMORY_PAGES_START_MAX;
 use chancery_engine::{Config, Context, Engine, Instances, Invocation, Kind, prices};
 use chancery_state::MemoryStore;
 use chancery_types::entry::Write;
-use chancery_types::{ContractId, Height, LedgerId, PublicKey, RequestId, Timestamp};
+use chancery_types::{ContractId, Height, LedgerId, Outcome, PublicKey, RequestId, Timestamp};
 use ed25519_dalek::{Signer, SigningKey};
 use std::sync::Arc;
 
@@ -74,8 +74,9 @@ const OPERATORS: &[(&str, &str, u32)] = &[
 
 /// Memories that loads and stores go through at random, in KiB: what fits the first cache of common machines, the second, the last, and all that
 /// a call can have.
-const FAR: [(u32, &str, &str); 5] = [
+const FAR: [(u32, &str, &str); 6] = [
     (16, "load in 16 KiB", "store in 16 KiB"),
+    (64, "load in 64 KiB", "store in 64 KiB"),
     (256, "load in 256 KiB", "store in 256 KiB"),
     (1_024, "load in 1 MiB", "store in 1 MiB"),
     (4_096, "load in 4 MiB", "store in 4 MiB"),
@@ -205,9 +206,7 @@ fn store() -> Arc<MemoryStore> {
     Arc::new(store)
 }
 
-/// Time and gas of one execution of a module, in picoseconds and gas.
-fn execution(engine: &Engine, wasm: &[u8], store: &Arc<MemoryStore>, name: &str) -> (u64, u64) {
-    let module = engine.load(wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
+fn invocation() -> Invocation {
     let context = Context {
         actor: PublicKey([1; 32]),
         contract: ContractId([2; 32]),
@@ -216,8 +215,13 @@ fn execution(engine: &Engine, wasm: &[u8], store: &Arc<MemoryStore>, name: &str)
         height: Height(5),
         request: RequestId(6),
     };
-    let invocation =
-        Invocation { kind: Kind::Call, selector: 0, arguments: vec![], context, gas: prices::CALL_GAS_MAX };
+    Invocation { kind: Kind::Call, selector: 0, arguments: vec![], context, gas: prices::CALL_GAS_MAX }
+}
+
+/// Time and gas of one execution of a module, in picoseconds and gas.
+fn execution(engine: &Engine, wasm: &[u8], store: &Arc<MemoryStore>, name: &str) -> (u64, u64) {
+    let module = engine.load(wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let invocation = invocation();
     let run = || engine.execute(&module, invocation.clone(), store.clone()).expect("the host works");
     let first = run();
     assert!(first.outcome.is_done(), "{name}: {:?}", first.outcome);
@@ -247,7 +251,9 @@ fn main() {
     measure(64, &large, 16);
     for (kib, load, store) in FAR {
         let (load_code, store_code) = far(kib);
-        measure(kib.div_ceil(64), &[(load, &load_code, 2_000), (store, &store_code, 2_000)], 16);
+        // What making the memory takes must not hide it.
+        let count = if kib > 1_024 { 40_000 } else { 2_000 };
+        measure(kib.div_ceil(64), &[(load, &load_code, count), (store, &store_code, count)], 16);
     }
     measure(1, HOST, 1);
     let fresh = Engine::new(Config { instances: Instances::Fresh, ..Config::default() }).expect("as before");
@@ -262,6 +268,27 @@ fn main() {
     let (idle, idle_gas) = execution(&kept, &module(1, &turns("", 100)), &store, "growth");
     lines.push(("memory.grow, a page", time.saturating_sub(idle) / 100, (gas - idle_gas) / 100));
     report(&mut lines);
+    for (kib, ..) in FAR {
+        most_gas(&kept, &store, kib);
+    }
+}
+
+/// Time that this thread has had, by the scheduler: others that work meanwhile do not count.
+fn processor_milliseconds() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts it");
+    let nanoseconds: u64 = text.split(' ').next().and_then(|first| first.parse().ok()).expect("a number");
+    nanoseconds / 1_000_000
+}
+
+/// What the most gas of a call buys of loads that wait for each other in so much memory: the bound that the price list gives on the time of a call.
+fn most_gas(engine: &Engine, store: &Arc<MemoryStore>, kib: u32) {
+    let (load, _) = far(kib);
+    let module = engine.load(&module(kib.div_ceil(64), &turns(&load.repeat(64), u32::MAX))).expect("it is admitted");
+    let start = processor_milliseconds();
+    let execution = engine.execute(&module, invocation(), store.clone()).expect("the host works");
+    let spent = processor_milliseconds() - start;
+    assert_eq!(execution.outcome, Outcome::OutOfGas);
+    println!("loads in {kib:>6} KiB until {} gas are spent: {spent} ms of the processor", execution.gas);
 }
 
 /// Host functions whose price covers what is done with the bytes after the call; they are shown, and not counted for the median.
