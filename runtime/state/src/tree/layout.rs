@@ -73,13 +73,13 @@ fn a_tree_grows_key_by_key_over_every_boundary_and_shrinks_to_nothing() {
         if near(key + 1) {
             proves(&tree, &state, (0..=key).map(uniform));
         }
-        if near(key + 1) || key % 7 == 0 {
+        if near(key + 1) || key.is_multiple_of(7) {
             agrees(&tree, &state);
         }
     }
     for key in 0..most {
         change(&mut tree, &mut state, &[(uniform(key), None)]);
-        if near(most - key - 1) || key % 7 == 0 {
+        if near(most - key - 1) || key.is_multiple_of(7) {
             agrees(&tree, &state);
         }
     }
@@ -136,7 +136,7 @@ fn a_batch_for_several_threads_makes_the_tree_that_blocks_make() {
     agrees(&tree, &state);
     let before = (tree.clone(), state.clone());
     // Two of three values are new, one is gone; of two changes of a path the last counts.
-    let again = |key: u64| [(uniform(key), None), (uniform(key), (key % 3 > 0).then(|| value(key + 1)))];
+    let again = |key: u64| [(uniform(key), None), (uniform(key), (!key.is_multiple_of(3)).then(|| value(key + 1)))];
     change(&mut tree, &mut state, &(0..keys).flat_map(again).collect::<Vec<_>>());
     agrees(&tree, &state);
     agrees(&before.0, &before.1);
