@@ -208,7 +208,8 @@ pub fn latency(path: &Path, Latencies { calls, syncs }: &Latencies) -> Drawn {
     let share = |times: &[f64]| -> Vec<(f64, f64)> {
         // The last thousandth would make a long line of a few points.
         let kept = times.len() - times.len() / 1_000;
-        (1..=kept).map(|count| (times[count - 1], 100.0 * count as f64 / times.len() as f64)).collect()
+        let step = (kept / 500).max(1);
+        (1..=kept).step_by(step).map(|count| (times[count - 1], 100.0 * count as f64 / times.len() as f64)).collect()
     };
     let (calls, syncs) = (share(calls), share(syncs));
     let both = [
