@@ -47,7 +47,9 @@ pub fn growth(scale: Scale) -> Growth {
     let path = |key: u64| tree::path(&ContractId([1; 32]), &key.to_le_bytes());
     let changes = |key: u64| (path(key), Some(tree::value_hash(&key.to_le_bytes())));
     let (mut state, mut keys, mut points) = (Tree::new(), 0, Vec::new());
-    for size in [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000].map(|size| scale.of(size, size / 100)) {
+    for size in
+        [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000].map(|size| scale.of(size, size / 100))
+    {
         state.update((keys..size).map(changes));
         keys = size;
         let mut key = 0;
