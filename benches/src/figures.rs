@@ -187,7 +187,27 @@ fn p5(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
         found.push(figure(hashing, format!("of it plain hashing, {keys} keys"), cost.hashing, "us", ""));
     }
     found.push(figure("j", format!("a tree made of {middle} sorted pairs"), sorted.as_secs_f64(), "s", ""));
+    found.extend(calls_as_keys_grow(small, scale.of(1_000_000, 11_000), scale));
     found
+}
+
+/// What a call of the load costs on a ledger with few keys and with many.
+fn calls_as_keys_grow(few: u64, many: u64, scale: Scale) -> [Figure; 3] {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut town = town(dir.path());
+    let mut cost_at = |keys: u64| {
+        while town.ledger.head().keys < keys {
+            let payments = town.payments(1_000);
+            town.submit(payments).expect("the payments are done");
+        }
+        1e6 / load(&mut town, scale, SUBMITTERS, scale.of(20_000, 500))
+    };
+    let (at_few, at_many) = (cost_at(few), cost_at(many));
+    [
+        figure("k", format!("a call of the load, {few} keys and more"), at_few, "us", ""),
+        figure("l", format!("a call of the load, {many} keys and more"), at_many, "us", ""),
+        figure("", format!("a call of the load, {many} keys over {few}"), at_many / at_few, "x", "<= 1.5"),
+    ]
 }
 
 fn state_path(key: u64) -> Hash {
