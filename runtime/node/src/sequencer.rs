@@ -23,7 +23,7 @@ use chancery_types::{Action, Call, Height, RequestId, SignedCall, Timestamp};
 use std::collections::{HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Calls of a block.
 pub(crate) const BLOCK_CALLS_MAX: usize = 1_024;
@@ -31,8 +31,6 @@ pub(crate) const BLOCK_CALLS_MAX: usize = 1_024;
 const BLOCK_CALLS_ENOUGH: usize = 128;
 /// A block is closed when about so many bytes came of it; the last call may add its own.
 const BLOCK_BYTES_TARGET: usize = 8 << 20;
-/// How long the sequencer stays awake for the next call of a lone caller, who checks it meanwhile.
-const AWAKE_FOR: Duration = Duration::from_micros(150);
 /// Blocks whose request ids are kept, so that a call that was looked up before it queued need not be looked up again.
 const RECENT_BLOCKS: usize = 64;
 
@@ -206,9 +204,9 @@ impl Sequencer {
                         None
                     }
                     None if closing && !self.is_open() && self.recording.is_none() => return,
-                    None => match self.wait(messages) {
-                        Some(message) => Some(message),
-                        None => return,
+                    None => match messages.recv() {
+                        Ok(message) => Some(message),
+                        Err(_) => return,
                     },
                 },
             };
@@ -227,18 +225,6 @@ impl Sequencer {
                 self.hand_over(blocks);
             }
         }
-    }
-
-    /// Waits for a message; there is none when nobody is left to send one. Who calls alone calls again soon: that is sooner than one sleeps and is woken.
-    fn wait(&self, messages: &Receiver<Message>) -> Option<Message> {
-        let began = Instant::now();
-        while self.lone && began.elapsed() < AWAKE_FOR {
-            if let Ok(message) = messages.try_recv() {
-                return Some(message);
-            }
-            std::hint::spin_loop();
-        }
-        messages.recv().ok()
     }
 
     /// Hands the open block to the recorder, if that is free. Where calls come one at a time, the block is given back, to be recorded by who asks.
