@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 /// Writes that are gathered, so that keys come to the view in order. Tests have few keys and are to meet the limit too.
 const SHARE_WRITES: usize = if cfg!(any(test, feature = "sim")) { 1_000 } else { 500_000 };
 /// Request ids that are gathered: they come in no order, and are small.
-const REQUESTS: usize = 8 * SHARE_WRITES;
+const REQUESTS: usize = if cfg!(any(test, feature = "sim")) { 100 } else { 4_000_000 };
 /// Pairs of the view that are added to the tree at once: they come in another order than the tree's.
 const PAIRS: usize = 1 << 20;
 
@@ -254,4 +254,133 @@ fn last_of_each(mut writes: WriteSet) -> WriteSet {
         same
     });
     writes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_state::{Store, View};
+    use chancery_types::entry::Write;
+    use chancery_types::{ContractId, Hash};
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::sync::mpsc::sync_channel;
+
+    const CONTRACT: ContractId = ContractId([7; 32]);
+
+    /// Block `height` of a log: each writes a key of its own, a key that all write, and removes the key of the block before.
+    fn block(height: u64) -> (WriteSet, RequestId, u64) {
+        let write = |key: String, value: Option<u64>| {
+            let value = value.map(|value| value.to_le_bytes().to_vec());
+            Write { contract: CONTRACT, key: key.into_bytes(), value }
+        };
+        let writes = vec![
+            write(format!("own {height}"), Some(height)),
+            write("all".into(), Some(height)),
+            write(format!("own {}", height.wrapping_sub(1)), None),
+        ];
+        // Ids come in no order.
+        (writes, RequestId(u128::from(height).wrapping_mul(0x9e37_79b9_7f4a_7c15) << 50), 2 * height)
+    }
+
+    /// The state, and the position behind each block up to this one.
+    fn model(blocks: u64) -> (BTreeMap<Vec<u8>, Vec<u8>>, Vec<Position>) {
+        let (mut pairs, mut tree, mut positions) = (BTreeMap::new(), Tree::new(), Vec::new());
+        for height in 0..blocks {
+            for write in block(height).0 {
+                tree.update([change(&write)]);
+                match write.value {
+                    Some(value) => drop(pairs.insert(write.key, value)),
+                    None => drop(pairs.remove(&write.key)),
+                }
+            }
+            positions.push(Position { height: Height(height), root: tree.root(), entries: 2 * height + 2 });
+        }
+        (pairs, positions)
+    }
+
+    /// What the scan does, over a log of these blocks.
+    fn replayed(view: &View, positions: &[Position]) -> Result<Tree, NodeError> {
+        let from = view.position()?;
+        let (shares, received) = sync_channel(0);
+        let mut replay = Replay::new(from, None, shares, (Arc::new(|_, _, _| {}), 0));
+        let applier = Applier { view, from, state: None };
+        let (scanned, applied) = std::thread::scope(|scope| {
+            let applied = scope.spawn(move || applier.run(&received));
+            let scanned = (0..).zip(positions).try_for_each(|(height, position)| {
+                let (writes, request, index) = block(height);
+                if replay.needs_writes(index) {
+                    replay.write(writes);
+                }
+                replay.request(request, index);
+                replay.sealed(*position)
+            });
+            (scanned.and_then(|()| replay.finish()), applied.join().unwrap())
+        });
+        let Applied { tree, requests } = applied?;
+        scanned?;
+        replay.check(view, Height(positions.len() as u64 - 1), requests)?;
+        Ok(tree)
+    }
+
+    fn check(view: &View, tree: &Tree, blocks: u64) {
+        let (pairs, positions) = model(blocks);
+        let found = view.pairs().map(|pair| pair.map(|((_, key), value)| (key, value)));
+        assert_eq!(found.collect::<Result<BTreeMap<_, _>, _>>().unwrap(), pairs);
+        assert_eq!(view.position().unwrap(), positions.last().copied());
+        assert_eq!(tree.root(), positions.last().unwrap().root);
+        assert_eq!(view.requests().count() as u64, blocks);
+        for height in 0..blocks {
+            let (_, request, index) = block(height);
+            assert_eq!(view.request(request).unwrap(), Some(index));
+        }
+    }
+
+    /// Over several shares of writes and of request ids, from nothing and from a view that is behind.
+    #[test]
+    fn a_view_is_brought_to_the_end_of_the_journal() {
+        let (few, many) = (40, 2 * SHARE_WRITES as u64);
+        let dir = tempfile::tempdir().unwrap();
+        let view = View::open(dir.path()).unwrap();
+        for blocks in [few, many, many] {
+            let tree = replayed(&view, &model(blocks).1).unwrap();
+            check(&view, &tree, blocks);
+        }
+    }
+
+    #[test]
+    fn a_view_that_is_not_that_of_the_journal_is_in_doubt() {
+        let made = || {
+            let dir = tempfile::tempdir().unwrap();
+            let view = View::open(dir.path()).unwrap();
+            replayed(&view, &model(40).1).unwrap();
+            (dir, view)
+        };
+        let in_doubt = |change: &dyn Fn(&View), blocks: u64| {
+            let (_dir, view) = made();
+            change(&view);
+            matches!(replayed(&view, &model(blocks).1), Err(NodeError::State(StateError::View(_))))
+        };
+        let put = |view: &View, writes: WriteSet, requests: Vec<(RequestId, u64)>| {
+            view.apply(&ViewBatch { writes, requests, position: None }).unwrap();
+        };
+        let write = |key: &[u8], value: Option<Vec<u8>>| vec![Write { contract: CONTRACT, key: key.into(), value }];
+        assert!(!in_doubt(&|_| {}, 60));
+        assert!(in_doubt(&|_| {}, 39), "ahead of the journal");
+        assert!(in_doubt(&|view| put(view, write(b"all", Some(vec![1])), vec![]), 60), "another value");
+        assert!(in_doubt(&|view| put(view, write(b"all", None), vec![]), 60), "a key is missing");
+        assert!(in_doubt(&|view| put(view, write(b"more", Some(vec![])), vec![]), 60), "a key more");
+        assert!(in_doubt(&|view| put(view, vec![], vec![(RequestId(5), 3)]), 60), "a request id more");
+        assert!(in_doubt(&|view| put(view, vec![], vec![(block(7).1, 3)]), 60), "a request's index");
+        let elsewhere = |view: &View| {
+            let position = view.position().unwrap().map(|position| Position { root: Hash([1; 32]), ..position });
+            view.apply(&ViewBatch { writes: vec![], requests: vec![], position }).unwrap();
+        };
+        assert!(in_doubt(&elsewhere, 60), "it says another root");
+        let nowhere = tempfile::tempdir().unwrap();
+        let view = View::open(nowhere.path()).unwrap();
+        put(&view, write(b"all", Some(vec![1])), vec![]);
+        assert!(view.get(&CONTRACT, b"all").unwrap().is_some());
+        assert!(replayed(&view, &model(60).1).is_err(), "pairs, and no position");
+    }
 }
