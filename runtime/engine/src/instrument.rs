@@ -32,16 +32,13 @@ mod plan;
 use crate::admission::{AdmissionError, Admitted, unchecked};
 use crate::limits::MEMORY_PAGES_MAX;
 use crate::prices;
+use crate::sections::Sections;
 use body::{check_gas, metered};
 pub use plan::CREDIT_MAX;
 use plan::{Plan, Surroundings};
 use std::collections::BTreeSet;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Encode, ExportKind, ExportSection, Function,
-    FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection, MemoryType, Module,
-    TableSection, TypeSection, ValType,
-};
+use wasm_encoder::{BlockType, ConstExpr, Encode, ExportKind, Function, GlobalType, Instruction, MemoryType, ValType};
 use wasmparser::{ElementItems, Operator, Parser, Payload, Validator};
 
 /// Export of the gas counter.
@@ -52,19 +49,10 @@ pub const STACK_EXPORT: &str = "__stack";
 /// Export of the function that makes an instance's globals as new.
 pub const BEGIN_EXPORT: &str = "__begin";
 
-/// The sections of a module as they are written anew.
+/// The module as it is written anew.
 #[derive(Default)]
-struct Sections {
-    types: TypeSection,
-    imports: ImportSection,
-    functions: FunctionSection,
-    tables: TableSection,
-    memories: MemorySection,
-    globals: GlobalSection,
-    exports: ExportSection,
-    elements: ElementSection,
-    code: CodeSection,
-    data: DataSection,
+struct Rewritten {
+    sections: Sections,
     /// Sets the module's own mutable globals to their first values.
     begin: Vec<u8>,
     /// Functions that are called otherwise than by name: by the host, or through the table.
@@ -109,14 +97,14 @@ pub fn instrument(wasm: &[u8], admitted: &Admitted) -> Result<Vec<u8>, Admission
 
 /// As [`instrument`].
 pub(crate) fn instrument_with_entries(wasm: &[u8], admitted: &Admitted) -> Result<Instrumented, AdmissionError> {
-    let mut sections = Sections::default();
+    let mut rewritten = Rewritten::default();
     let mut indices = Indices::default();
     let mut bodies = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(failed)? {
-            Payload::CodeSectionStart { .. } => indices = sections.append(indices),
+            Payload::CodeSectionStart { .. } => indices = rewritten.append(indices),
             Payload::CodeSectionEntry(body) => bodies.push(body),
-            payload => sections.copy(payload, &mut indices)?,
+            payload => rewritten.copy(payload, &mut indices)?,
         }
     }
     let frames = &admitted.frames;
@@ -128,14 +116,14 @@ pub(crate) fn instrument_with_entries(wasm: &[u8], admitted: &Admitted) -> Resul
     let mut plans = planned.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     // What callers pay on behalf of each function.
     let named =
-        (indices.imported..).zip(&plans).map(|(function, plan)| (!sections.elsewhere.contains(&function), plan));
+        (indices.imported..).zip(&plans).map(|(function, plan)| (!rewritten.elsewhere.contains(&function), plan));
     let entries: Vec<u64> = named.map(|(only_by_name, plan)| if only_by_name { plan.entry() } else { 0 }).collect();
     for ((body, plan), (frame, entry)) in bodies.iter().zip(&mut plans).zip(frames.iter().zip(&entries)) {
         plan.settle(*entry, &entries);
-        sections.code.raw(&metered(wasm, body, plan, *frame, &indices).map_err(failed)?);
+        rewritten.sections.code.raw(&metered(wasm, body, plan, *frame, &indices).map_err(failed)?);
     }
-    sections.append_bodies(&indices);
-    let out = sections.assemble();
+    rewritten.append_bodies(&indices);
+    let out = rewritten.sections.assemble();
     // What is compiled is valid by the parser that the compiler uses, whatever happened above.
     Validator::new_with_features(admitted.profile.features()).validate_all(&out).map_err(failed)?;
     Ok(Instrumented { wasm: out, entries })
@@ -150,33 +138,33 @@ pub fn instrument_for_comparison(wasm: &[u8]) -> Result<Option<Vec<u8>>, Admissi
     unchecked(wasm)?.map(|admitted| instrument(wasm, &admitted)).transpose()
 }
 
-impl Sections {
+impl Rewritten {
     /// Copies a section. The memory gets the maximum that `memory.grow` is held to; a start function is not admitted.
     fn copy(&mut self, payload: Payload<'_>, indices: &mut Indices) -> Result<(), AdmissionError> {
         let mut copy = RoundtripReencoder;
         match payload {
-            Payload::TypeSection(section) => copy.parse_type_section(&mut self.types, section),
-            Payload::ImportSection(section) => copy.parse_import_section(&mut self.imports, section),
-            Payload::FunctionSection(section) => copy.parse_function_section(&mut self.functions, section),
-            Payload::TableSection(section) => copy.parse_table_section(&mut self.tables, section),
+            Payload::TypeSection(section) => copy.parse_type_section(&mut self.sections.types, section),
+            Payload::ImportSection(section) => copy.parse_import_section(&mut self.sections.imports, section),
+            Payload::FunctionSection(section) => copy.parse_function_section(&mut self.sections.functions, section),
+            Payload::TableSection(section) => copy.parse_table_section(&mut self.sections.tables, section),
             Payload::GlobalSection(section) => {
                 self.write_first_values(section.clone()).map_err(failed)?;
-                copy.parse_global_section(&mut self.globals, section)
+                copy.parse_global_section(&mut self.sections.globals, section)
             }
             Payload::ExportSection(section) => {
                 self.note_exports(section.clone()).map_err(failed)?;
-                copy.parse_export_section(&mut self.exports, section)
+                copy.parse_export_section(&mut self.sections.exports, section)
             }
             Payload::ElementSection(section) => {
                 self.note_elements(section.clone()).map_err(failed)?;
-                copy.parse_element_section(&mut self.elements, section)
+                copy.parse_element_section(&mut self.sections.elements, section)
             }
-            Payload::DataSection(section) => copy.parse_data_section(&mut self.data, section),
+            Payload::DataSection(section) => copy.parse_data_section(&mut self.sections.data, section),
             Payload::MemorySection(section) => {
                 for memory in section {
                     let memory = memory.map_err(failed)?;
                     indices.memory_pages_max = memory.maximum.unwrap_or(MEMORY_PAGES_MAX);
-                    self.memories.memory(MemoryType {
+                    self.sections.memories.memory(MemoryType {
                         minimum: memory.initial,
                         maximum: Some(indices.memory_pages_max),
                         memory64: false,
@@ -238,49 +226,28 @@ impl Sections {
 
     /// Appends the counters, and types and declarations of the four functions whose bodies come last.
     fn append(&mut self, indices: Indices) -> Indices {
-        let imported = self.imports.len();
-        let ty = self.types.len();
-        self.types.ty().function([ValType::I32], [ValType::I32]);
-        self.types.ty().function([ValType::I32; 3], []);
-        self.types.ty().function([ValType::I64, ValType::I32], []);
-        let grow = imported + self.functions.len();
-        self.functions.function(ty).function(ty + 1).function(ty + 1).function(ty + 2);
-        let gas = self.globals.len();
+        let imported = self.sections.imports.len();
+        let ty = self.sections.types.len();
+        self.sections.types.ty().function([ValType::I32], [ValType::I32]);
+        self.sections.types.ty().function([ValType::I32; 3], []);
+        self.sections.types.ty().function([ValType::I64, ValType::I32], []);
+        let grow = imported + self.sections.functions.len();
+        self.sections.functions.function(ty).function(ty + 1).function(ty + 1).function(ty + 2);
+        let gas = self.sections.globals.len();
         let counter = |val_type| GlobalType { val_type, mutable: true, shared: false };
-        self.globals.global(counter(ValType::I64), &ConstExpr::i64_const(0));
-        self.globals.global(counter(ValType::I32), &ConstExpr::i32_const(0));
-        self.exports.export(GAS_EXPORT, ExportKind::Global, gas);
-        self.exports.export(STACK_EXPORT, ExportKind::Global, gas + 1);
-        self.exports.export(BEGIN_EXPORT, ExportKind::Func, grow + 3);
+        self.sections.globals.global(counter(ValType::I64), &ConstExpr::i64_const(0));
+        self.sections.globals.global(counter(ValType::I32), &ConstExpr::i32_const(0));
+        self.sections.exports.export(GAS_EXPORT, ExportKind::Global, gas);
+        self.sections.exports.export(STACK_EXPORT, ExportKind::Global, gas + 1);
+        self.sections.exports.export(BEGIN_EXPORT, ExportKind::Func, grow + 3);
         Indices { imported, gas, stack: gas + 1, grow, copy: grow + 1, fill: grow + 2, ..indices }
     }
 
     fn append_bodies(&mut self, indices: &Indices) {
-        self.code.function(&grow(indices));
-        self.code.function(&bulk(indices, &Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 }));
-        self.code.function(&bulk(indices, &Instruction::MemoryFill(0)));
-        self.code.function(&begin(indices, &self.begin));
-    }
-
-    fn assemble(&self) -> Vec<u8> {
-        let mut module = Module::new();
-        module.section(&self.types);
-        if !self.imports.is_empty() {
-            module.section(&self.imports);
-        }
-        module.section(&self.functions);
-        if !self.tables.is_empty() {
-            module.section(&self.tables);
-        }
-        module.section(&self.memories).section(&self.globals).section(&self.exports);
-        if !self.elements.is_empty() {
-            module.section(&self.elements);
-        }
-        module.section(&self.code);
-        if !self.data.is_empty() {
-            module.section(&self.data);
-        }
-        module.finish()
+        self.sections.code.function(&grow(indices));
+        self.sections.code.function(&bulk(indices, &Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 }));
+        self.sections.code.function(&bulk(indices, &Instruction::MemoryFill(0)));
+        self.sections.code.function(&begin(indices, &self.begin));
     }
 }
 

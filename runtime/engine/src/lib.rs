@@ -24,6 +24,7 @@ mod linker;
 mod operators;
 pub mod prices;
 pub mod profile;
+mod sections;
 
 pub use admission::{AdmissionError, Admitted, Check, Profile, admit, check, strip};
 pub use cache::Cache;

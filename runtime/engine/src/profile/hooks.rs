@@ -12,11 +12,9 @@ use super::{Frame, Names};
 use crate::admission::Admitted;
 use crate::error::{LoadError, NodeFault};
 use crate::instrument::Instrumented;
+use crate::sections::Sections;
 use wasm_encoder::reencode::{Error, Reencode};
-use wasm_encoder::{
-    CodeSection, DataSection, ElementSection, EntityType, ExportSection, Function, FunctionSection, GlobalSection,
-    ImportSection, Instruction, MemorySection, Module, TableSection, TypeSection, ValType,
-};
+use wasm_encoder::{EntityType, Function, Instruction, ValType};
 use wasmparser::{ExternalKind, Parser, Payload, TypeRef, Validator};
 
 /// Name of the module that the hooks are imported from. Admission refuses a module that imports from it.
@@ -122,65 +120,32 @@ impl Reencode for Pass {
     }
 }
 
-#[derive(Default)]
-struct Sections {
-    types: TypeSection,
-    imports: ImportSection,
-    functions: FunctionSection,
-    tables: TableSection,
-    memories: MemorySection,
-    globals: GlobalSection,
-    exports: ExportSection,
-    elements: ElementSection,
-    code: CodeSection,
-    data: DataSection,
+fn copy(sections: &mut Sections, payload: Payload<'_>, pass: &mut Pass) -> Result<(), Error<std::convert::Infallible>> {
+    match payload {
+        Payload::TypeSection(section) => pass.parse_type_section(&mut sections.types, section),
+        Payload::ImportSection(section) => pass.parse_import_section(&mut sections.imports, section),
+        Payload::FunctionSection(section) => pass.parse_function_section(&mut sections.functions, section),
+        Payload::TableSection(section) => pass.parse_table_section(&mut sections.tables, section),
+        Payload::MemorySection(section) => pass.parse_memory_section(&mut sections.memories, section),
+        Payload::GlobalSection(section) => pass.parse_global_section(&mut sections.globals, section),
+        Payload::ExportSection(section) => pass.parse_export_section(&mut sections.exports, section),
+        Payload::ElementSection(section) => pass.parse_element_section(&mut sections.elements, section),
+        Payload::CodeSectionEntry(body) => pass.parse_function_body(&mut sections.code, body),
+        Payload::DataSection(section) => pass.parse_data_section(&mut sections.data, section),
+        _ => Ok(()),
+    }
 }
 
-impl Sections {
-    fn copy(&mut self, payload: Payload<'_>, pass: &mut Pass) -> Result<(), Error<std::convert::Infallible>> {
-        match payload {
-            Payload::TypeSection(section) => pass.parse_type_section(&mut self.types, section),
-            Payload::ImportSection(section) => pass.parse_import_section(&mut self.imports, section),
-            Payload::FunctionSection(section) => pass.parse_function_section(&mut self.functions, section),
-            Payload::TableSection(section) => pass.parse_table_section(&mut self.tables, section),
-            Payload::MemorySection(section) => pass.parse_memory_section(&mut self.memories, section),
-            Payload::GlobalSection(section) => pass.parse_global_section(&mut self.globals, section),
-            Payload::ExportSection(section) => pass.parse_export_section(&mut self.exports, section),
-            Payload::ElementSection(section) => pass.parse_element_section(&mut self.elements, section),
-            Payload::CodeSectionEntry(body) => pass.parse_function_body(&mut self.code, body),
-            Payload::DataSection(section) => pass.parse_data_section(&mut self.data, section),
-            _ => Ok(()),
-        }
-    }
-
-    fn append(&mut self, facts: &Facts, pass: &Pass) {
-        let hook = self.types.len();
-        self.types.ty().function([ValType::I32], []);
-        self.types.ty().function([], []);
-        self.imports.import(HOOKS_MODULE, "enter", EntityType::Function(hook));
-        self.imports.import(HOOKS_MODULE, "leave", EntityType::Function(hook + 1));
-        for (function, ty) in (0..).zip(&facts.functions) {
-            let parameters = facts.types.get(*ty as usize).copied().unwrap_or(0);
-            self.functions.function(*ty);
-            self.code.function(&wrapper(function, parameters, pass));
-        }
-    }
-
-    fn assemble(&self) -> Vec<u8> {
-        let mut module = Module::new();
-        module.section(&self.types).section(&self.imports).section(&self.functions);
-        if !self.tables.is_empty() {
-            module.section(&self.tables);
-        }
-        module.section(&self.memories).section(&self.globals).section(&self.exports);
-        if !self.elements.is_empty() {
-            module.section(&self.elements);
-        }
-        module.section(&self.code);
-        if !self.data.is_empty() {
-            module.section(&self.data);
-        }
-        module.finish()
+fn append(sections: &mut Sections, facts: &Facts, pass: &Pass) {
+    let hook = sections.types.len();
+    sections.types.ty().function([ValType::I32], []);
+    sections.types.ty().function([], []);
+    sections.imports.import(HOOKS_MODULE, "enter", EntityType::Function(hook));
+    sections.imports.import(HOOKS_MODULE, "leave", EntityType::Function(hook + 1));
+    for (function, ty) in (0..).zip(&facts.functions) {
+        let parameters = facts.types.get(*ty as usize).copied().unwrap_or(0);
+        sections.functions.function(*ty);
+        sections.code.function(&wrapper(function, parameters, pass));
     }
 }
 
@@ -211,9 +176,9 @@ pub(crate) fn hook(
     let mut pass = Pass { imported: imported as u32, functions: facts.functions.len() as u32 };
     let mut sections = Sections::default();
     for payload in Parser::new(0).parse_all(&instrumented.wasm) {
-        sections.copy(payload.map_err(|error| failed(&error))?, &mut pass).map_err(|error| failed(&error))?;
+        copy(&mut sections, payload.map_err(|error| failed(&error))?, &mut pass).map_err(|error| failed(&error))?;
     }
-    sections.append(&facts, &pass);
+    append(&mut sections, &facts, &pass);
     let out = sections.assemble();
     Validator::new_with_features(admitted.profile.features()).validate_all(&out).map_err(|error| failed(&error))?;
     let paid_by_callers = |at: usize| at.checked_sub(imported).and_then(|own| instrumented.entries.get(own));
