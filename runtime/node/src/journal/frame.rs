@@ -1,0 +1,167 @@
+//! Frames: what an entry or its effects are wrapped in, chained by hashes. The layout stands with the [journal](super).
+
+use super::{CHAIN_BYTES, FRAME_MAGIC, HEAD_BYTES, HEADER_BYTES, HEADER_CHAIN};
+use crate::disk::DiskFile;
+use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
+use chancery_types::Hash;
+use std::sync::LazyLock;
+
+/// What a frame holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FrameKind {
+    /// An entry.
+    Entry = 1,
+    /// The effects of the entry before.
+    Effects = 2,
+}
+
+/// A frame as it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// What it holds.
+    pub kind: FrameKind,
+    /// Which entry it belongs to.
+    pub index: u64,
+    /// First entry of its block.
+    pub block: u64,
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+fn chain_of(before: &Hash, head: &[u8], payload: &[u8]) -> Hash {
+    static CONTEXT: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context("chancery 2026 journal frame v2"));
+    let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT);
+    hasher.update(&before.0).update(head).update(payload);
+    Hash(hasher.finalize().into())
+}
+
+/// The frames of a block as they are being put together.
+pub struct Block {
+    first: u64,
+    pub(super) bytes: Vec<u8>,
+    /// Where each entry's frame begins.
+    pub(super) entries: Vec<usize>,
+}
+
+impl Block {
+    /// An empty block whose first entry will be `first`.
+    pub fn new(first: u64) -> Self {
+        Block { first, bytes: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Begins another block, at entry `first`, behind what is there: the two are written together.
+    pub fn begin(&mut self, first: u64) {
+        self.first = first;
+    }
+
+    /// Adds a frame; `chain` is the chain value before it and becomes the one behind it.
+    pub fn push(&mut self, kind: FrameKind, index: u64, payload: &[u8], chain: &mut Hash) {
+        if kind == FrameKind::Entry {
+            self.entries.push(self.bytes.len());
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(FRAME_MAGIC);
+        self.bytes.push(kind as u8);
+        // A payload is bounded by the limits of entries and effects, far below u32.
+        self.bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.bytes.extend_from_slice(&index.to_le_bytes());
+        self.bytes.extend_from_slice(&self.first.to_le_bytes());
+        *chain = chain_of(chain, &self.bytes[start..], payload);
+        self.bytes.extend_from_slice(payload);
+        self.bytes.extend_from_slice(&chain.0);
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it has no frame.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// The chain value before the frame at `offset`.
+pub(super) fn chain_before(file: &dyn DiskFile, offset: u64) -> std::io::Result<Hash> {
+    let mut chain = [0; CHAIN_BYTES];
+    let first = offset == HEADER_BYTES as u64;
+    let from = if first { HEADER_CHAIN.start as u64 } else { offset.saturating_sub(CHAIN_BYTES as u64) };
+    file.read_at(&mut chain, from)?;
+    Ok(Hash(chain))
+}
+
+/// The valid frame of entry `index` at `offset`, which moves behind it with `chain`; `None` where there is another or none.
+pub(super) fn read_frame(
+    file: &dyn DiskFile,
+    offset: &mut u64,
+    chain: &mut Hash,
+    index: u64,
+) -> std::io::Result<Option<(FrameKind, Vec<u8>)>> {
+    let mut bytes = vec![0; HEAD_BYTES];
+    match file.read_at(&mut bytes, *offset) {
+        // The segment ends before another frame could begin.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let Some((.., len, found, _)) = parse_head(&bytes).filter(|(_, len, ..)| *len <= super::BLOCK_BYTES_MAX) else {
+        return Ok(None);
+    };
+    if found != index {
+        return Ok(None);
+    }
+    bytes.resize(HEAD_BYTES + len + CHAIN_BYTES, 0);
+    file.read_at(&mut bytes[HEAD_BYTES..], *offset + HEAD_BYTES as u64)?;
+    let frame = frame_at(&bytes, 0, chain).map(|(frame, after, _)| (frame.kind, frame.payload.to_vec(), after));
+    Ok(frame.map(|(kind, payload, after)| {
+        *offset += bytes.len() as u64;
+        *chain = after;
+        (kind, payload)
+    }))
+}
+
+/// Kind, payload length, index, block.
+pub(super) fn parse_head(head: &[u8]) -> Option<(FrameKind, usize, u64, u64)> {
+    let (magic, rest) = head.split_first_chunk::<4>()?;
+    let (kind, rest) = rest.split_first()?;
+    let (len, rest) = rest.split_first_chunk::<4>()?;
+    let (index, rest) = rest.split_first_chunk::<8>()?;
+    let (block, _) = rest.split_first_chunk::<8>()?;
+    let kind = match kind {
+        1 => FrameKind::Entry,
+        2 => FrameKind::Effects,
+        _ => return None,
+    };
+    let (index, block) = (u64::from_le_bytes(*index), u64::from_le_bytes(*block));
+    (magic == FRAME_MAGIC).then_some((kind, u32::from_le_bytes(*len) as usize, index, block))
+}
+
+/// The frame at `offset`, if it is valid given the chain value before it, and where the next begins.
+pub(super) fn frame_at<'a>(bytes: &'a [u8], offset: usize, before: &Hash) -> Option<(Frame<'a>, Hash, usize)> {
+    let head = bytes.get(offset..offset + HEAD_BYTES)?;
+    let (kind, len, index, block) = parse_head(head)?;
+    let start = offset + HEAD_BYTES;
+    let payload = bytes.get(start..start.checked_add(len)?)?;
+    let end = start + len + CHAIN_BYTES;
+    let chain = Hash(*bytes.get(start + len..end)?.first_chunk()?);
+    (chain_of(before, head, payload) == chain).then_some((Frame { kind, index, block, payload }, chain, end))
+}
+
+/// The chain value behind the frames of a whole block.
+pub(super) fn chain_behind(block: &[u8], before: Hash) -> Option<Hash> {
+    let (mut chain, mut offset) = (before, 0);
+    while offset < block.len() {
+        (_, chain, offset) = frame_at(block, offset, &chain)?;
+    }
+    Some(chain)
+}
+
+/// Whether a valid frame of a block later than `block` begins anywhere behind `offset`.
+pub(super) fn later_frame_behind(bytes: &[u8], offset: usize, block: u64) -> bool {
+    let from = offset.max(HEADER_BYTES) + 1;
+    let rest = bytes.get(from..).unwrap_or_default();
+    memchr::memmem::find_iter(rest, FRAME_MAGIC).map(|at| from + at).any(|position| {
+        let before = bytes[..position].last_chunk().map(|chain| Hash(*chain));
+        before.and_then(|before| frame_at(bytes, position, &before)).is_some_and(|(frame, ..)| frame.block > block)
+    })
+}

@@ -1,0 +1,104 @@
+//! A ledger that is moved step by step: what its threads would do is done when a test says so.
+
+use crate::NodeError;
+use crate::committed::{Follower, Job};
+use crate::ledger::Ledger;
+use crate::publication::Publisher;
+use crate::recorder::Recorder;
+use crate::sequencer::{Message, Sequencer};
+use std::collections::VecDeque;
+use std::sync::PoisonError;
+use std::sync::mpsc::Receiver;
+
+/// What the threads of a ledger would do, done when a test says so.
+pub(crate) struct Stepped {
+    pub(crate) sequencer: Sequencer,
+    pub(crate) messages: Receiver<Message>,
+    pub(crate) recorder: Recorder,
+    pub(crate) follower: Follower,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) publisher: Option<Publisher>,
+}
+
+impl Stepped {
+    fn follow(&mut self) {
+        let jobs: Vec<Job> = self.jobs.try_iter().collect();
+        if let Err(error) = self.follower.apply(&jobs) {
+            self.follower.health.stop(&error);
+        }
+    }
+
+    fn step(&mut self) {
+        let call = |message| if let Message::Call(submission) = message { Some(submission) } else { None };
+        let mut queue: VecDeque<_> = self.messages.try_iter().filter_map(call).collect();
+        // As with threads, half of the calls are executed on a block that is not recorded yet.
+        let mut share = queue.len().div_ceil(2);
+        loop {
+            let block = self.sequencer.cut();
+            while share > 0
+                && !self.sequencer.is_full()
+                && let Some(submission) = queue.pop_front()
+            {
+                self.sequencer.order(submission);
+                share -= 1;
+            }
+            match block {
+                Some(block) => {
+                    let recorded = self.recorder.record(block);
+                    self.sequencer.recorded(recorded, &mut queue);
+                }
+                None if !self.sequencer.is_open() => return,
+                None => {}
+            }
+            share = queue.len();
+        }
+    }
+
+    fn publish(&mut self) {
+        match self.publisher.as_ref().map(Publisher::step) {
+            // It is tried again.
+            None | Some(Ok(()) | Err(NodeError::DiskFull)) => {}
+            Some(Err(error)) => self.follower.health.stop(&error),
+        }
+    }
+
+    /// As the threads of a ledger that is closed.
+    pub(crate) fn finish(mut self) {
+        self.step();
+        self.recorder.close();
+        self.follow();
+        self.publish();
+        if let Err(error) = self.follower.checkpoint() {
+            self.follower.health.stop(&error);
+        }
+    }
+}
+
+/// Steps of a ledger that was opened without threads.
+impl Ledger {
+    fn stepped(&self, work: impl FnOnce(&mut Stepped)) {
+        if let Some(stepped) = &self.stepping {
+            work(&mut stepped.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Makes blocks of what has queued.
+    pub fn step(&self) {
+        self.stepped(Stepped::step);
+    }
+
+    /// Brings the view to the last block.
+    pub fn follow(&self) {
+        self.stepped(Stepped::follow);
+    }
+
+    /// Publishes what is committed.
+    pub fn publish(&self) {
+        self.stepped(|stepped| stepped.publish());
+    }
+
+    /// The process ends here, without closing anything.
+    pub fn crash(mut self) {
+        drop(self.stepping.take());
+    }
+}
