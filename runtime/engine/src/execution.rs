@@ -14,16 +14,17 @@ use crate::host::{Host, Stop};
 use crate::instance::{Blueprint, Instance, Kept};
 use crate::instrument::{instrument, instrument_with_entries};
 use crate::limits::{
-    EXECUTIONS_MAX, KEPT_MAX, MEMORY_PAGES_MAX, MODULES_LOADED_MAX, PAGE_BYTES, RESIDENT_BYTES, TABLE_ELEMENTS_MAX,
+    EXECUTIONS_MAX, KEPT_MAX, MEMORY_PAGES_MAX, MODULES_LOADED_BYTES_MAX, MODULES_LOADED_MAX, PAGE_BYTES,
+    RESIDENT_BYTES, TABLE_ELEMENTS_MAX,
 };
 use crate::linker::{Call, link, link_hooks};
+use crate::loaded::Loaded;
 use crate::prices;
 use crate::profile::{Hooked, Profiler, Recording, hook};
 use chancery_state::Store;
 use chancery_types::{Gas, Hash, Interface, ModuleId, TrapKind};
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use wasmtime::{Enabled, InstanceAllocationStrategy, Linker, PoolingAllocationConfig, Trap};
 
 /// How an engine is set up.
@@ -80,7 +81,7 @@ pub struct Engine {
     engine: wasmtime::Engine,
     linker: Linker<Call>,
     config: Config,
-    modules: RwLock<HashMap<ModuleId, Arc<Module>>>,
+    modules: Loaded<Arc<Module>>,
     slots: Slots,
     kept: Kept,
 }
@@ -165,7 +166,8 @@ impl Engine {
         }
         let places = Mutex::new(Places { free: EXECUTIONS_MAX, waiting: 0 });
         let slots = Slots { places, released: Condvar::new() };
-        Ok(Engine { engine, linker, config, modules: RwLock::default(), slots, kept: Kept::default() })
+        let modules = Loaded::new(MODULES_LOADED_MAX, MODULES_LOADED_BYTES_MAX);
+        Ok(Engine { engine, linker, config, modules, slots, kept: Kept::default() })
     }
 
     /// Loads a module: from memory, from the cache, or by admitting, instrumenting and compiling it.
@@ -192,13 +194,8 @@ impl Engine {
         let (interface, instance_gas) = (admitted.interface, admitted.instance_gas);
         let deploy_gas = Gas(prices::MODULE_BYTE.saturating_mul(wasm.len() as u64));
         let module = Arc::new(Module { id, interface, deploy_gas, instance_gas, blueprint, hooked });
-        let mut modules = self.modules.write().unwrap_or_else(PoisonError::into_inner);
-        if modules.len() >= MODULES_LOADED_MAX {
-            // Any one: what was dropped comes back from the cache.
-            let one = modules.keys().next().copied();
-            one.and_then(|one| modules.remove(&one));
-        }
-        modules.insert(id, module.clone());
+        let image = compiled.image_range();
+        self.modules.put(id, module.clone(), image.end.addr() - image.start.addr());
         Ok(module)
     }
 
@@ -216,7 +213,7 @@ impl Engine {
 
     /// The module, if it was loaded before.
     pub fn loaded(&self, id: &ModuleId) -> Option<Arc<Module>> {
-        self.modules.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.modules.get(id)
     }
 
     /// Executes a call.

@@ -21,6 +21,7 @@ mod instance;
 pub mod instrument;
 pub mod limits;
 mod linker;
+mod loaded;
 mod operators;
 pub mod prices;
 pub mod profile;

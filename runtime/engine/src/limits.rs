@@ -95,6 +95,8 @@ pub const KEPT_BYTES_MAX: usize = 256 << 10;
 pub const RESIDENT_BYTES: usize = 2 << 20;
 /// Compiled modules that are kept in memory.
 pub const MODULES_LOADED_MAX: usize = 256;
+/// Bytes of code of the compiled modules that are kept in memory: the largest module may become some MiB of code.
+pub const MODULES_LOADED_BYTES_MAX: usize = 256 << 20;
 /// Bytes of the files of precompiled code together; code takes three to four times the bytes of its module.
 pub const CACHE_BYTES_MAX: u64 = 256 << 20;
 /// Processor seconds of the compiling child. The bench `worst` looks for the worst module within the limits above.
