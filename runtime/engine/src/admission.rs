@@ -11,6 +11,7 @@
 
 mod checks;
 mod facts;
+mod memory;
 mod strip;
 
 use crate::host::WASI_MODULE;
@@ -18,6 +19,7 @@ use chancery_types::{Hash, Interface, ModuleId};
 pub(crate) use checks::INITIALIZE;
 use facts::Facts;
 pub(crate) use facts::Frame;
+pub use memory::MemoryLimit;
 pub use strip::strip;
 use wasmparser::{Parser, Payload, WasmFeatures};
 
@@ -105,6 +107,8 @@ pub struct Admitted {
     pub interface: Interface,
     /// What it may use.
     pub profile: Profile,
+    /// The most memory that it may come to have.
+    pub memory: MemoryLimit,
     /// Gas that each call pays for the module's memory and data, before any of its code runs.
     pub instance_gas: chancery_types::Gas,
     /// What the instrumentation needs to know of each function of the module's own.
@@ -133,7 +137,7 @@ pub fn admit(wasm: &[u8]) -> Result<Admitted, AdmissionError> {
     checks::ALL.iter().try_for_each(|check| passed(check(&facts)))?;
     let interface = checks::interface(&facts).map_err(AdmissionError::Invalid)?;
     let id = ModuleId(Hash::of(wasm).0);
-    Ok(Admitted { id, interface, profile: facts.profile, instance_gas: facts.instance_gas(), frames: facts.frames })
+    Ok(facts.admitted(id, interface))
 }
 
 /// What the instrumentation needs to know of a module with the WASI profile's features, without the checks; `None` where it could not take
@@ -143,6 +147,5 @@ pub(crate) fn unchecked(wasm: &[u8]) -> Result<Option<Admitted>, AdmissionError>
     if facts.start || facts.functions.is_empty() || facts.imports.iter().any(|import| import.ty.is_none()) {
         return Ok(None);
     }
-    let (id, interface, instance_gas) = (ModuleId(Hash::of(wasm).0), Interface::default(), facts.instance_gas());
-    Ok(Some(Admitted { id, interface, profile: facts.profile, instance_gas, frames: facts.frames }))
+    Ok(Some(facts.admitted(ModuleId(Hash::of(wasm).0), Interface::default())))
 }

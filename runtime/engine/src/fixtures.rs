@@ -3,11 +3,18 @@
 use chancery_types::Interface;
 use chancery_types::codec::Encode;
 
-/// A module that is admitted, with more text in it.
+/// A module that is admitted, with more text in it. Its memory has one page and no more.
 pub(crate) fn module(more: &str) -> Vec<u8> {
+    with_memory("1 1", more)
+}
+
+/// As [`module`], with so many pages of memory at the start and at most.
+pub(crate) fn with_memory(pages: &str, more: &str) -> Vec<u8> {
     let interface = Interface { version: 1, name: "fixture".into(), ..Interface::default() };
     let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
-    let entry = r#"(memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0))"#;
-    wat::parse_str(format!("(module {more} {entry} (@custom \"chancery:interface\" \"{escaped}\"))"))
-        .expect("the text is a module")
+    let entry = r#"(func (export "call") (param i32 i32) (result i32) (i32.const 0))"#;
+    wat::parse_str(format!(
+        "(module {more} (memory (export \"memory\") {pages}) {entry} (@custom \"chancery:interface\" \"{escaped}\"))"
+    ))
+    .expect("the text is a module")
 }

@@ -137,7 +137,7 @@ impl Host {
         self.meter.charge(gas.0)
     }
 
-    /// Charges for a call of a host function whose pointers lie outside the memory, and stops the guest.
+    /// Charges for a call of a host function that cannot be made, since what it is to read lies outside the memory, and stops the guest.
     pub fn bad_pointer(&mut self, function: Function) -> Stop {
         self.meter.call(function, 0).err().unwrap_or(Stop::Trap(TrapKind::BadPointer))
     }

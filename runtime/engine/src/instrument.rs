@@ -10,6 +10,9 @@
 //! exact balance, and the engine at the end of the call. So a contract can work on credit, a little, but nothing that it did then has an
 //! effect.
 //!
+//! **Accesses.** What a load or store costs follows from the most memory that the module may have ([`prices::access`]), which is known here; whether one
+//! misses a cache is not.
+//!
 //! **Bulk operations.** `memory.grow`, `memory.copy` and `memory.fill` are replaced by calls of appended functions that charge by the
 //! operand, check, and then do the operation. A growth beyond the maximum answers -1 there and never reaches the engine.
 //!
@@ -30,7 +33,6 @@ mod body;
 mod plan;
 
 use crate::admission::{AdmissionError, Admitted, unchecked};
-use crate::limits::MEMORY_PAGES_MAX;
 use crate::prices;
 use crate::sections::Sections;
 use body::{check_gas, metered};
@@ -68,6 +70,7 @@ struct Indices {
     grow: u32,
     copy: u32,
     fill: u32,
+    /// Pages that the memory may have.
     memory_pages_max: u64,
 }
 
@@ -98,20 +101,20 @@ pub fn instrument(wasm: &[u8], admitted: &Admitted) -> Result<Vec<u8>, Admission
 /// As [`instrument`].
 pub(crate) fn instrument_with_entries(wasm: &[u8], admitted: &Admitted) -> Result<Instrumented, AdmissionError> {
     let mut rewritten = Rewritten::default();
-    let mut indices = Indices::default();
+    let mut indices = Indices { memory_pages_max: admitted.memory.pages_max(), ..Indices::default() };
     let mut bodies = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(failed)? {
             Payload::CodeSectionStart { .. } => indices = rewritten.append(indices),
             Payload::CodeSectionEntry(body) => bodies.push(body),
-            payload => rewritten.copy(payload, &mut indices)?,
+            payload => rewritten.copy(payload, &indices)?,
         }
     }
     let frames = &admitted.frames;
     if bodies.len() != frames.len() {
         return Err(failed("another number of functions than were admitted"));
     }
-    let around = Surroundings { frames, imported: indices.imported };
+    let around = Surroundings { frames, imported: indices.imported, access: admitted.memory.access().0 };
     let planned = bodies.iter().zip(frames).map(|(body, frame)| Plan::of(body, *frame, around));
     let mut plans = planned.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     // What callers pay on behalf of each function.
@@ -140,7 +143,7 @@ pub fn instrument_for_comparison(wasm: &[u8]) -> Result<Option<Vec<u8>>, Admissi
 
 impl Rewritten {
     /// Copies a section. The memory gets the maximum that `memory.grow` is held to; a start function is not admitted.
-    fn copy(&mut self, payload: Payload<'_>, indices: &mut Indices) -> Result<(), AdmissionError> {
+    fn copy(&mut self, payload: Payload<'_>, indices: &Indices) -> Result<(), AdmissionError> {
         let mut copy = RoundtripReencoder;
         match payload {
             Payload::TypeSection(section) => copy.parse_type_section(&mut self.sections.types, section),
@@ -163,7 +166,6 @@ impl Rewritten {
             Payload::MemorySection(section) => {
                 for memory in section {
                     let memory = memory.map_err(failed)?;
-                    indices.memory_pages_max = memory.maximum.unwrap_or(MEMORY_PAGES_MAX);
                     self.sections.memories.memory(MemoryType {
                         minimum: memory.initial,
                         maximum: Some(indices.memory_pages_max),
@@ -245,8 +247,8 @@ impl Rewritten {
 
     fn append_bodies(&mut self, indices: &Indices) {
         self.sections.code.function(&grow(indices));
-        self.sections.code.function(&bulk(indices, &Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 }));
-        self.sections.code.function(&bulk(indices, &Instruction::MemoryFill(0)));
+        self.sections.code.function(&bulk(indices, 2, &Instruction::MemoryCopy { src_mem: 0, dst_mem: 0 }));
+        self.sections.code.function(&bulk(indices, 1, &Instruction::MemoryFill(0)));
         self.sections.code.function(&begin(indices, &self.begin));
     }
 }
@@ -300,11 +302,11 @@ fn begin(indices: &Indices, first_values: &[u8]) -> Function {
     function
 }
 
-/// `(destination, source or value, length)`: charges by the length, checks, and does the operation.
-fn bulk(indices: &Indices, operation: &Instruction<'static>) -> Function {
+/// `(destination, source or value, length)`: charges by the places that it goes to and by the length, checks, and does the operation.
+fn bulk(indices: &Indices, places: u64, operation: &Instruction<'static>) -> Function {
     use Instruction::{I64Add, I64DivU, I64ExtendI32U, LocalGet};
-    let per_gas = gas_const(prices::BULK_BYTES_PER_GAS);
-    let amount = [LocalGet(2), I64ExtendI32U, per_gas, I64DivU, gas_const(prices::BULK), I64Add];
+    let (base, per_gas) = (prices::bulk(places, indices.memory_pages_max), gas_const(prices::BULK_BYTES_PER_GAS));
+    let amount = [LocalGet(2), I64ExtendI32U, per_gas, I64DivU, gas_const(base), I64Add];
     let mut code = charge(indices, &amount);
     code.extend([LocalGet(0), LocalGet(1), LocalGet(2), operation.clone()]);
     function(&code)

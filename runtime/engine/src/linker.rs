@@ -1,6 +1,7 @@
 //! The host functions as wasmtime sees them: bytes moved between the guest's memory and [`Host`], and the guest's gas counter kept in step.
 //!
-//! A pointer or length that leaves the memory traps as `BadPointer`. No function calls the guest.
+//! A pointer or length that leaves the memory traps as `BadPointer`, charged once: what a function reads is looked at before the function, which charges; where it
+//! writes, after. No function calls the guest.
 
 use crate::NodeFault;
 use crate::host::{Function, Host, IMPORT_MODULE, Stop, WASI_FUNCTIONS, WASI_MODULE, WasiEnd, WasiFunction};
@@ -71,7 +72,7 @@ impl ResourceLimiter for Call {
 /// The guest's memory.
 struct Bytes<'a>(&'a mut [u8]);
 
-/// A pointer or length that leaves the memory.
+/// A pointer or length of what is to be read leaves the memory. Nothing has been charged.
 struct Outside;
 
 impl Bytes<'_> {
@@ -84,9 +85,10 @@ impl Bytes<'_> {
         self.0.get(start.cast_unsigned() as usize..).and_then(<[u8]>::first_chunk).ok_or(Outside)
     }
 
-    fn write(&mut self, start: i32, bytes: &[u8]) -> Result<(), Outside> {
+    /// Writes what a function answers, which has been charged.
+    fn write(&mut self, start: i32, bytes: &[u8]) -> Result<(), Stop> {
         let room = self.0.get_mut(start.cast_unsigned() as usize..).and_then(|rest| rest.get_mut(..bytes.len()));
-        room.ok_or(Outside)?.copy_from_slice(bytes);
+        room.ok_or(Stop::Trap(TrapKind::BadPointer))?.copy_from_slice(bytes);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@
 use chancery_types::Gas;
 
 /// Version of this list.
-pub const PRICES_VERSION: u16 = 1;
+pub const PRICES_VERSION: u16 = 2;
 /// The most that can be set aside for a call: about 50 ms.
 pub const CALL_GAS_MAX: Gas = Gas(500_000_000);
 
@@ -59,8 +59,16 @@ prices! {
     MULTIPLY = 3 "a multiplication, a rotation, a comparison, a select, a global";
     /// A jump through a table.
     TABLE_BRANCH = 5 "a br_table";
-    /// Four or five cycles until the value is there. One that misses the caches takes longer: see below.
-    ACCESS = 6 "a load or store";
+    /// Four or five cycles until the value is there: the memory hardly exceeds the first cache.
+    ACCESS = 6 "a load or store, where the module declares at most 1 page of memory";
+    /// Some miss the first cache.
+    ACCESS_256_KIB = 9 "a load or store, at most 4 pages";
+    /// Most miss the first cache.
+    ACCESS_1_MIB = 18 "a load or store, at most 16 pages";
+    /// Most miss the second cache.
+    ACCESS_4_MIB = 96 "a load or store, at most 64 pages";
+    /// Most miss every cache, and the table of pages besides.
+    ACCESS_16_MIB = 500 "a load or store, at most 256 pages, or none declared";
     /// 10 to 40 cycles.
     DIVIDE = 30 "a division or remainder";
     /// A frame; the counters of the stack.
@@ -70,7 +78,7 @@ prices! {
     /// Locals are cleared on entry.
     LOCAL = 1 "a local, parameters not counted, each time its function is entered";
     /// A call into the engine.
-    BULK = 150 "a memory.copy or memory.fill";
+    BULK = 150 "a memory.copy or memory.fill, beside what its places cost";
     /// Streaming.
     BULK_BYTES_PER_GAS = 4 "bytes copied or filled for one gas";
     /// A call into the engine, whatever comes of it.
@@ -89,9 +97,48 @@ prices! {
     SCAN_PAIR = 3_000 "a pair that state_scan reads, beside its bytes";
 }
 
+/// A load or store in a module whose memory may have at most so many pages. Whether it misses a cache is not known when it is paid; that it cannot, where
+/// all of the memory fits the cache, is known.
+pub const fn access(pages_max: u64) -> u64 {
+    match pages_max {
+        0..=1 => ACCESS,
+        2..=4 => ACCESS_256_KIB,
+        5..=16 => ACCESS_1_MIB,
+        17..=64 => ACCESS_4_MIB,
+        _ => ACCESS_16_MIB,
+    }
+}
+
+/// A bulk operator that goes to so many places of a memory of at most so many pages, beside its bytes. [`BULK`] covers accesses of the first cache.
+pub const fn bulk(places: u64, pages_max: u64) -> u64 {
+    BULK + places * (access(pages_max) - ACCESS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MEMORY_PAGES_MAX;
+
+    #[test]
+    fn an_access_costs_what_the_most_memory_can_make_it_cost() {
+        for (prices, pages) in [
+            (ACCESS, [0, 1]),
+            (ACCESS_256_KIB, [2, 4]),
+            (ACCESS_1_MIB, [5, 16]),
+            (ACCESS_4_MIB, [17, 64]),
+            (ACCESS_16_MIB, [65, 256]),
+        ] {
+            assert_eq!(pages.map(access), [prices; 2], "{pages:?} pages");
+        }
+        assert!((0..=MEMORY_PAGES_MAX).is_sorted_by_key(access), "more memory is never cheaper");
+    }
+
+    #[test]
+    fn a_bulk_operator_pays_for_each_of_its_places() {
+        assert_eq!([0, 1].map(|pages| bulk(2, pages)), [BULK; 2]);
+        assert_eq!(bulk(1, 16) - BULK, ACCESS_1_MIB - ACCESS);
+        assert_eq!(bulk(2, 256) - BULK, 2 * (ACCESS_16_MIB - ACCESS));
+    }
 
     #[test]
     fn the_page_on_prices_shows_this_list() {

@@ -8,13 +8,13 @@
 //! | V1 | the guest's allocator is called by the host and calls the host | no host function calls the guest; recursion of the guest ends at the stack's limit | here |
 //! | V2 | recursion through calls and queries between contracts | there are no calls between contracts in this version, so only recursion within a module applies | here, N |
 //! | V3 | compile bombs | refused at admission by a named limit with the value found; the worst module within the limits compiles in bounded time | here |
-//! | V4 | an operator that costs too little | everything that works costs; entering a function with many locals costs (how long each gas takes is `benches`') | here |
+//! | V4 | an operator that costs too little | everything that works costs; entering a function with many locals costs; an access costs by the memory that it can miss the caches in (how long each gas takes is `benches`') | here |
 //! | V5 | code compiled under old prices | the cache's key holds prices, engine and configuration | here |
 //! | V6 | a cache file replaced or changed | not run: deleted, compiled again | here |
 //! | V7 | facts of the node in results | outcomes come from a closed set; equal bytes on every backend, in other environments | here, `determinism.rs` |
 //! | V8 | work that is not paid for | what is charged is never more than set aside, and at least the work, on every path; queries pay too | here, N |
 //! | V9 | guest data that panics the host | no panic (`host_fuzz.rs`); were there one, the call has no outcome and the engine goes on | here |
-//! | V10 | pointers and lengths at every edge | trap as `BadPointer`, charged | here, `host_fuzz.rs` |
+//! | V10 | pointers and lengths at every edge | trap as `BadPointer`, charged, once | here, `host_fuzz.rs` |
 //! | V11 | a query that writes | trap as `WriteInQuery` | here, N |
 //! | V12 | two keys with one spelling | a contract sees its own keys only; one encoding, one spelling of a name | here, N |
 //! | V13 | deep or huge arguments | refused by size before decoding; descriptions nest 16 deep | here, N |
@@ -33,7 +33,7 @@ mod harness;
 
 use chancery_engine::{
     AdmissionError, Backend, Compiler, Config, Engine, Execution, HOST_FUNCTIONS, Instances, Kind, NodeFault, admit,
-    limits, strip,
+    host::HostFunction, limits, prices, strip,
 };
 use chancery_state::{MemoryStore, Pair, Scan, StateError, Store};
 use chancery_types::codec::{Decode, Encode};
@@ -167,7 +167,63 @@ fn v4_everything_that_works_costs_more_the_more_it_works() {
         ));
         run_on(Arc::new(MemoryStore::new()), &wasm, Kind::Call, GAS).gas.0
     };
-    assert_eq!(frame(250) - frame(0), 10 * 250 * chancery_engine::prices::LOCAL);
+    assert_eq!(frame(250) - frame(0), 10 * 250 * prices::LOCAL);
+}
+
+/// A module with so many pages of memory at the start and at most, whose `call` has this body with a local `$x`.
+fn with_memory(pages: &str, body: &str) -> Vec<u8> {
+    module(&format!(
+        r#"(memory (export "memory") {pages})
+           (func (export "call") (param i32 i32) (result i32) (local $i i32) (local $x i32) {body} (i32.const 0))"#
+    ))
+}
+
+/// So many loads, each at a random place below `bytes` that depends on what the one before found.
+fn loads(turns: u64, bytes: u64) -> String {
+    let at = format!("(i32.and (local.get $x) (i32.const {}))", bytes - 4);
+    let next = "(i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 1013904223))";
+    format!(
+        "(loop $again (local.set $x (i32.add {next} (i32.load {at})))
+           (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {turns}))))"
+    )
+}
+
+fn run_with_memory(pages: &str, body: &str, gas: u64) -> Execution {
+    run_on(Arc::new(MemoryStore::new()), &with_memory(pages, body), Kind::Call, gas)
+}
+
+#[test]
+fn v4_a_load_at_random_costs_by_the_memory_that_the_module_declares() {
+    let body = loads(1_000, limits::PAGE_BYTES);
+    let gas = |pages: &str| run_with_memory(pages, &body, GAS).gas.0;
+    let least = gas("1 1");
+    for (pages, most) in [("1 2", 2), ("1 4", 4), ("1 5", 5), ("1 16", 16), ("1 17", 17), ("1 64", 64), ("1 65", 65)] {
+        assert_eq!(gas(pages) - least, 1_000 * (prices::access(most) - prices::ACCESS), "{pages} pages");
+    }
+    assert_eq!(gas("1 256") - least, 1_000 * (prices::ACCESS_16_MIB - prices::ACCESS));
+    assert_eq!(gas("1"), gas("1 256"), "who declares nothing pays for the most");
+    // All of the most memory, and all of the most gas: no more loads than that gas pays for.
+    let all = format!("(drop (memory.grow (i32.const 192))) {}", loads(u64::from(u32::MAX), 256 * limits::PAGE_BYTES));
+    let Gas(most) = prices::CALL_GAS_MAX;
+    let execution = run_with_memory("64 256", &all, most);
+    assert_eq!((execution.outcome, execution.gas), (Outcome::OutOfGas, Gas(most)));
+    let turns = most / prices::ACCESS_16_MIB;
+    let fewer = format!("(drop (memory.grow (i32.const 192))) {}", loads(turns, 256 * limits::PAGE_BYTES));
+    assert_eq!(run_with_memory("64 256", &fewer, most).outcome, Outcome::OutOfGas, "{turns} loads cost more");
+}
+
+#[test]
+fn v4_a_bulk_operator_costs_by_the_memory_that_the_module_declares() {
+    for (body, places) in [
+        ("(memory.copy (i32.const 0) (i32.const 9) (i32.const 8))", 2),
+        ("(memory.fill (i32.const 0) (i32.const 9) (i32.const 8))", 1),
+    ] {
+        let gas = |pages: &str| run_with_memory(pages, body, GAS).gas.0;
+        for (pages, most) in [("1 4", 4), ("1 16", 16), ("1 64", 64), ("1 256", 256), ("1", 256)] {
+            let more = places * (prices::access(most) - prices::ACCESS);
+            assert_eq!(gas(pages) - gas("1 1"), more, "{body} with {pages} pages");
+        }
+    }
 }
 
 #[test]
@@ -320,7 +376,7 @@ fn v17_a_recycled_instance_shows_the_modules_own_globals_and_table() {
     );
     // Another module in the same places, which looks through all that it can reach.
     let searches = module(
-        r#"(memory (export "memory") 4) (func (export "call") (param i32 i32) (result i32) (local $at i32)
+        r#"(memory (export "memory") 4 4) (func (export "call") (param i32 i32) (result i32) (local $at i32)
              (loop $next
                (if (i64.ne (i64.load (local.get $at)) (i64.const 0)) (then (return (i32.const 9))))
                (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 8))) (i32.const 262144))))
@@ -389,6 +445,60 @@ fn v10_pointers_and_lengths_at_every_edge_trap_or_work_and_never_panic() {
             assert!(run(&scan).gas.0 > 0);
         }
     }
+}
+
+/// A module that calls one host function with these parameters; at 0 lies the key `k`.
+fn calling_one(function: &HostFunction, parameters: &str) -> Vec<u8> {
+    let result = function.result.map_or(String::new(), |ty| format!("(result {ty:?})").to_lowercase());
+    let call = format!("(call $f {parameters})");
+    let call = if function.result.is_some() { format!("(drop {call})") } else { call };
+    module(&format!(
+        r#"(import "chancery_v1" "{}" (func $f (param {}) {result}))
+           (memory (export "memory") 1 1) (data (i32.const 0) "k")
+           (func (export "call") (param i32 i32) (result i32) {call} (i32.const 0))"#,
+        function.name,
+        "i32 ".repeat(function.parameters.len())
+    ))
+}
+
+#[test]
+fn v10_a_bad_pointer_is_charged_once_in_every_parameter_of_every_host_function() {
+    let store = Arc::new(MemoryStore::new());
+    let write = chancery_types::entry::Write {
+        contract: ContractId([2; 32]),
+        key: b"k".into(),
+        value: Some(b"a value".to_vec()),
+    };
+    store.apply(&vec![write]);
+    let is_pointer = |name: &str| !name.ends_with("len") && !["code", "kind", "flags", "limit", "cap"].contains(&name);
+    let mut tried = 0;
+    for function in HOST_FUNCTIONS {
+        // Gas of the function and of everything else, with this parameter bad, or none.
+        let cost = |bad: Option<usize>| {
+            let value = |(at, name): (usize, &&str)| match *name {
+                _ if bad == Some(at) => "(i32.const -1)",
+                "cap" => "(i32.const 64)",
+                name if name.ends_with("len") => "(i32.const 1)",
+                _ => "(i32.const 0)",
+            };
+            let parameters: String = function.parameters.iter().enumerate().map(value).collect();
+            let execution = run_on(store.clone(), &calling_one(function, &parameters), Kind::Call, GAS);
+            let is_bad = execution.outcome == trapped(TrapKind::BadPointer);
+            assert_eq!(is_bad, bad.is_some(), "{} {parameters}: {:?}", function.name, execution.outcome);
+            let [cost] = execution.costs.as_slice() else { panic!("{}: {:?}", function.name, execution.costs) };
+            assert_eq!((cost.function, cost.calls), (function.name, 1), "{parameters}");
+            (cost.gas.0, execution.gas.0 - cost.gas.0)
+        };
+        let (good, around) = cost(None);
+        for (at, name) in function.parameters.iter().enumerate().filter(|(_, name)| is_pointer(name)) {
+            // What is written is known after the work. A scan looks at its room before.
+            let worked = *name == "out" && function.name != "state_scan";
+            let expected = if worked { good } else { function.base };
+            assert_eq!(cost(Some(at)), (expected, around), "{}: {name}", function.name);
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 22, "pointers in the table of host functions");
 }
 
 #[test]
@@ -488,8 +598,8 @@ fn v23_the_call_stack_ends_at_the_same_depth_whatever_the_native_stack() {
 
 #[test]
 fn what_a_call_costs_is_pinned() {
-    // The price list has version 1 in chancery_engine::prices; a change of this number takes a new version.
-    assert_eq!(chancery_engine::prices::PRICES_VERSION, 1);
+    // A change of this number, or of the prices themselves, takes a new version.
+    assert_eq!(prices::PRICES_VERSION, 2);
     assert_eq!(run(&format!("{WRITE} (i32.const 0)")).gas, Gas(GOLDEN_GAS));
 }
 
@@ -625,7 +735,6 @@ fn v5_v6_a_cache_file_that_was_touched_is_deleted_and_compiled_again() {
 /// V3 and the limits of calls are told as they are.
 #[test]
 fn the_page_on_security_shows_every_limit() {
-    use chancery_engine::prices;
     let page = include_str!("../../../docs/src/operations/security-model.md");
     let shown = |number: u64| {
         let digits = number.to_string();

@@ -1,10 +1,10 @@
 //! What is read off a module, in one pass that also validates it.
 
-use super::{AdmissionError, Profile};
+use super::{AdmissionError, Admitted, MemoryLimit, Profile};
 use crate::limits::{FRAME_SLOTS, KEPT_BYTES_MAX, PAGE_BYTES};
 use crate::{operators, prices};
-use chancery_types::Gas;
 use chancery_types::interface::SECTION;
+use chancery_types::{Gas, Interface, ModuleId};
 use wasmparser::{
     BinaryReaderError, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, FuncValidator,
     FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, TypeRef, ValidPayload, Validator,
@@ -102,8 +102,19 @@ impl Facts {
         Ok(facts)
     }
 
+    /// What is kept of the module with this id and description.
+    pub(super) fn admitted(self, id: ModuleId, interface: Interface) -> Admitted {
+        let (memory, instance_gas) = (self.memory_limit(), self.instance_gas());
+        Admitted { id, interface, profile: self.profile, memory, instance_gas, frames: self.frames }
+    }
+
+    /// The most that the memory may have. Without a memory there is nothing.
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit { declared: self.memories.first().map_or(Some(0), |memory| memory.most) }
+    }
+
     /// What each call pays for the memory that the module starts with, and for its data.
-    pub(super) fn instance_gas(&self) -> Gas {
+    fn instance_gas(&self) -> Gas {
         let pages = self.memories.iter().map(|memory| memory.start).sum::<u64>();
         let large = pages.saturating_sub(KEPT_BYTES_MAX as u64 / PAGE_BYTES);
         let pages = (pages - large) * prices::PAGE + large * prices::LARGE_PAGE;
@@ -134,7 +145,7 @@ impl Facts {
                 Operator::BrTable { targets } => self.branch_targets = self.branch_targets.max(targets.len().into()),
                 Operator::Call { function_index } => leaf &= (*function_index as usize) < imported,
                 Operator::CallIndirect { .. } => leaf = false,
-                other if operators::price(other).is_none() => {
+                other if operators::class(other).is_none() => {
                     let name = operators::name(other);
                     return Err(AdmissionError::Invalid(format!("operator {name} has no price (at byte {offset})")));
                 }

@@ -19,7 +19,7 @@
 //! writes it once or not at all.
 
 use crate::admission::Frame;
-use crate::operators;
+use crate::operators::{self, Class};
 use crate::prices;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -110,8 +110,7 @@ struct Walk<'a> {
     mirrored: bool,
     /// For each loop, in the order of their beginnings, whether it calls nothing.
     quiet: std::vec::IntoIter<bool>,
-    frames: &'a [Frame],
-    imported: u32,
+    around: Surroundings<'a>,
 }
 
 /// What a body needs to know of its module.
@@ -119,6 +118,8 @@ struct Walk<'a> {
 pub(super) struct Surroundings<'a> {
     pub(super) frames: &'a [Frame],
     pub(super) imported: u32,
+    /// What a load or store costs.
+    pub(super) access: u64,
 }
 
 impl Plan {
@@ -137,8 +138,7 @@ impl Plan {
             reached: true,
             mirrored: false,
             quiet: quiet_loops(body)?.into_iter(),
-            frames: around.frames,
-            imported: around.imported,
+            around,
         };
         walk.open(Label::Block);
         walk.segment(false);
@@ -311,12 +311,13 @@ fn bulk(operator: &Operator<'_>) -> Option<Bulk> {
 
 impl Walk<'_> {
     fn operator(&mut self, operator: &Operator<'_>, bytes: Range<usize>) {
-        // Admission refuses what has no price.
-        self.owe(operators::price(operator).unwrap_or(0));
+        // Admission refuses what has no class.
+        let class = operators::class(operator).unwrap_or(Class::Structure);
+        self.owe(class.price(self.around.access));
         if let Operator::Loop { .. } = operator {
             self.mirror();
         }
-        self.plan.segments[self.now].traps |= operators::may_trap(operator);
+        self.plan.segments[self.now].traps |= class.may_trap();
         match bulk(operator) {
             Some(bulk) => self.plan.pieces.push(Piece::Bulk(bulk)),
             None if self.framed(operator) => self.plan.pieces.push(Piece::FramedCall(bytes)),
@@ -343,11 +344,11 @@ impl Walk<'_> {
     fn framed(&mut self, operator: &Operator<'_>) -> bool {
         match operator {
             Operator::Call { function_index } => {
-                let Some(callee) = function_index.checked_sub(self.imported) else { return false };
+                let Some(callee) = function_index.checked_sub(self.around.imported) else { return false };
                 if self.reached {
                     self.plan.segments[self.now].calls.push(callee);
                 }
-                self.frames.get(callee as usize).is_some_and(|callee| !callee.leaf)
+                self.around.frames.get(callee as usize).is_some_and(|callee| !callee.leaf)
             }
             Operator::CallIndirect { .. } => true,
             _ => false,
@@ -497,7 +498,11 @@ mod tests {
             Payload::ImportSection(section) => Some(section.count()),
             _ => None,
         });
-        let around = Surroundings { frames: &admitted.frames, imported: imported.unwrap_or(0) };
+        let around = Surroundings {
+            frames: &admitted.frames,
+            imported: imported.unwrap_or(0),
+            access: admitted.memory.access().0,
+        };
         let plan = |(body, frame): (FunctionBody<'_>, &Frame)| {
             let mut plan = Plan::read(&body, *frame, around).unwrap();
             let owed = plan.segments.iter().map(|segment| segment.gas).collect();

@@ -69,7 +69,7 @@ fn recursive() -> Vec<Vec<u8>> {
         let sum: String =
             (0..live).map(|local| format!("(local.set $l0 (i64.add (local.get $l0) (local.get $l{local})))")).collect();
         module(&format!(
-            r#"(memory (export "memory") 1) (func $call (export "call") (param i32 i32) (result i32) {names}
+            r#"(memory (export "memory") 1 1) (func $call (export "call") (param i32 i32) (result i32) {names}
                  {load} (drop (call $call (local.get 0) (i32.add (local.get 1) (i32.const 1)))) {sum} (i32.wrap_i64 (local.get $l0)))"#
         ))
     };
