@@ -2,6 +2,7 @@
 
 mod support;
 
+use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -136,7 +137,11 @@ fn check_and_inspect_need_no_ledger() {
     let names: Vec<&str> =
         interface["methods"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"submit") && interface["legal_basis"].as_str().unwrap().contains("Building Code"));
-    assert!(home.ok(&["inspect", &module("building-permit")]).contains("IBC 2021, 104.4"));
+    assert_eq!(interface["memory"], json!({"pages_max": 16, "declared": true, "access_gas": 18}));
+    let text = home.ok(&["inspect", &module("building-permit")]);
+    for part in ["IBC 2021, 104.4", "memory: at most 16 pages (1 MiB); an access costs 18 gas"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
 }
 
 #[test]

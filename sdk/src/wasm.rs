@@ -149,6 +149,9 @@ pub fn log(text: &[u8]) {
 }
 
 /// Hands memory out from `__heap_base` upwards and takes none back but the piece handed out last: an instance lives for one call.
+///
+/// Where the most memory that the module declares does not suffice, it says so in the diagnostics, and hands out nothing. What cannot do without, as `Vec` and
+/// `String` cannot, panics then: the call is trapped as `Unreachable` and has no effect.
 struct Bump {
     next: Cell<usize>,
 }
@@ -160,6 +163,7 @@ unsafe impl Sync for Bump {}
 static ALLOCATOR: Bump = Bump { next: Cell::new(0) };
 
 const PAGE_BYTES: usize = 65_536;
+const FULL: &[u8] = b"the memory is full: hold less at once, or raise memory-pages";
 
 impl Bump {
     /// Room for the layout at or behind `start`, growing the memory if need be.
@@ -168,6 +172,7 @@ impl Bump {
         let end = place.checked_add(layout.size())?;
         let have = core::arch::wasm32::memory_size(0) * PAGE_BYTES;
         if end > have && core::arch::wasm32::memory_grow(0, (end - have).div_ceil(PAGE_BYTES)) == usize::MAX {
+            log(FULL);
             return None;
         }
         self.next.set(end);

@@ -2,12 +2,18 @@
 //!
 //! Two toolchains can do it: rustup's with the target `wasm32-unknown-unknown`, or a distribution's `rustc` with the sources of the standard
 //! library and a `wasm-ld`, which builds `core` and `alloc` itself. Profile, stack size and flags are set here, so that a contract's own manifest says
-//! nothing about them. The names of its functions, which a deployed module does not carry, are laid beside it for `chancery profile`. The stack is at the bottom of the memory: when it overflows, the call traps.
+//! nothing about them; the most memory it may say (see `package`). The names of its functions, which a deployed module does not carry, are laid beside it for `chancery profile`. The stack is at the bottom of the memory: when it overflows, the call traps.
 
+mod package;
+
+use crate::commands::inspect::memory_value;
 use crate::failure::{Failure, Outcome};
 use crate::output::Session;
+use chancery_engine::MemoryLimit;
+use chancery_engine::limits::PAGE_BYTES;
 use chancery_engine::profile::Names;
-use serde_json::{Value, json};
+use package::Package;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -45,7 +51,8 @@ struct Built {
     name: String,
     wasm: Vec<u8>,
     id: String,
-    admission: Result<(), String>,
+    /// The most memory that it may come to have, or why it is not admitted.
+    admission: Result<MemoryLimit, String>,
     names: Names,
 }
 
@@ -74,12 +81,12 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     }
     let value = json!({
         "file": file, "module": built.id, "bytes": built.wasm.len(), "admitted": built.admission.is_ok(),
-        "problem": built.admission.as_ref().err(), "toolchain": toolchain.version,
+        "problem": built.admission.as_ref().err(), "memory": built.admission.as_ref().ok().map(memory_value), "toolchain": toolchain.version,
     });
     session.print(
         || {
             let admission = match &built.admission {
-                Ok(()) => "admitted".to_string(),
+                Ok(memory) => format!("memory: {memory}\nadmitted"),
                 Err(problem) => format!("NOT admitted: {problem}"),
             };
             format!(
@@ -92,7 +99,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         },
         || value.clone(),
     );
-    built.admission.map_err(Failure::usage)
+    built.admission.map(drop).map_err(Failure::usage)
 }
 
 fn first_line(program: &Path, arguments: &[&str]) -> Option<String> {
@@ -140,57 +147,13 @@ fn find_linker() -> Option<PathBuf> {
     found.pop()
 }
 
-/// What cargo knows of the package in a directory: its name, the name of its library, the workspace and the target directory.
-struct Package {
-    name: String,
-    library: String,
-    workspace: PathBuf,
-    target: PathBuf,
-}
-
-impl Package {
-    fn read(toolchain: &Toolchain, directory: &Path) -> Outcome<Package> {
-        let manifest = directory.join("Cargo.toml");
-        let manifest = manifest.canonicalize().map_err(|error| Failure::file("cannot read", &manifest, &error))?;
-        let output = Command::new(&toolchain.cargo)
-            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
-            .arg(&manifest)
-            .env("RUSTC", &toolchain.rustc)
-            .output()
-            .map_err(|error| Failure::file("cannot run", &toolchain.cargo, &error))?;
-        if !output.status.success() {
-            return Err(Failure::usage(String::from_utf8_lossy(&output.stderr)));
-        }
-        let metadata: Value = serde_json::from_slice(&output.stdout).map_err(Failure::internal)?;
-        let here = |package: &&Value| package["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest);
-        let package = metadata["packages"].as_array().into_iter().flatten().find(here);
-        let package = package.ok_or_else(|| Failure::usage(format!("{} is not a package", directory.display())))?;
-        let is_cdylib =
-            |target: &&Value| target["crate_types"].as_array().is_some_and(|types| types.contains(&json!("cdylib")));
-        let library = package["targets"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(is_cdylib)
-            .and_then(|target| target["name"].as_str());
-        let library = library.ok_or_else(|| {
-            Failure::usage(format!("{}: expected `[lib] crate-type = [\"cdylib\", \"rlib\"]`", manifest.display()))
-        })?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
-        Ok(Package {
-            name: text(&package["name"]),
-            library: library.replace('-', "_"),
-            workspace: text(&metadata["workspace_root"]).into(),
-            target: Path::new(&text(&metadata["target_directory"])).join("contracts"),
-        })
-    }
-}
-
 fn build(toolchain: &Toolchain, directory: &Path) -> Outcome<Built> {
     let package = Package::read(toolchain, directory)?;
     let remap = format!("--remap-path-prefix={}=/contract", package.workspace.display());
     // Unit separators: paths may have spaces.
-    let flags = ["-Zlocation-detail=none", &format!("-Clink-arg=-zstack-size={STACK_BYTES}"), &remap].join("\u{1f}");
+    let stack = format!("-Clink-arg=-zstack-size={STACK_BYTES}");
+    let memory = format!("-Clink-arg=--max-memory={}", package.memory_pages * PAGE_BYTES);
+    let flags = ["-Zlocation-detail=none", &stack, &memory, &remap].join("\u{1f}");
     let mut command = Command::new(&toolchain.cargo);
     command
         .args(["build", "--quiet", "--lib", "--profile", "contract", "--target", TARGET, "--package", &package.name])
@@ -215,7 +178,7 @@ fn build(toolchain: &Toolchain, directory: &Path) -> Outcome<Built> {
     let raw = std::fs::read(&raw).map_err(|error| Failure::file("cannot read", &raw, &error))?;
     let wasm = chancery_engine::strip(&raw).map_err(Failure::internal)?;
     let id = blake3::hash(&wasm).to_string();
-    let admission = chancery_engine::admit(&wasm).map(drop).map_err(|error| error.to_string());
+    let admission = chancery_engine::admit(&wasm).map(|admitted| admitted.memory).map_err(|error| error.to_string());
     let name = package.name.strip_prefix("chancery-contract-").unwrap_or(&package.name).to_string();
     let names = Names::of(&raw, &wasm);
     Ok(Built { name, wasm, id, admission, names })

@@ -1,10 +1,11 @@
-//! `inspect`: the interface description of a module's file or of a deployed contract.
+//! `inspect`: the interface description of a module's file or of a deployed contract, and the most memory that a call of it may have.
 
 use crate::failure::Outcome;
 use crate::output::Session;
 use crate::town::{admit, contract, open, read_module};
+use chancery_engine::{Admitted, MemoryLimit};
 use chancery_types::interface::{Field, Interface, MethodKind, Type, Variant};
-use chancery_types::{ModuleId, json};
+use chancery_types::json;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -16,15 +17,15 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let path = Path::new(&arguments.what);
-    let (interface, module) = if path.is_file() || arguments.what.ends_with(".wasm") {
-        let admitted = admit(&read_module(path)?)?;
-        (admitted.interface, admitted.id)
+    let wasm = if path.is_file() || arguments.what.ends_with(".wasm") {
+        read_module(path)?
     } else {
         let ledger = open(session)?;
-        let (record, interface) = contract(&ledger, &arguments.what)?;
-        (interface, record.module)
+        let (record, _) = contract(&ledger, &arguments.what)?;
+        ledger.module_bytes(&record.module)?
     };
-    session.print(|| text(&interface, module), || value(&interface, module));
+    let admitted = admit(&wasm)?;
+    session.print(|| text(&admitted), || value(&admitted));
     Ok(())
 }
 
@@ -53,7 +54,12 @@ fn kind(kind: MethodKind) -> &'static str {
     }
 }
 
-fn value(interface: &Interface, module: ModuleId) -> Value {
+/// The most memory of a module, and what an access costs.
+pub fn memory_value(memory: &MemoryLimit) -> Value {
+    json!({"pages_max": memory.pages_max(), "declared": memory.declared.is_some(), "access_gas": memory.access().0})
+}
+
+fn value(Admitted { id, interface, memory, .. }: &Admitted) -> Value {
     let methods = interface.methods.iter().map(|method| {
         json!({
             "name": method.name, "kind": kind(method.kind), "doc": method.doc, "citation": method.citation,
@@ -65,7 +71,7 @@ fn value(interface: &Interface, module: ModuleId) -> Value {
         json!({"name": storage.name, "doc": storage.doc, "keys": keys, "value": storage.value.describe()})
     });
     json!({
-        "name": interface.name, "doc": interface.doc, "legal_basis": interface.legal_basis, "module": module.to_string(),
+        "name": interface.name, "doc": interface.doc, "legal_basis": interface.legal_basis, "module": id.to_string(), "memory": memory_value(memory),
         "methods": methods.collect::<Value>(), "events": variants_value(&interface.events),
         "errors": variants_value(&interface.errors), "storage": storage.collect::<Value>(),
     })
@@ -75,9 +81,9 @@ fn cited(citation: &str) -> String {
     if citation.is_empty() { String::new() } else { format!(" ({citation})") }
 }
 
-fn text(interface: &Interface, module: ModuleId) -> String {
-    let mut out =
-        format!("{}: {}\nlegal basis: {}\nmodule: {module}\n", interface.name, interface.doc, interface.legal_basis);
+fn text(Admitted { id, interface, memory, .. }: &Admitted) -> String {
+    let Interface { name, doc, legal_basis, .. } = interface;
+    let mut out = format!("{name}: {doc}\nlegal basis: {legal_basis}\nmodule: {id}\nmemory: {memory}\n");
     let mut line = |text: String| {
         out.push_str(&text);
         out.push('\n');

@@ -1,5 +1,5 @@
 //! `attach DESCRIPTION.json MODULE.wasm OUT.wasm`: gives a module its interface description, and prints its BLAKE3, bytes and name, a line of
-//! `dist/MANIFEST`. `attach --header OUT.h` writes the C header.
+//! `dist/MANIFEST`; on standard error the most memory that it may have. `attach --header OUT.h` writes the C header.
 
 use anyhow::{Context, Result, bail};
 use chancery_types::Hash;
@@ -16,6 +16,7 @@ fn main() -> Result<()> {
             let wasm = fs::read(module).with_context(|| format!("reading {module}"))?;
             let attached = chancery_polyglot::attach(&wasm, &text).with_context(|| (*module).to_string())?;
             let name = Path::new(out).file_name().context("OUT.wasm is a file")?.display();
+            eprintln!("{name}: memory: {}", chancery_engine::admit(&attached)?.memory);
             println!("{} {} {name}", Hash::of(&attached), attached.len());
             fs::write(out, attached).with_context(|| format!("writing {out}"))
         }

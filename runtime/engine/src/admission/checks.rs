@@ -124,8 +124,12 @@ fn memory_start(facts: &Facts) -> Check {
 }
 
 fn memory_most(facts: &Facts) -> Check {
-    let found = largest(facts.memories.iter().map(|memory| memory.most.unwrap_or(0) as usize));
-    at_most("pages of the memory, declared", "a slot holds 16 MiB", MEMORY_PAGES_MAX, found)
+    let (memory, why) = (facts.memory_limit(), "a slot holds 16 MiB; an access costs by it");
+    let check = at_most("pages of the memory, declared", why, MEMORY_PAGES_MAX, memory.pages_max());
+    match memory.declared {
+        Some(_) => check,
+        None => Check { found: format!("none, which counts as {MEMORY_PAGES_MAX}"), ..check },
+    }
 }
 
 fn data_segments(facts: &Facts) -> Check {

@@ -109,7 +109,7 @@ impl Facts {
     }
 
     /// The most that the memory may have. Without a memory there is nothing.
-    fn memory_limit(&self) -> MemoryLimit {
+    pub(super) fn memory_limit(&self) -> MemoryLimit {
         MemoryLimit { declared: self.memories.first().map_or(Some(0), |memory| memory.most) }
     }
 
