@@ -3,6 +3,7 @@
 
 mod common;
 
+use chancery_engine::prices::PRICES_VERSION;
 use chancery_node::journal::{Block, FrameKind, Journal, SEGMENT_BYTES};
 use chancery_node::{AuditOptions, Compiler, Ledger, Level, NodeError, OsDisk, Place, audit, verify, verify_public};
 use chancery_receipt::{ConsistencyProof, Policy};
@@ -156,6 +157,39 @@ fn the_audit_of_an_honest_log_finds_nothing_and_goes_on_where_it_was() {
     std::fs::write(&progress, text.replace(&format!("size {size}"), "size 1000")).unwrap();
     let error = audit(dir.path(), &options).unwrap_err().to_string();
     assert!(error.contains("covers 1000 entries, the log has"), "{error}");
+}
+
+/// A ledger from before the price list changed: it verifies, this program executes nothing of it again by its own prices, and goes on behind what a program of its
+/// time has audited.
+#[test]
+fn entries_of_another_price_list_are_named_and_left_to_the_program_that_wrote_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (today, before) = (dir.path().join("today"), dir.path().join("before"));
+    town(&today);
+    let mut entries = entries(&today);
+    for (entry, _) in &mut entries {
+        if let Record::Call { prices, .. } = &mut entry.record {
+            assert_eq!(*prices, PRICES_VERSION);
+            *prices = 1;
+        }
+    }
+    rechain(&mut entries);
+    write_journal(&today, &before, &entries);
+    let report = verify(&before, &silent()).unwrap();
+    let error = audited(&before).unwrap_err();
+    let says = format!("entry 2 was executed under price list 1, this program has {PRICES_VERSION}: audit it with");
+    assert!(matches!(&error, NodeError::Audit(text) if text.starts_with(&says)), "{error}");
+
+    let progress = dir.path().join("progress");
+    let (size, root, state) = (report.entries, report.root, report.state_root);
+    let text = format!("chancery audit v1\nledger {}\nsize {size}\nroot {root}\nstate {state}\n", report.ledger);
+    std::fs::write(&progress, text).unwrap();
+    let ledger = reopen(&before).unwrap();
+    put_all(&ledger, 20..30);
+    ledger.close().unwrap();
+    let options = AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: Some(progress) };
+    let audit = audit(&before, &options).unwrap();
+    assert_eq!((audit.executed, audit.resumed), (10, size));
 }
 
 /// What the operator writes verifies, since signatures, digests and roots fit; executing again shows that the module does something else.
