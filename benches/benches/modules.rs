@@ -32,7 +32,7 @@ fn compilation(c: &mut Criterion) {
 fn instantiation(c: &mut Criterion) {
     let engine = Engine::new(Config::default()).expect("the machine can run the engine");
     let empty =
-        r#"(module (memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#;
+        r#"(module (memory (export "memory") 1 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#;
     let module = engine.load(&kernel(empty)).expect("it is admitted");
     let store = Arc::new(MemoryStore::new());
     let context = Context {

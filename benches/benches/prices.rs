@@ -3,8 +3,8 @@
 //! A line more than three times the median is an outlier: the host works longer for it than it is paid. One far below is overpaid, which is meant where
 //! the price covers what comes after the call (a write: journal, tree, disk); those are not counted for the median.
 //!
-//! A price is of operands in the first cache: so says the price list. Loads that wait for each other, and stores, at random places of so much memory are shown beside, as
-//! many times the median as they take: what misses the caches is an outlier by nature, marked as such, and the list says what bounds it.
+//! Each module declares the memory that its line goes through and no more, so that a line pays the price of an access in so much memory: loads that wait for each other,
+//! and stores, at random places of all of it are lines as all others. At the end stands what the most gas of a call buys of such loads.
 
 use chancery_benches::kernel;
 use chancery_benches::measure::{Case, decimal, least, permille, rounds};
@@ -72,6 +72,63 @@ const OPERATORS: &[(&str, &str, u32)] = &[
     ("memory.grow, refused", "(drop (memory.grow (i32.const 60000)))", 100),
 ];
 
+/// A number that no branch predictor foresees, from the one before (xorshift, Marsaglia 2003). It is never 0.
+const NEXT: &str = "(local.set $x (i32.xor (local.get $x) (i32.shl (local.get $x) (i32.const 13)))) \
+    (local.set $x (i32.xor (local.get $x) (i32.shr_u (local.get $x) (i32.const 17)))) \
+    (local.set $x (i32.xor (local.get $x) (i32.shl (local.get $x) (i32.const 5))))";
+
+/// Some operators, of another kind and with another constant for each number.
+fn some_operators(number: usize) -> String {
+    let operator = ["i64.add", "i64.xor", "i64.rotl", "i64.mul", "i64.sub"][number % 5];
+    format!("(local.set $y ({operator} (local.get $y) (i64.const {})))", number * 7_919 + 1)
+}
+
+/// A branch that is taken at random.
+fn random_branch() -> String {
+    format!("{NEXT} (block (br_if 0 (i32.and (local.get $x) (i32.const 1))) {})", some_operators(0))
+}
+
+/// A table of 1,024 entries by a random number. They lead to as many places as blocks may nest, each with operators of its own.
+fn random_table() -> String {
+    const PLACES: usize = 120;
+    let entries: String = (0..1_024).map(|entry| format!("{} ", entry * 37 % PLACES)).collect();
+    let table = format!("{NEXT} (br_table {entries} (i32.and (local.get $x) (i32.const 1023)))");
+    let place = |inner: String, number: usize| format!("(block {inner}) {} (br $out)", some_operators(number));
+    format!("(block $out {})", (0..PLACES).fold(table, place))
+}
+
+/// A call of one of 1,024 functions at random, and the table that has them: more code than the first cache of instructions holds.
+fn random_call() -> (String, String) {
+    let function = |number: usize| {
+        let operators: String = (0..16)
+            .map(|at| {
+                let operator = ["i32.add", "i32.xor", "i32.sub", "i32.or"][(number + at) % 4];
+                format!("(local.set 0 ({operator} (local.get 0) (i32.const {})))", number * 65_537 + at * 257)
+            })
+            .collect();
+        format!("(func (type $f) {operators} (i32.xor (local.get 0) (i32.const 1)))")
+    };
+    // Behind the functions that every module has.
+    let names: String = (0..1_024).map(|number| format!("$many{number} ")).collect();
+    let functions: String =
+        (0..1_024).map(|number| function(number).replacen("(func", &format!("(func $many{number}"), 1)).collect();
+    let call = format!(
+        "{NEXT} (local.set $n (call_indirect (type $f) (local.get $n) (i32.and (local.get $x) (i32.const 1023))))"
+    );
+    (call, format!("(table 1024 funcref) (elem (i32.const 0) {names}) {functions}"))
+}
+
+/// A copy of 8 bytes from a random place of 16 MiB to another.
+fn random_copy() -> String {
+    let at = "(i32.and (local.get $x) (i32.const 16777208))";
+    let other = "(i32.and (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 16777208))";
+    format!("{NEXT} (memory.copy {at} {other} (i32.const 8))")
+}
+
+/// A copy of 1 MiB within 16 MiB: another one in each of 16 turns.
+const LARGE_COPY: &str = "(memory.copy (i32.shl (i32.and (local.get $i) (i32.const 15)) (i32.const 20)) \
+    (i32.shl (i32.and (i32.add (local.get $i) (i32.const 7)) (i32.const 15)) (i32.const 20)) (i32.const 1048576))";
+
 /// Memories that loads and stores go through at random, in KiB: what fits the first cache of common machines, the second, the last, and all that
 /// a call can have.
 const FAR: [(u32, &str, &str); 6] = [
@@ -138,9 +195,26 @@ const HOST: &[(&str, &str, u32)] = &[
     ("log, 4096", "(call $log (i32.const 0) (i32.const 4096))", 50),
 ];
 
-/// A module whose `call` has these locals and this code, with every host function and `pages` of memory, all
-/// of which is touched first.
-fn module(pages: u32, code: &str) -> Vec<u8> {
+/// What a line's module has.
+#[derive(Clone, Copy)]
+struct Setup<'a> {
+    /// Pages of memory, all of which is touched first.
+    pages: u32,
+    /// Pages that it declares.
+    most: u32,
+    /// The table, and functions for it.
+    table: &'a str,
+}
+
+impl Setup<'static> {
+    /// So many pages and no more, and a function in the table.
+    const fn with(pages: u32) -> Self {
+        Setup { pages, most: pages, table: "(table 1 funcref) (elem (i32.const 0) $listed)" }
+    }
+}
+
+/// A module whose `call` has these locals and this code, with every host function.
+fn module(Setup { pages, most, table }: Setup<'_>, code: &str) -> Vec<u8> {
     let many = "(local i64)".repeat(200);
     // More than a memory may start with is added first.
     let (small_pages, start) = (16 * pages, pages.min(MEMORY_PAGES_START_MAX as u32));
@@ -166,9 +240,9 @@ fn module(pages: u32, code: &str) -> Vec<u8> {
           (import "chancery_v1" "sha256" (func $sha256 (param i32 i32 i32)))
           (import "chancery_v1" "log" (func $log (param i32 i32)))
           (type $f (func (param i32) (result i32)))
-          (memory (export "memory") {start} 256)
+          (memory (export "memory") {start} {most})
           (global $g (mut i32) (i32.const 0))
-          (table 1 funcref) (elem (i32.const 0) $listed)
+          {table}
           (data (i32.const 64) "vlpq")
           (data (i32.const 256) "{signed}")
           (data (i32.const 8200) "\e8\03\00\00")
@@ -233,11 +307,11 @@ fn execution(engine: &Engine, wasm: &[u8], store: &Arc<MemoryStore>, name: &str)
 fn main() {
     let (kept, store) = (Engine::new(Config::default()).expect("the machine can run the engine"), store());
     let mut lines: Vec<(&str, u64, u64)> = Vec::new();
-    let mut measure = |pages: u32, list: &[(&'static str, &str, u32)], unrolled: usize| {
+    let mut measure = |setup: Setup<'_>, list: &[(&'static str, &str, u32)], unrolled: usize| {
         // The empty loop is taken off.
         for (name, code, count) in list {
-            let (time, gas) = execution(&kept, &module(pages, &turns(&code.repeat(unrolled), *count)), &store, name);
-            let (idle, idle_gas) = execution(&kept, &module(pages, &turns("", *count)), &store, name);
+            let (time, gas) = execution(&kept, &module(setup, &turns(&code.repeat(unrolled), *count)), &store, name);
+            let (idle, idle_gas) = execution(&kept, &module(setup, &turns("", *count)), &store, name);
             lines.push((
                 name,
                 time.saturating_sub(idle) / u64::from(*count) / unrolled as u64,
@@ -247,25 +321,32 @@ fn main() {
     };
     // Large copies need much memory; the host functions are measured where a call is made fastest.
     let (large, near): (Vec<_>, Vec<_>) = OPERATORS.iter().copied().partition(|(name, ..)| name.contains("MiB"));
-    measure(1, &near, UNROLLED);
-    measure(64, &large, 16);
+    measure(Setup::with(1), &near, UNROLLED);
+    measure(Setup::with(64), &large, 16);
+    let (call, functions) = random_call();
+    measure(Setup::with(1), &[("br_if, at random", &random_branch(), 2_000)], UNROLLED);
+    measure(Setup::with(1), &[("br_table, 1024 at random", &random_table(), 2_000)], 16);
+    measure(Setup { table: &functions, ..Setup::with(1) }, &[("call_indirect, 1024", &call, 2_000)], 16);
+    measure(Setup::with(256), &[("copy, 8 in 16 MiB", &random_copy(), 10_000)], 16);
+    measure(Setup::with(256), &[("copy, 1 MiB in 16 MiB", LARGE_COPY, 16)], 1);
     for (kib, load, store) in FAR {
         let (load_code, store_code) = far(kib);
         // What making the memory takes must not hide it.
-        let count = if kib > 1_024 { 40_000 } else { 2_000 };
-        measure(kib.div_ceil(64), &[(load, &load_code, count), (store, &store_code, count)], 16);
+        let count = if kib > 1_024 { 30_000 } else { 2_000 };
+        measure(Setup::with(kib.div_ceil(64)), &[(load, &load_code, count), (store, &store_code, count)], 16);
     }
-    measure(1, HOST, 1);
+    measure(Setup::with(1), HOST, 1);
     let fresh = Engine::new(Config { instances: Instances::Fresh, ..Config::default() }).expect("as before");
     for (name, engine, pages) in
         [("a call, kept", &kept, 1), ("a call, fresh", &fresh, 1), ("a call with 64 pages", &kept, 64)]
     {
-        let (time, gas) = execution(engine, &module(pages, ""), &store, name);
+        let (time, gas) = execution(engine, &module(Setup::with(pages), ""), &store, name);
         lines.push((name, time, gas));
     }
     let touched = turns("(i32.store (i32.shl (memory.grow (i32.const 1)) (i32.const 16)) (i32.const 1))", 100);
-    let (time, gas) = execution(&kept, &module(1, &touched), &store, "growth");
-    let (idle, idle_gas) = execution(&kept, &module(1, &turns("", 100)), &store, "growth");
+    let growing = Setup { most: 101, ..Setup::with(1) };
+    let (time, gas) = execution(&kept, &module(growing, &touched), &store, "growth");
+    let (idle, idle_gas) = execution(&kept, &module(growing, &turns("", 100)), &store, "growth");
     lines.push(("memory.grow, a page", time.saturating_sub(idle) / 100, (gas - idle_gas) / 100));
     report(&mut lines);
     for (kib, ..) in FAR {
@@ -283,7 +364,9 @@ fn processor_milliseconds() -> u64 {
 /// What the most gas of a call buys of loads that wait for each other in so much memory: the bound that the price list gives on the time of a call.
 fn most_gas(engine: &Engine, store: &Arc<MemoryStore>, kib: u32) {
     let (load, _) = far(kib);
-    let module = engine.load(&module(kib.div_ceil(64), &turns(&load.repeat(64), u32::MAX))).expect("it is admitted");
+    let module = engine
+        .load(&module(Setup::with(kib.div_ceil(64)), &turns(&load.repeat(64), u32::MAX)))
+        .expect("it is admitted");
     let start = processor_milliseconds();
     let execution = engine.execute(&module, invocation(), store.clone()).expect("the host works");
     let spent = processor_milliseconds() - start;
@@ -294,26 +377,16 @@ fn most_gas(engine: &Engine, store: &Arc<MemoryStore>, kib: u32) {
 /// Host functions whose price covers what is done with the bytes after the call; they are shown, and not counted for the median.
 const COVER_MORE: [&str; 6] = ["state_set", "state_remove", "result", "fault", "event", "log"];
 
-/// Whether it goes through more than the first cache holds.
-fn is_far(name: &str) -> bool {
-    FAR[1..].iter().any(|(_, load, store)| name == *load || name == *store)
-}
-
 fn report(lines: &mut Vec<(&str, u64, u64)>) {
     let per_gas = |(_, time, gas): &(&str, u64, u64)| time / gas.max(&1);
     lines.sort_by_key(|line| std::cmp::Reverse(per_gas(line)));
     let covers_more = |name: &str| COVER_MORE.iter().any(|function| name.starts_with(function));
-    let counted: Vec<u64> =
-        lines.iter().filter(|(name, ..)| !covers_more(name) && !is_far(name)).map(per_gas).collect();
+    let counted: Vec<u64> = lines.iter().filter(|(name, ..)| !covers_more(name)).map(per_gas).collect();
     let median = counted[counted.len() / 2].max(1);
     println!("{:24} {:>12} {:>10} {:>10} {:>10}", "what", "ns", "gas", "ps/gas", "of median");
     for line in lines.iter() {
         let (name, time, gas) = line;
-        let remark = match per_gas(line) > 3 * median {
-            true if is_far(name) => "  outlier: misses the first cache",
-            true => "  OUTLIER",
-            false => "",
-        };
+        let remark = if per_gas(line) > 3 * median { "  OUTLIER" } else { "" };
         let ratio = decimal(permille(per_gas(line), median));
         println!("{name:24} {:>12} {gas:>10} {:>10} {ratio:>10}{remark}", decimal(*time), per_gas(line));
     }

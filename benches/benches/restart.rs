@@ -61,7 +61,7 @@ fn module(number: u8) -> Vec<u8> {
     let interface = Interface { version: 1, name: format!("module-{number}"), ..Interface::default() };
     let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
     let text = format!(
-        r#"(module (@custom "chancery:interface" "{escaped}") (memory (export "memory") 1)
+        r#"(module (@custom "chancery:interface" "{escaped}") (memory (export "memory") 1 1)
              (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#
     );
     wat::parse_str(text).expect("it is a module")

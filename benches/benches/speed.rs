@@ -18,7 +18,7 @@ struct Empty {
 
 impl Empty {
     fn new(engine: Arc<Engine>) -> Self {
-        let text = r#"(module (memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#;
+        let text = r#"(module (memory (export "memory") 1 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#;
         let module = engine.load(&kernel(text)).expect("it is admitted");
         let context = Context {
             actor: PublicKey([1; 32]),

@@ -133,7 +133,7 @@ fn module((_, body): Shape) -> Vec<u8> {
     let text = |bytes: usize| {
         let bodies: String = (0..4).map(|_| format!("(func (local {locals}) {})", body(bytes))).collect();
         format!(
-            r#"(module (type $wide (func (param {wide}) (result i64))) (memory (export "memory") 1) (table 4 funcref)
+            r#"(module (type $wide (func (param {wide}) (result i64))) (memory (export "memory") 1 1) (table 4 funcref)
                (func $wide (type $wide) (call $again (local.get 0))) (func $again (param i64) (result i64) (local.get 0))
                {bodies} (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#
         )
@@ -152,7 +152,7 @@ fn tiny() -> Vec<u8> {
     };
     let functions: String = (0..1_990).map(function).collect();
     kernel(&format!(
-        r#"(module {functions} (memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#
+        r#"(module {functions} (memory (export "memory") 1 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#
     ))
 }
 

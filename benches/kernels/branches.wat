@@ -1,6 +1,6 @@
 ;; A classifier of 64 KiB of pseudo-random bytes, as a parser does: br_table and short blocks.
 (module
-  (memory (export "memory") 1)
+  (memory (export "memory") 1 1)
   (func (export "call") (param i32 i32) (result i32)
     (local $i i32) (local $random i32) (local $digits i32) (local $quotes i32) (local $other i32)
     (loop $fill

@@ -1,6 +1,6 @@
 ;; 256 copies of 16 KiB by memory.copy: bulk bytes.
 (module
-  (memory (export "memory") 2)
+  (memory (export "memory") 2 2)
   (func (export "call") (param i32 i32) (result i32)
     (local $i i32)
     (loop $again

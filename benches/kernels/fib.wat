@@ -1,6 +1,6 @@
 ;; Recursive Fibonacci of 22: calls and nothing else.
 (module
-  (memory (export "memory") 1)
+  (memory (export "memory") 1 1)
   (func $fib (param i32) (result i32)
     (if (result i32) (i32.lt_u (local.get 0) (i32.const 2))
       (then (local.get 0))

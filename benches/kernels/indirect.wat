@@ -1,6 +1,6 @@
 ;; 65,536 calls through a table of four short functions.
 (module
-  (memory (export "memory") 1)
+  (memory (export "memory") 1 1)
   (type $step (func (param i32) (result i32)))
   (table 4 funcref)
   (elem (i32.const 0) $add $mix $turn $times)

@@ -1,6 +1,6 @@
 ;; A JSON text of nested lists and objects, parsed 64 times by recursive descent: calls, byte loads, short branches.
 (module
-  (memory (export "memory") 1)
+  (memory (export "memory") 1 1)
   (global $at (mut i32) (i32.const 0))
   (global $sum (mut i32) (i32.const 0))
   (data (i32.const 0) "{\22programme\22: \22food assistance\22, \22case\22: 20240117, \22household\22: [{\22name\22: \22A \5c\22B\5c\22 C\22, \22born\22: 1981, \22income\22: [120000, 98000, 101500]}, {\22name\22: \22D\22, \22born\22: 2012, \22income\22: []}, {\22name\22: \22E\22, \22born\22: 2015, \22income\22: [0, 0, 12]}], \22rent\22: 84500, \22notes\22: [\22first\22, \22second with \5c\5c in it\22, [[1, 2, [3, 4, 5]], 6]], \22totals\22: {\22gross\22: 319512, \22net\22: 250000, \22months\22: {\22jan\22: 1, \22feb\22: 2, \22mar\22: 3}}}\00")

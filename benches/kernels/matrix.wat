@@ -1,6 +1,6 @@
 ;; Product of two 48 × 48 matrices of i64: nested loops, loads, multiplications.
 (module
-  (memory (export "memory") 2)
+  (memory (export "memory") 2 2)
   (func $at (param $base i32) (param $row i32) (param $column i32) (result i32)
     (i32.add (local.get $base)
              (i32.shl (i32.add (i32.mul (local.get $row) (i32.const 48)) (local.get $column)) (i32.const 3))))

@@ -1,6 +1,6 @@
 ;; Sieve of Eratosthenes below 65,536: byte loads, stores and branches.
 (module
-  (memory (export "memory") 2)
+  (memory (export "memory") 2 2)
   (func (export "call") (param i32 i32) (result i32)
     (local $i i32) (local $j i32) (local $count i32)
     (local.set $i (i32.const 2))
