@@ -95,7 +95,7 @@ pub const KEPT_BYTES_MAX: usize = 256 << 10;
 pub const RESIDENT_BYTES: usize = 2 << 20;
 /// Compiled modules that are kept in memory.
 pub const MODULES_LOADED_MAX: usize = 256;
-/// Bytes of code of the compiled modules that are kept in memory: the largest module may become some MiB of code.
+/// Bytes of their code together: modules that are written to compile into much code do not fill the machine's memory.
 pub const MODULES_LOADED_BYTES_MAX: usize = 256 << 20;
 /// Bytes of the files of precompiled code together; code takes three to four times the bytes of its module.
 pub const CACHE_BYTES_MAX: u64 = 256 << 20;

@@ -220,7 +220,7 @@ macro_rules! units {
 }
 
 units! {
-    /// Metered work; one unit is about a nanosecond (the price list says what costs how much).
+    /// Metered work; one unit is about a tenth of a nanosecond (the price list says what costs how much).
     Gas(u64),
     /// Number of blocks sealed: the genesis block is height 0.
     Height(u64),

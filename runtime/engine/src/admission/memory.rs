@@ -45,8 +45,8 @@ impl fmt::Display for MemoryLimit {
 
 #[cfg(test)]
 mod tests {
-    use crate::admit;
     use crate::fixtures::with_memory;
+    use crate::{admit, check};
 
     #[test]
     fn what_a_module_declares_is_read_and_told() {
@@ -62,5 +62,10 @@ mod tests {
         ] {
             assert_eq!(admit(&with_memory(declared, "")).unwrap().memory.to_string(), told);
         }
+        let checked = |declared| {
+            let checks = check(&with_memory(declared, ""));
+            checks.into_iter().find(|check| check.name == "pages of the memory, declared").unwrap().found
+        };
+        assert_eq!(["1 3", "1"].map(checked), ["3", "none, which counts as 256"]);
     }
 }

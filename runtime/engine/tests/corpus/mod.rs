@@ -76,6 +76,22 @@ fn recursive() -> Vec<Vec<u8>> {
     [(1, 0), (1, 1), (4, 4), (50, 50), (250, 0), (250, 250)].map(|(locals, live)| frame(locals, live)).into()
 }
 
+/// What a module declares as pages of its memory: each class of prices, and nothing.
+const MEMORIES: [&str; 6] = ["1 1", "1 4", "1 16", "1 64", "1 256", "1"];
+
+/// Loads, stores, copies and fills through a page, and ends outside of it.
+fn accesses(pages: &str) -> Vec<u8> {
+    module(&format!(
+        r#"(memory (export "memory") {pages}) (func (export "call") (param i32 i32) (result i32) (local $at i32)
+             (loop $again
+               (i64.store (local.get $at) (i64.load offset=8 (local.get $at)))
+               (memory.copy (local.get $at) (i32.const 64) (i32.const 9))
+               (memory.fill (i32.const 9) (local.get $at) (i32.const 7))
+               (br_if $again (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1024))) (i32.const 65536))))
+             (i32.load (local.get $at)))"#
+    ))
+}
+
 /// Everything but what is generated.
 pub fn all() -> Vec<Case> {
     let kinds = [Kind::Call, Kind::Query, Kind::Init];
@@ -91,7 +107,9 @@ pub fn all() -> Vec<Case> {
         wasm,
         calls: calls.clone(),
     });
-    hostile.chain(recursive).chain(shipped()).collect()
+    let memories =
+        MEMORIES.map(|pages| Case { name: format!("memory {pages}"), wasm: accesses(pages), calls: calls.clone() });
+    hostile.chain(recursive).chain(memories).chain(shipped()).collect()
 }
 
 /// The shipped contracts with the calls of their own tests.
