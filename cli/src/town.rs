@@ -129,7 +129,7 @@ pub fn send(ledger: &Ledger, key: &SigningKey, call: Call) -> Outcome<Answer> {
     if let Some(answer) = answered(ledger, &call)? {
         return Ok(answer);
     }
-    Ok(ledger.submit(SignedCall::sign(call, key))?.wait()?)
+    Ok(ledger.call(SignedCall::sign(call, key))?)
 }
 
 /// The answer that a request has already, where it was for the same action of the same actor; only the time of validity may differ.

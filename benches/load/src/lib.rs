@@ -9,7 +9,7 @@
 
 pub mod limits;
 
-use chancery_node::{Ledger, NodeError, Options, Refusal};
+use chancery_node::{Answer, Ledger, NodeError, Options, Refusal};
 use chancery_types::codec::Encode;
 use chancery_types::money::{Amount, Usd};
 use chancery_types::{Action, Call, Outcome, PublicKey, RequestId, SignedCall, Timestamp};
@@ -132,14 +132,7 @@ impl Town {
     /// [`LoadError`]; [`LoadError::NotDone`] for the first that is not done.
     pub fn submit(&self, calls: Vec<SignedCall>) -> Result<(), LoadError> {
         let tickets: Vec<_> = calls.into_iter().map(|call| self.ledger.submit(call)).collect::<Result<_, _>>()?;
-        for ticket in tickets {
-            let answer = ticket.wait()?;
-            match answer.outcome() {
-                Some(Outcome::Done { .. }) => {}
-                other => return Err(LoadError::NotDone(format!("{other:?}"))),
-            }
-        }
-        Ok(())
+        tickets.into_iter().try_for_each(|ticket| done(&ticket.wait()?))
     }
 
     /// Submits calls from so many threads, each waiting for an answer before its next call. Says how long that took.
@@ -154,7 +147,7 @@ impl Town {
             while !calls.is_empty() {
                 let part = calls.split_off(calls.len().saturating_sub(share));
                 let submitter = std::thread::Builder::new().name("submitter".into());
-                let run = move || part.into_iter().try_for_each(|call| self.submit(vec![call]));
+                let run = move || part.into_iter().try_for_each(|call| done(&self.ledger.call(call)?));
                 submitters.push(submitter.spawn_scoped(scope, run)?);
             }
             submitters.into_iter().try_for_each(|submitter| submitter.join().map_err(|_| LoadError::Thread)?)
@@ -170,11 +163,18 @@ impl Town {
         let (mut lone, mut file) = (Lone::default(), limits::Synced::new(dir, bytes)?);
         for call in self.payments(count) {
             let start = Instant::now();
-            self.submit(vec![call])?;
+            done(&self.ledger.call(call)?)?;
             lone.calls.push(start.elapsed());
             lone.syncs.push(file.sync()?);
         }
         Ok(lone)
+    }
+}
+
+fn done(answer: &Answer) -> Result<(), LoadError> {
+    match answer.outcome() {
+        Some(Outcome::Done { .. }) => Ok(()),
+        other => Err(LoadError::NotDone(format!("{other:?}"))),
     }
 }
 

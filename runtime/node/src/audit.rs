@@ -24,11 +24,11 @@
 
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executed, Executor, rejected};
-use crate::ledger::on_large_stack;
 use crate::metrics::Cache;
 use crate::public::{Place, PublicSource, finish};
 use crate::publication::PublicLog;
 use crate::recovery::check_format;
+use crate::stack;
 use crate::verify::{Report, report};
 use crate::walk::{Chain, Checked, JournalSource, States, change, inconsistent, walk};
 use crate::{NodeError, Progress};
@@ -123,7 +123,7 @@ pub fn audit(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
     let hint = OsDisk.read(&PublicLog::path(dir)).ok().and_then(|note| String::from_utf8(note).ok());
     let total = hint.and_then(|note| note.lines().nth(1)?.parse().ok()).unwrap_or(0);
     let source = JournalSource { disk: &OsDisk, dir };
-    let torn = on_large_stack(|| walk(&source, &mut chain, &mut states, ("auditing", total), &options.progress))?;
+    let torn = stack::on_large(|| walk(&source, &mut chain, &mut states, ("auditing", total), &options.progress))?;
     states.finish(&chain)?;
     let (executed, resumed) = (states.executed, states.resume.map_or(0, |saved| saved.size));
     Ok(Audit { report: report(&OsDisk, dir, chain, &states.tree, torn)?, executed, resumed })
@@ -135,7 +135,7 @@ fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> 
     let source = PublicSource::open(&place, &place.own_policy()?)?;
     let (mut chain, mut states) = (Chain::default(), Reexecuted::new(&dir.join("blobs"), options)?);
     let what = ("auditing", source.size());
-    on_large_stack(|| walk(&source, &mut chain, &mut states, what, &options.progress))?;
+    stack::on_large(|| walk(&source, &mut chain, &mut states, what, &options.progress))?;
     states.finish(&chain)?;
     let (ledger, origin) = finish(&source, &chain)?;
     let report = Report {

@@ -13,7 +13,7 @@ use chancery_state::overlay::{Pending, merged};
 use chancery_state::view::Position;
 use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, tree};
 use chancery_types::entry::WriteSet;
-use chancery_types::{ContractId, RequestId};
+use chancery_types::{ContractId, Hash, RequestId};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,8 +102,13 @@ struct Proven<'a> {
 }
 
 impl Proven<'_> {
-    fn check(&self, contract: &ContractId, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
-        if self.waiting.tree.get(&tree::path(contract, key)) == value.map(tree::value_hash) {
+    /// The hash of the value that the tree holds.
+    fn held(&self, contract: &ContractId, key: &[u8]) -> Option<Hash> {
+        self.waiting.tree.get(&tree::path(contract, key))
+    }
+
+    fn check(&self, held: Option<Hash>, value: Option<&[u8]>) -> Result<(), StateError> {
+        if held == value.map(tree::value_hash) {
             return Ok(());
         }
         self.committed.doubt.store(true, Ordering::Relaxed);
@@ -113,8 +118,10 @@ impl Proven<'_> {
 
 impl Store for Proven<'_> {
     fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let value = self.committed.view.get(contract, key)?;
-        self.check(contract, key, value.as_deref())?;
+        let held = self.held(contract, key);
+        // That there is no such key is known without asking.
+        let value = if held.is_some() { self.committed.view.get(contract, key)? } else { None };
+        self.check(held, value.as_deref())?;
         Ok(value)
     }
 
@@ -123,7 +130,7 @@ impl Store for Proven<'_> {
         for (key, value) in &pairs {
             // What waits is newer than the view and laid over it.
             if !self.waiting.values.contains_key(&(*contract, key.clone())) {
-                self.check(contract, key, Some(value))?;
+                self.check(self.held(contract, key), Some(value))?;
             }
         }
         Ok(pairs)
@@ -230,7 +237,9 @@ impl Store for Committed {
             // The lock is held: a value leaves memory only after the view has it.
             None => Proven { committed: self, waiting: &waiting }.get(contract, &key.1)?,
         };
-        recent.insert(key, value.clone());
+        if value.is_some() {
+            recent.insert(key, value.clone());
+        }
         Ok(value)
     }
 

@@ -4,18 +4,19 @@ use crate::actors::Actors;
 use crate::answer::{Answer, Ticket, first_answer};
 use crate::blobs::Blobs;
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
-use crate::disk::{self, Disk, OsDisk};
+use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executor};
 use crate::export::read_policy;
 use crate::health::{Health, State};
 use crate::journal::{Mark, Reader, SEGMENT_BYTES};
+use crate::pipeline::{self, Message, Pipeline};
 use crate::publication::{Board, Content, Cosigner, Level, PublicLog, Publisher};
-use crate::recorder::{self, Recorder};
+use crate::recorder::Recorder;
 use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
-use crate::sequencer::{Message, Place, Sequencer, Submission};
+use crate::sequencer::{Place, Sequencer, Submission};
 use crate::witness::{WitnessClient, objections};
-use crate::{NodeError, Refusal, summary};
+use crate::{NodeError, Refusal, stack, summary};
 use chancery_engine::{Compiler, Engine, Execution};
 use chancery_state::{Pair, Scan, StateError, StateView, Store, View};
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, is_contract_name, is_method_name};
@@ -30,9 +31,6 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
-
-/// Stack of the threads that execute contracts: wasmtime uses up to 2 MiB of it.
-const EXECUTION_STACK_BYTES: usize = 16 << 20;
 
 /// Where block time comes from.
 pub trait Clock: Send + Sync {
@@ -146,6 +144,7 @@ pub struct Ledger {
     /// Entries that the summary covers.
     summarised: u64,
     messages: Option<Sender<Message>>,
+    pipeline: Option<Arc<Pipeline>>,
     threads: Vec<JoinHandle<()>>,
     #[cfg(any(test, feature = "sim"))]
     pub(crate) stepping: Option<Mutex<crate::sim::Stepped>>,
@@ -256,6 +255,7 @@ impl Ledger {
             closed,
             summarised,
             messages: Some(sender.clone()),
+            pipeline: None,
             threads: Vec::new(),
             #[cfg(any(test, feature = "sim"))]
             stepping: None,
@@ -270,11 +270,15 @@ impl Ledger {
         let threads = &mut ledger.threads;
         // The recorder takes a block when it has done the one before.
         let (blocks_sender, blocks) = sync_channel(1);
-        let recorder = Arc::new(Mutex::new(recorder));
-        let own = recorder.clone();
-        threads.push(spawn("sequencer", move || sequencer.run(&messages, &own, &blocks_sender))?);
-        threads.push(spawn("recorder", move || recorder::run(&recorder, &blocks, &sender))?);
-        threads.push(spawn("view", move || follower.run(&jobs))?);
+        let (sequencer, recorder) = (Mutex::new(sequencer), Mutex::new(recorder));
+        let pipeline = Arc::new(Pipeline { sequencer, recorder, health: ledger.health.clone() });
+        ledger.pipeline = Some(pipeline.clone());
+        let (answers_sender, answers) = sync_channel(pipeline::ANSWERS_MAX);
+        let (orders, records) = (pipeline.clone(), pipeline.clone());
+        threads.push(stack::spawn("sequencer", move || orders.sequence(&messages, &blocks_sender))?);
+        threads.push(stack::spawn("recorder", move || records.record(&blocks, &sender, &answers_sender))?);
+        threads.push(stack::spawn("answers", move || pipeline.answer(&answers))?);
+        threads.push(stack::spawn("view", move || follower.run(&jobs))?);
         if let (Some(client), Some(publisher)) = (witnesses, &publisher) {
             let cosigner = Cosigner {
                 public: publisher.public.clone(),
@@ -283,10 +287,10 @@ impl Ledger {
                 client,
                 health: ledger.health.clone(),
             };
-            threads.push(spawn("witnesses", move || cosigner.run())?);
+            threads.push(stack::spawn("witnesses", move || cosigner.run())?);
         }
         if let Some(publisher) = publisher {
-            threads.push(spawn("publication", move || publisher.run())?);
+            threads.push(stack::spawn("publication", move || publisher.run())?);
         }
         Ok(ledger)
     }
@@ -305,6 +309,8 @@ impl Ledger {
             // The sequencer is gone only where it has failed.
             drop(messages.send(Message::Close));
         }
+        // The view's thread ends when the recorder is no more.
+        self.pipeline = None;
         #[cfg(any(test, feature = "sim"))]
         if let Some(stepped) = self.stepping.take() {
             stepped.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
@@ -462,6 +468,29 @@ impl Ledger {
     /// # Errors
     /// [`NodeError::Stopped`].
     pub fn enqueue(&self, checked: Checked) -> Result<Ticket, Refusal> {
+        self.hand_in(checked, |submission| Err(submission))
+    }
+
+    /// Checks a call, and waits until it is durable. Where calls come one at a time, it is executed and recorded on this thread if that has 3 MiB of
+    /// its stack left: no other is woken.
+    ///
+    /// # Errors
+    /// As [`Ledger::submit`] and [`Ticket::wait`].
+    pub fn call(&self, signed: SignedCall) -> Result<Answer, Refusal> {
+        let checked = self.check(signed)?;
+        self.hand_in(checked, |submission| match &self.pipeline {
+            Some(pipeline) if stack::suffices() => pipeline.alone(submission),
+            _ => Err(submission),
+        })?
+        .wait()
+    }
+
+    /// Hands a call that passed its checks to `alone`, and queues it where that gives it back.
+    fn hand_in(
+        &self,
+        checked: Checked,
+        alone: impl FnOnce(Submission) -> Result<(), Submission>,
+    ) -> Result<Ticket, Refusal> {
         let Checked { signed, unseen_below, answered } = checked;
         let (reply, answer) = sync_channel(1);
         let mut submission = Submission { signed, unseen_below, queued: None, reply };
@@ -471,7 +500,9 @@ impl Ledger {
                 let stopped = |_| NodeError::Stopped("it is being closed".into());
                 let messages = self.messages.as_ref().ok_or(()).map_err(stopped)?;
                 submission.queued = self.health.metrics.queued();
-                messages.send(Message::Call(submission)).map_err(|_| stopped(()))?;
+                if let Err(submission) = alone(submission) {
+                    messages.send(Message::Call(submission)).map_err(|_| stopped(()))?;
+                }
             }
         }
         Ok(Ticket { answer, board: self.board.clone() })
@@ -498,7 +529,7 @@ impl Ledger {
     /// A fault of the node.
     pub fn dry_run(&self, call: &Call) -> Result<Execution, NodeError> {
         let (at, store) = (self.next(), self.committed.clone());
-        on_large_stack(|| Ok(self.executor.execute(call, at, store)?.execution))
+        stack::on_large(|| Ok(self.executor.execute(call, at, store)?.execution))
     }
 
     /// Executes a query on committed state.
@@ -515,7 +546,7 @@ impl Ledger {
         let (at, store) = (self.next(), self.committed.clone());
         let action = Action::Invoke { contract: contract.into(), method: method.into(), arguments: Vec::new() };
         let call = Call { ledger: self.id, actor, request: RequestId(0), valid_until: at.time, action };
-        on_large_stack(|| self.executor.query(contract, method, &call, &arguments, at, store))
+        stack::on_large(|| self.executor.query(contract, method, &call, &arguments, at, store))
     }
 
     /// The contract with this name.
@@ -612,20 +643,4 @@ fn check_sizes(action: &Action) -> Result<(), Refusal> {
         return Err(Refusal::TooLarge { what, limit, found });
     }
     Ok(())
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, NodeError> {
-    let builder = std::thread::Builder::new().name(name.into()).stack_size(EXECUTION_STACK_BYTES);
-    builder.spawn(run).map_err(disk::failed("cannot start a thread for", Path::new(name)))
-}
-
-/// Runs on a thread whose stack the engine cannot exhaust, whatever that of the caller.
-pub(crate) fn on_large_stack<R: Send>(run: impl FnOnce() -> Result<R, NodeError> + Send) -> Result<R, NodeError> {
-    std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().stack_size(EXECUTION_STACK_BYTES);
-        let thread = builder
-            .spawn_scoped(scope, run)
-            .map_err(disk::failed("cannot start a thread for", Path::new("execution")))?;
-        thread.join().unwrap_or_else(|_| Err(NodeError::Stopped("an execution panicked".into())))
-    })
 }

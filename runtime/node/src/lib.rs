@@ -1,6 +1,6 @@
 //! A ledger: what orders, executes, records and verifies calls.
 //!
-//! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → [`sequencer`] (order) → `execute`
+//! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → `pipeline` (who does what follows) → [`sequencer`] (order) → `execute`
 //! → [`recorder`] (entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, and the thread behind the commit point).
 //! [`recovery`] opens a ledger after any stop, a long one from the `summary` of a clean stop, [`mod@verify`] checks a whole log, [`mod@audit`] executes it again. [`publication`] makes the log
 //! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`mod@snapshot`] makes a copy from which a ledger is restored, [`public`] verifies such a log, [`mirror`] follows one, [`doctor`] examines a directory, [`witness`] asks others to cosign
@@ -28,6 +28,7 @@ pub mod journal;
 pub mod ledger;
 mod metrics;
 pub mod mirror;
+mod pipeline;
 pub mod profile;
 pub mod prometheus;
 pub mod proofs;
@@ -42,6 +43,7 @@ pub mod sequencer;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod snapshot;
+mod stack;
 mod summary;
 pub mod verify;
 mod walk;

@@ -5,7 +5,8 @@
 
 use crate::NodeError;
 use crate::execute::At;
-use crate::ledger::{Ledger, on_large_stack};
+use crate::ledger::Ledger;
+use crate::stack;
 use chancery_engine::profile::{Names, Profile};
 use chancery_engine::{Config, Context, Engine, Execution, Invocation, Kind, Module, Profiler, prices};
 use chancery_state::{MemoryStore, Store};
@@ -49,7 +50,7 @@ impl Ledger {
         let (At { time, height, .. }, store) = self.next_with_store();
         let actor = subject.actor;
         let context = Context { actor, contract: record.id, ledger: self.id(), time, height, request: RequestId(0) };
-        on_large_stack(|| Bench::new(&wasm, context, &subject.names)?.fastest(contract, &subject, store))
+        stack::on_large(|| Bench::new(&wasm, context, &subject.names)?.fastest(contract, &subject, store))
     }
 }
 
@@ -66,7 +67,7 @@ pub fn profile_module(wasm: &[u8], init: Option<Vec<u8>>, subject: Subject) -> R
         height: Height(1),
         request: RequestId(0),
     };
-    on_large_stack(|| {
+    stack::on_large(|| {
         let bench = Bench::new(wasm, context, &subject.names)?;
         let store = Arc::new(MemoryStore::new());
         if let Some(arguments) = init {

@@ -1,10 +1,10 @@
 //! The recorder: entries, seal, commit point, answers.
 //!
-//! One thread at a time, the recorder's own or the sequencer's, takes a block whose calls are executed, and
+//! Takes a block whose calls are executed, and
 //!
 //! 1. encodes each call's entry and effects, and closes the block with a seal that holds the state root;
 //! 2. appends the block to the journal and `fdatasync`s it: **the commit point**. A crash before it leaves nothing of the block, after it all;
-//! 3. makes the block visible to readers, hands it to the thread that keeps the view, and answers the callers.
+//! 3. makes the block visible to readers, and hands it to the thread that keeps the view. Then its callers are answered.
 //!
 //! When the disk is full before the commit point, the block is cut off, its callers are told that it was not recorded, the ledger is read-only, and the next block is tried: when there is room again, it serves again. Any other
 //! error of the journal stops the ledger.
@@ -15,8 +15,9 @@ use crate::disk::{self, Disk};
 use crate::execute::Executed;
 use crate::health::Health;
 use crate::journal::{self, FrameKind, Journal, Mark, Reader};
+use crate::metrics::Metrics;
 use crate::publication::Board;
-use crate::sequencer::{Block, Message, Ordered, Recorded, Submission};
+use crate::sequencer::{Block, Ordered, Recorded, Submission};
 use crate::{Answer, Head, NodeError, Refusal, failpoint};
 use chancery_engine::prices;
 use chancery_state::view::Position;
@@ -26,7 +27,7 @@ use chancery_types::codec::Encode;
 use chancery_types::entry::{ENTRY_VERSION, Effects, WriteSet};
 use chancery_types::{Entry, Hash, Height, Record, RequestId, Timestamp};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, SyncSender};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -88,7 +89,7 @@ impl Draft {
     }
 
     /// Adds a call's entry; its answer is to be given when the block is durable.
-    fn call(&mut self, Ordered { submission, executed }: Ordered) -> (SyncSender<Result<Answer, Refusal>>, Answer) {
+    fn call(&mut self, Ordered { submission, executed }: Ordered) -> (Reply, Answer) {
         let Executed { contract, module, execution } = executed;
         let effects = Effects { writes: execution.writes, trace: execution.trace };
         let Submission { signed, reply, .. } = submission;
@@ -111,20 +112,20 @@ impl Draft {
     }
 }
 
-/// Records blocks until there are no more.
-pub(crate) fn run(recorder: &Mutex<Recorder>, blocks: &Receiver<Block>, sequencer: &Sender<Message>) {
-    while let Ok(block) = blocks.recv() {
-        let Ok(mut recorder) = recorder.lock() else { break };
-        let recorded = recorder.record(block);
-        drop(recorder);
-        if sequencer.send(Message::Recorded(recorded)).is_err() {
-            break;
-        }
-    }
-    match recorder.lock() {
-        Ok(recorder) => recorder.close(),
-        // Somebody panicked while recording: nothing is vouched for.
-        Err(panicked) => panicked.into_inner().board.close(),
+/// Where a caller waits for its answer.
+type Reply = SyncSender<Result<Answer, Refusal>>;
+
+/// The answers to a block's callers.
+pub(crate) struct Answers {
+    replies: Vec<(Reply, Result<Answer, Refusal>)>,
+}
+
+impl Answers {
+    /// Gives them. A caller that no longer waits can ask again with the same request id.
+    pub(crate) fn give(self, metrics: &Metrics) {
+        failpoint::pass("before-answer");
+        metrics.answered(self.replies.iter().filter_map(|(_, answer)| answer.as_ref().ok()));
+        metrics.answer.pass(|| self.replies.into_iter().for_each(|(reply, answer)| drop(reply.send(answer))));
     }
 }
 
@@ -139,8 +140,8 @@ impl Recorder {
         self.board.close();
     }
 
-    /// Records a block and answers its callers.
-    pub(crate) fn record(&mut self, block: Block) -> Recorded {
+    /// Records a block. The answers are to be given: when the block is durable, or with what kept it from it.
+    pub(crate) fn record(&mut self, block: Block) -> (Recorded, Answers) {
         let Block { height, time, calls, repeats, writes, .. } = block;
         let mut draft = Draft {
             frames: journal::Block::new(self.tip.index),
@@ -157,14 +158,9 @@ impl Recorder {
             None => self.commit(draft, writes),
         };
         let Err(error) = committed else {
-            failpoint::pass("before-answer");
-            // A caller that no longer waits can ask again with the same request id.
-            let begun = Instant::now();
-            self.health.metrics.answered(answers.iter().map(|(_, answer)| answer));
-            answers.into_iter().for_each(|(reply, answer)| drop(reply.send(Ok(answer))));
-            self.health.metrics.answer.since(begun);
-            repeats.into_iter().for_each(|submission| self.repeat(submission));
-            return Recorded::Committed;
+            let answers = answers.into_iter().map(|(reply, answer)| (reply, Ok(answer)));
+            let repeats = repeats.into_iter().map(|submission| self.repeated(submission));
+            return (Recorded::Committed, Answers { replies: answers.chain(repeats).collect() });
         };
         let full = matches!(error, NodeError::DiskFull);
         if full {
@@ -174,19 +170,19 @@ impl Recorder {
         }
         let again = || if full { NodeError::DiskFull } else { NodeError::Stopped(error.to_string()) };
         let replies = answers.into_iter().map(|(reply, _)| reply).chain(repeats.into_iter().map(|repeat| repeat.reply));
-        replies.for_each(|reply| drop(reply.send(Err(again().into()))));
-        Recorded::Lost
+        (Recorded::Lost, Answers { replies: replies.map(|reply| (reply, Err(again().into()))).collect() })
     }
 
-    /// Answers a call whose request id is in the log.
-    fn repeat(&self, submission: Submission) {
+    /// The answer to a call whose request id is in the log.
+    fn repeated(&self, submission: Submission) -> (Reply, Result<Answer, Refusal>) {
         let call = &submission.signed.call;
         let found = self.committed.request(call.request).map_err(NodeError::from);
         let first = found.and_then(|index| match index {
             Some(index) => first_answer(&self.reader, index),
             None => Err(NodeError::Stopped("a request vanished".into())),
         });
-        drop(submission.reply.send(first.map_err(Refusal::from).and_then(|first| first.for_same(call))));
+        let answer = first.map_err(Refusal::from).and_then(|first| first.for_same(call));
+        (submission.reply, answer)
     }
 
     /// Seals the block, appends it, and makes it visible.

@@ -1,12 +1,8 @@
 //! The sequencer: order and execution.
 //!
-//! One thread gives the calls their order and executes them; another, the [`recorder`](crate::recorder), makes what came of them durable and answers.
-//! So one block is executed while the disk is busy with the one before.
-//!
 //! 1. Each call is executed in the order in which the calls queued: on an overlay over the open block, over the block that is being recorded, over
 //!    committed state.
-//! 2. The open block is handed to the recorder as soon as that is free: a lone call at once, and a busy recorder makes blocks grow. While calls come
-//!    one at a time, the sequencer records them itself: there is nothing that could be executed meanwhile, and a thread need not be woken.
+//! 2. The open block is [cut](Sequencer::cut) off to be [recorded](crate::recorder) when the block before it is.
 //! 3. Where a block finds no room, what was executed on top of it is taken back and executed again on what is committed. Any other fault
 //!    stops the ledger, and nothing that is not durable was answered.
 
@@ -14,15 +10,14 @@ use crate::blobs::Blobs;
 use crate::committed::Committed;
 use crate::execute::{At, Executed, Executor, rejected};
 use crate::health::Health;
-use crate::recorder::Recorder;
 use crate::{Answer, Clock, NodeError, Refusal};
 use chancery_engine::Execution;
 use chancery_state::BlockStore;
 use chancery_types::entry::{Rejection, WriteSet};
 use chancery_types::{Action, Call, Height, RequestId, SignedCall, Timestamp};
 use std::collections::{HashSet, VecDeque};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 /// Calls of a block.
@@ -49,16 +44,6 @@ impl Submission {
     pub(crate) fn answer(&self, answer: Result<Answer, impl Into<Refusal>>) {
         drop(self.reply.send(answer.map_err(Into::into)));
     }
-}
-
-/// What the sequencer hears.
-pub(crate) enum Message {
-    /// A call to order.
-    Call(Submission),
-    /// What became of the block that was handed to the recorder.
-    Recorded(Recorded),
-    /// Nothing more is submitted.
-    Close,
 }
 
 /// What became of a block.
@@ -152,6 +137,8 @@ pub(crate) struct Sequencer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Arc<Health>,
     store: Arc<BlockStore>,
+    /// Calls that are to be ordered.
+    pub(crate) queue: VecDeque<Submission>,
     open: Option<Block>,
     /// Where the open block begins or the next one would, and where the block that is being recorded begins.
     next: Place,
@@ -180,6 +167,7 @@ impl Sequencer {
             clock,
             health,
             store,
+            queue: VecDeque::new(),
             open: None,
             next: end,
             recording: None,
@@ -188,60 +176,14 @@ impl Sequencer {
         }
     }
 
-    /// Orders calls and has blocks recorded until nobody can submit any more and all is recorded.
-    pub(crate) fn run(mut self, messages: &Receiver<Message>, recorder: &Mutex<Recorder>, blocks: &SyncSender<Block>) {
-        let (mut queue, mut closing) = (VecDeque::new(), false);
-        loop {
-            let message = match messages.try_recv() {
-                Ok(message) => Some(message),
-                Err(TryRecvError::Disconnected) => return,
-                Err(TryRecvError::Empty) => match self.hand_over(blocks) {
-                    Some(lone) => {
-                        let Ok(mut recorder) = recorder.lock() else {
-                            return self.health.stop(&NodeError::Stopped("the recorder panicked".into()));
-                        };
-                        self.recorded(recorder.record(lone), &mut queue);
-                        None
-                    }
-                    None if closing && !self.is_open() && self.recording.is_none() => return,
-                    None => match messages.recv() {
-                        Ok(message) => Some(message),
-                        Err(_) => return,
-                    },
-                },
-            };
-            match message {
-                Some(Message::Call(submission)) => queue.push_back(submission),
-                Some(Message::Recorded(recorded)) => self.recorded(recorded, &mut queue),
-                Some(Message::Close) => closing = true,
-                None => {}
-            }
-            while !self.is_full()
-                && let Some(submission) = queue.pop_front()
-            {
-                self.order(submission);
-            }
-            if self.open.as_ref().is_some_and(|block| block.len() >= BLOCK_CALLS_ENOUGH) {
-                self.hand_over(blocks);
-            }
-        }
+    /// Whether nothing is queued, executed or on its way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && !self.is_open() && self.is_recorded()
     }
 
-    /// Hands the open block to the recorder, if that is free. Where calls come one at a time, the block is given back, to be recorded by who asks.
-    fn hand_over(&mut self, recorder: &SyncSender<Block>) -> Option<Block> {
-        if self.recording.is_some() {
-            return None;
-        }
-        let block = self.cut()?;
-        let lone = block.len() == 1;
-        if std::mem::replace(&mut self.lone, lone) && lone {
-            return Some(block);
-        }
-        if recorder.send(block).is_err() {
-            self.health.stop(&NodeError::Stopped("the recorder ended".into()));
-            self.recording = None;
-        }
-        None
+    /// Whether the last block had but one call.
+    pub(crate) fn was_lone(&self) -> bool {
+        self.lone
     }
 
     /// Whether there is an open block.
@@ -249,9 +191,28 @@ impl Sequencer {
         self.open.is_some()
     }
 
+    /// Whether every block that was cut off is recorded.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recording.is_none()
+    }
+
+    /// Whether the open block need not wait for more calls.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.open.as_ref().is_some_and(|block| block.len() >= BLOCK_CALLS_ENOUGH)
+    }
+
     /// Whether the open block takes no more calls.
     pub(crate) fn is_full(&self) -> bool {
         self.open.as_ref().is_some_and(|block| block.len() >= BLOCK_CALLS_MAX || block.bytes >= BLOCK_BYTES_TARGET)
+    }
+
+    /// Executes what has queued, as far as the open block takes it.
+    pub(crate) fn order_queued(&mut self) {
+        while !self.is_full()
+            && let Some(submission) = self.queue.pop_front()
+        {
+            self.order(submission);
+        }
     }
 
     /// Executes a call as the next of the open block.
@@ -310,6 +271,7 @@ impl Sequencer {
     pub(crate) fn cut(&mut self) -> Option<Block> {
         let mut block = self.open.take()?;
         let begins = self.next;
+        self.lone = block.len() == 1;
         if !block.calls.is_empty() {
             block.writes = self.store.seal(block.height);
             self.recent.close(begins.index);
@@ -322,12 +284,13 @@ impl Sequencer {
     }
 
     /// Goes on from what became of the block that was given away.
-    pub(crate) fn recorded(&mut self, recorded: Recorded, queue: &mut VecDeque<Submission>) {
+    pub(crate) fn recorded(&mut self, recorded: Recorded) {
         let Some(begins) = self.recording.take() else { return };
         if recorded == Recorded::Committed {
             return self.store.settle(self.next.height);
         }
-        self.take_back().rev().for_each(|submission| queue.push_front(submission));
+        let again: Vec<_> = self.take_back().collect();
+        again.into_iter().rev().for_each(|submission| self.queue.push_front(submission));
         self.store.clear();
         if begins.index < self.next.index {
             self.recent.remove_last();

@@ -30,7 +30,10 @@ fn kill_at(points: &[&str]) {
             let once = matches!(*point, "close" | "publish" | "view-checkpoint");
             let (pass, calls) = if once { (1, 20) } else { (1 + time % 4, 300) };
             let failpoint = format!("{point}:{pass}");
-            let mut worker = start_worker("worker", &town, &notes, calls, &[("CHANCERY_FAILPOINT", &failpoint)]);
+            // A lone client's calls are executed and recorded on its own thread.
+            let clients = if time / 4 % 2 == 0 { "3" } else { "1" };
+            let more = [("CHANCERY_FAILPOINT", failpoint.as_str()), ("CHANCERY_WORKER_CLIENTS", clients)];
+            let mut worker = start_worker("worker", &town, &notes, calls, &more);
             let ended = worker.wait().unwrap();
             assert_eq!(ended.signal(), Some(9), "the process passes {failpoint} and is killed there: {ended}");
             let found = verify(&town, &silent).unwrap_or_else(|error| panic!("after {failpoint}: {error}"));

@@ -1,109 +1,16 @@
 //! A ledger as its callers see it: ordering, refusals, and what is left after every kind of stop.
 
-use chancery_node::{Clock, Ledger, NodeError, Options, Refusal, verify};
+mod common;
+
+use chancery_node::{Ledger, NodeError, Refusal, verify};
+use chancery_state::Scan;
 use chancery_types::codec::Encode;
-use chancery_types::interface::{Interface, Method, MethodKind, Type};
 use chancery_types::{Action, Call, Entry, LedgerId, Outcome, PublicKey, RequestId, SignedCall, Timestamp};
-use ed25519_dalek::SigningKey;
+use common::{LARGE_STACK, actor, call, copy, deployed, invoke, log_key, module, options, put, reopen, silent};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-struct Scripted(AtomicU64);
-
-impl Clock for Scripted {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
-
-fn options() -> Options {
-    Options { clock: Arc::new(Scripted(AtomicU64::new(1_000))), ..Options::default() }
-}
-
-fn actor() -> SigningKey {
-    SigningKey::from_bytes(&[7; 32])
-}
-
-fn log_key() -> SigningKey {
-    SigningKey::from_bytes(&[9; 32])
-}
-
-/// A contract that stores its arguments under themselves (`put`), or refuses (`refuse`).
-fn module() -> Vec<u8> {
-    let method = |name: &str| Method {
-        name: name.into(),
-        doc: String::new(),
-        citation: String::new(),
-        kind: MethodKind::Call,
-        fields: vec![],
-        returns: Type::Unit,
-    };
-    let interface = Interface {
-        version: 1,
-        name: "notes".into(),
-        methods: vec![method("put"), method("refuse")],
-        ..Interface::default()
-    };
-    let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
-    let text = format!(
-        r#"(module (@custom "chancery:interface" "{escaped}")
-             (import "chancery_v1" "arguments" (func (param i32)))
-             (import "chancery_v1" "state_set" (func (param i32 i32 i32 i32)))
-             (import "chancery_v1" "fault" (func (param i32 i32 i32)))
-             (memory (export "memory") 1)
-             (func (export "call") (param i32 i32) (result i32)
-               (call 0 (i32.const 0))
-               (call 1 (i32.const 0) (local.get 1) (i32.const 0) (local.get 1))
-               (if (local.get 0) (then (call 2 (i32.const 5) (i32.const 0) (i32.const 0))))
-               (local.get 0)))"#
-    );
-    wat::parse_str(text).unwrap()
-}
-
-fn call(ledger: &Ledger, request: u128, action: Action) -> SignedCall {
-    let actor_key = PublicKey(actor().verifying_key().to_bytes());
-    let valid_until = Timestamp(10_000);
-    let call = Call { ledger: ledger.id(), actor: actor_key, request: RequestId(request), valid_until, action };
-    SignedCall::sign(call, &actor())
-}
-
-fn invoke(method: &str, arguments: &[u8]) -> Action {
-    Action::Invoke { contract: "notes".into(), method: method.into(), arguments: arguments.into() }
-}
-
-fn put(ledger: &Ledger, request: u128) -> SignedCall {
-    call(ledger, request, invoke("put", &request.to_le_bytes()))
-}
-
-fn deployed(dir: &Path) -> Ledger {
-    let ledger = Ledger::create(dir, "ledger.example/test", &log_key(), options()).unwrap();
-    let (module, _) = ledger.put_module(&module()).unwrap();
-    let deploy = Action::Deploy { name: "notes".into(), module, arguments: vec![] };
-    let answer = ledger.submit(call(&ledger, 1 << 100, deploy)).unwrap().wait().unwrap();
-    assert!(answer.outcome().unwrap().is_done());
-    ledger
-}
-
-fn reopen(dir: &Path) -> Result<Ledger, NodeError> {
-    Ledger::open(dir, Options { log_key: Some(log_key()), ..options() })
-}
 
 fn checked(dir: &Path) -> Result<chancery_node::Report, NodeError> {
-    let silent: chancery_node::Progress = Arc::new(|_, _, _| {});
-    verify(dir, &silent)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(file.file_name());
-        if file.path().is_dir() {
-            copy(&file.path(), &target);
-        } else {
-            std::fs::copy(file.path(), target).unwrap();
-        }
-    }
+    verify(dir, &silent())
 }
 
 /// The path of the first segment, its bytes, and where the data ends.
@@ -115,20 +22,25 @@ fn segment(dir: &Path) -> (std::path::PathBuf, Vec<u8>, usize) {
 }
 
 #[test]
-fn many_threads_submit_and_every_call_is_recorded_once() {
+fn many_threads_call_and_every_call_is_recorded_once() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = deployed(dir.path());
-    std::thread::scope(|scope| {
-        for thread in 0..64u128 {
-            let ledger = &ledger;
-            scope.spawn(move || {
-                for number in 0..20 {
-                    let answer = ledger.submit(put(ledger, thread * 100 + number)).unwrap().wait().unwrap();
-                    assert!(answer.outcome().unwrap().is_done() && !answer.repeated);
-                }
-            });
+    let work = |thread: u128| {
+        for number in 0..20 {
+            let answer = ledger.call(put(&ledger, thread * 100 + number)).unwrap();
+            assert!(answer.outcome().unwrap().is_done() && !answer.repeated);
         }
-    });
+    };
+    // One alone, then all others, on every second thread with room to execute by itself, and once more one alone.
+    for threads in [0..1, 1..63, 63..64] {
+        std::thread::scope(|scope| {
+            for thread in threads {
+                let builder =
+                    std::thread::Builder::new().stack_size(if thread % 2 == 0 { 2 << 20 } else { LARGE_STACK });
+                builder.spawn_scoped(scope, move || work(thread)).unwrap();
+            }
+        });
+    }
     let head = ledger.head();
     ledger.close().unwrap();
     let report = checked(dir.path()).unwrap();
@@ -370,18 +282,27 @@ fn a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room() {
     };
     // A stored key has at most 512 bytes; a rejected call keeps its arguments, 30 kB each.
     let refuse = |request: u128| call(&ledger, request, invoke("no_such", &[1; 30_000]));
-    let full = (0..4_000).find(|n| match ledger.submit(refuse(*n)).unwrap().wait() {
-        Ok(_) => false,
-        Err(Refusal::Node(NodeError::DiskFull)) => true,
-        Err(error) => panic!("{error}"),
+    let fill = || {
+        let full = (0..4_000).find(|n| match ledger.call(refuse(*n)) {
+            Ok(_) => false,
+            Err(Refusal::Node(NodeError::DiskFull)) => true,
+            Err(error) => panic!("{error}"),
+        });
+        let full = full.expect("the disk is full in the end");
+        let before = ledger.head();
+        assert!(matches!(ledger.call(refuse(9_998)), Err(Refusal::Node(NodeError::DiskFull))));
+        // As it is for who queues.
+        assert!(matches!(ledger.submit(refuse(9_997)).unwrap().wait(), Err(Refusal::Node(NodeError::DiskFull))));
+        assert_eq!(ledger.head(), before);
+        assert!(mount(&["-o", "remount,size=200m", place]));
+        assert!(ledger.call(refuse(full)).is_ok());
+        assert!(ledger.call(big(9_999)).unwrap().outcome().unwrap().is_done());
+        full
+    };
+    let full = std::thread::scope(|scope| {
+        let alone = std::thread::Builder::new().stack_size(LARGE_STACK).spawn_scoped(scope, fill).unwrap();
+        alone.join().unwrap()
     });
-    let full = full.expect("the disk is full in the end");
-    let before = ledger.head();
-    assert!(matches!(ledger.submit(refuse(9_998)).unwrap().wait(), Err(Refusal::Node(NodeError::DiskFull))));
-    assert_eq!(ledger.head(), before);
-    assert!(mount(&["-o", "remount,size=200m", place]));
-    assert!(ledger.submit(refuse(full)).unwrap().wait().is_ok());
-    assert!(ledger.submit(big(9_999)).unwrap().wait().unwrap().outcome().unwrap().is_done());
     ledger.close().unwrap();
     assert_eq!(checked(&town).unwrap().calls, 1 + u64::try_from(full).unwrap() + 2);
 }
@@ -510,8 +431,8 @@ fn a_value_that_the_view_holds_and_the_state_does_not_is_found_when_it_is_read()
     chancery_state::StateView::checkpoint(&view).unwrap();
     drop(view);
     copy(dir.path(), other.path());
-    for (key, town) in [(3u128, &dir), (4, &dir), (9_999, &other)] {
-        let ledger = reopen(town.path()).unwrap();
+    for key in [3u128, 4] {
+        let ledger = reopen(dir.path()).unwrap();
         let Err(error) = ledger.state_get(&id, &key.to_le_bytes()) else {
             // The first one was found: the view was made anew.
             assert_eq!(key, 4);
@@ -521,6 +442,13 @@ fn a_value_that_the_view_holds_and_the_state_does_not_is_found_when_it_is_read()
         assert_eq!(ledger.state_get(&id, &5u128.to_le_bytes()).unwrap(), Some(5u128.to_le_bytes().to_vec()));
         drop(ledger);
     }
+    // A key that the state has not is not asked for; who scans meets it.
+    let ledger = reopen(other.path()).unwrap();
+    assert_eq!(ledger.state_get(&id, &9_999u128.to_le_bytes()).unwrap(), None);
+    let range = Scan { from: 9_999u128.to_le_bytes().to_vec(), limit: 1, ..Scan::default() };
+    let error = ledger.state_scan(&id, &range).unwrap_err();
+    assert!(error.to_string().contains("another value than the tree of the state"), "{error}");
+    drop(ledger);
     let ledger = reopen(dir.path()).unwrap();
     assert_eq!(ledger.state_get(&id, &3u128.to_le_bytes()).unwrap(), Some(3u128.to_le_bytes().to_vec()));
     assert_eq!(ledger.state_get(&id, &9_999u128.to_le_bytes()).unwrap(), None);

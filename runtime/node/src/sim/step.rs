@@ -3,10 +3,10 @@
 use crate::NodeError;
 use crate::committed::{Follower, Job};
 use crate::ledger::Ledger;
+use crate::pipeline::Message;
 use crate::publication::Publisher;
 use crate::recorder::Recorder;
-use crate::sequencer::{Message, Sequencer};
-use std::collections::VecDeque;
+use crate::sequencer::Sequencer;
 use std::sync::PoisonError;
 use std::sync::mpsc::Receiver;
 
@@ -30,27 +30,28 @@ impl Stepped {
 
     fn step(&mut self) {
         let call = |message| if let Message::Call(submission) = message { Some(submission) } else { None };
-        let mut queue: VecDeque<_> = self.messages.try_iter().filter_map(call).collect();
+        self.sequencer.queue.extend(self.messages.try_iter().filter_map(call));
         // As with threads, half of the calls are executed on a block that is not recorded yet.
-        let mut share = queue.len().div_ceil(2);
+        let mut share = self.sequencer.queue.len().div_ceil(2);
         loop {
             let block = self.sequencer.cut();
             while share > 0
                 && !self.sequencer.is_full()
-                && let Some(submission) = queue.pop_front()
+                && let Some(submission) = self.sequencer.queue.pop_front()
             {
                 self.sequencer.order(submission);
                 share -= 1;
             }
             match block {
                 Some(block) => {
-                    let recorded = self.recorder.record(block);
-                    self.sequencer.recorded(recorded, &mut queue);
+                    let (recorded, answers) = self.recorder.record(block);
+                    self.sequencer.recorded(recorded);
+                    answers.give(&self.follower.health.metrics);
                 }
-                None if !self.sequencer.is_open() => return,
+                None if self.sequencer.is_idle() => return,
                 None => {}
             }
-            share = queue.len();
+            share = self.sequencer.queue.len();
         }
     }
 

@@ -30,6 +30,9 @@ pub fn log_key() -> SigningKey {
     SigningKey::from_bytes(&[9; 32])
 }
 
+/// Stack of a thread on which a lone call is executed and recorded.
+pub const LARGE_STACK: usize = 8 << 20;
+
 /// A contract that stores its arguments under themselves (`put`), or refuses (`refuse`).
 pub fn module() -> Vec<u8> {
     let method = |name: &str| Method {

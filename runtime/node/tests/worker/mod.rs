@@ -1,6 +1,6 @@
 //! A process that works on a ledger until it is stopped, and what its client noted outside.
 
-use crate::common::{actor, call, invoke, log_key, module};
+use crate::common::{LARGE_STACK, actor, call, invoke, log_key, module};
 use chancery_node::{Disk, Ledger, Options};
 use chancery_types::{Action, RequestId, SignedCall, Timestamp};
 use std::collections::BTreeMap;
@@ -50,27 +50,29 @@ pub fn start_worker(test: &str, dir: &Path, notes: &Path, calls: u32, more: &[(&
         .unwrap()
 }
 
-/// What the process does: three clients send calls, each after the answer to the one before, and note every answer outside the ledger; then the
-/// ledger is closed. False where this is not that process.
+/// What the process does: three clients, or as many as `CHANCERY_WORKER_CLIENTS` says, send calls, each after the answer to the one before, and note
+/// every answer outside the ledger; then the ledger is closed. False where this is not that process.
 pub fn work(disk: Arc<dyn Disk>) -> bool {
     let variable = |name: &str| std::env::var_os(format!("CHANCERY_WORKER_{name}"));
     let (Some(dir), Some(notes)) = (variable("DIR"), variable("NOTES")) else { return false };
     let calls: u32 = variable("CALLS").unwrap().to_str().unwrap().parse().unwrap();
+    let clients: u128 = variable("CLIENTS").map_or(3, |clients| clients.to_str().unwrap().parse().unwrap());
     let file = std::fs::OpenOptions::new().create(true).append(true).open(notes).unwrap();
     let notes = Mutex::new(file);
     let ledger = Ledger::open(Path::new(&dir), Options { disk, ..options() }).unwrap();
     let base = u128::from(ledger.head().size) << 32;
     std::thread::scope(|scope| {
-        for client in 0..3 {
+        for client in 0..clients {
             let (ledger, notes) = (&ledger, &notes);
-            scope.spawn(move || {
+            let work = move || {
                 for number in 0..u128::from(calls) {
                     let request = base + (client << 24) + number;
-                    let answer = ledger.submit(put(ledger, request)).unwrap().wait().unwrap();
+                    let answer = ledger.call(put(ledger, request)).unwrap();
                     // One write, so that a line is there or not.
                     notes.lock().unwrap().write_all(format!("{request} {}\n", answer.index).as_bytes()).unwrap();
                 }
-            });
+            };
+            std::thread::Builder::new().stack_size(LARGE_STACK).spawn_scoped(scope, work).unwrap();
         }
     });
     ledger.close().unwrap();
