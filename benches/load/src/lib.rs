@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 pub const DISBURSE: &[u8] = include_bytes!("../../../contracts/dist/disburse-bench.wasm");
 /// Beneficiaries that are enrolled in a programme.
 pub const BENEFICIARIES: u64 = 100;
+/// Stack of a submitter: enough for a call that it executes itself, where calls come one at a time.
+const STACK_BYTES: usize = 8 << 20;
 /// Programmes of a [`Town`].
 pub const PROGRAMMES: u8 = 64;
 
@@ -146,7 +148,7 @@ impl Town {
             let mut submitters = Vec::new();
             while !calls.is_empty() {
                 let part = calls.split_off(calls.len().saturating_sub(share));
-                let submitter = std::thread::Builder::new().name("submitter".into());
+                let submitter = std::thread::Builder::new().name("submitter".into()).stack_size(STACK_BYTES);
                 let run = move || part.into_iter().try_for_each(|call| done(&self.ledger.call(call)?));
                 submitters.push(submitter.spawn_scoped(scope, run)?);
             }

@@ -205,7 +205,7 @@ fn verdict(load: &Load, machine: &Machine) -> String {
     let cores = u128::try_from(machine.processors).unwrap_or(1);
     let busy = load.processor.map(|processor| load.part(processor) / cores);
     let sync = load.part(load.stages.of(&["write", "sync"]));
-    let recorder = load.part(load.stages.of(&["encode", "write", "sync", "commit", "answer"]));
+    let recorder = load.part(load.stages.of(&["encode", "write", "sync", "commit"]));
     let execute = load.part(load.stages.of(&["execute"]));
     let percent = |permille: u128| format!("{} %", permille.min(1_000) / 10);
     if let Some(busy) = busy.filter(|busy| *busy >= BUSY) {

@@ -468,7 +468,7 @@ impl Ledger {
     /// # Errors
     /// [`NodeError::Stopped`].
     pub fn enqueue(&self, checked: Checked) -> Result<Ticket, Refusal> {
-        self.hand_in(checked, |submission| Err(submission))
+        self.hand_in(checked, Some)
     }
 
     /// Checks a call, and waits until it is durable. Where calls come one at a time, it is executed and recorded on this thread if that has 3 MiB of
@@ -480,7 +480,7 @@ impl Ledger {
         let checked = self.check(signed)?;
         self.hand_in(checked, |submission| match &self.pipeline {
             Some(pipeline) if stack::suffices() => pipeline.alone(submission),
-            _ => Err(submission),
+            _ => Some(submission),
         })?
         .wait()
     }
@@ -489,7 +489,7 @@ impl Ledger {
     fn hand_in(
         &self,
         checked: Checked,
-        alone: impl FnOnce(Submission) -> Result<(), Submission>,
+        alone: impl FnOnce(Submission) -> Option<Submission>,
     ) -> Result<Ticket, Refusal> {
         let Checked { signed, unseen_below, answered } = checked;
         let (reply, answer) = sync_channel(1);
@@ -500,7 +500,7 @@ impl Ledger {
                 let stopped = |_| NodeError::Stopped("it is being closed".into());
                 let messages = self.messages.as_ref().ok_or(()).map_err(stopped)?;
                 submission.queued = self.health.metrics.queued();
-                if let Err(submission) = alone(submission) {
+                if let Some(submission) = alone(submission) {
                     messages.send(Message::Call(submission)).map_err(|_| stopped(()))?;
                 }
             }

@@ -45,10 +45,10 @@ impl Pipeline {
     }
 
     /// Orders, executes and records a call on this thread, if calls come one at a time and no other is on its way; otherwise gives it back.
-    pub(crate) fn alone(&self, submission: Submission) -> Result<(), Submission> {
-        let Ok(mut sequencer) = self.sequencer.try_lock() else { return Err(submission) };
+    pub(crate) fn alone(&self, submission: Submission) -> Option<Submission> {
+        let Ok(mut sequencer) = self.sequencer.try_lock() else { return Some(submission) };
         if !sequencer.is_idle() || !sequencer.was_lone() {
-            return Err(submission);
+            return Some(submission);
         }
         sequencer.order(submission);
         if let Some(block) = sequencer.cut()
@@ -59,7 +59,7 @@ impl Pipeline {
             sequencer.recorded(recorded);
             answers.give(&self.health.metrics);
         }
-        Ok(())
+        None
     }
 
     /// Orders calls and hands their blocks over to be recorded, until nobody can submit any more and all is recorded.
