@@ -137,9 +137,9 @@ fn check_and_inspect_need_no_ledger() {
     let names: Vec<&str> =
         interface["methods"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"submit") && interface["legal_basis"].as_str().unwrap().contains("Building Code"));
-    assert_eq!(interface["memory"], json!({"pages_max": 16, "declared": true, "access_gas": 18}));
+    assert_eq!(interface["memory"], json!({"pages_max": 16, "declared": true, "access_gas": 40}));
     let text = home.ok(&["inspect", &module("building-permit")]);
-    for part in ["IBC 2021, 104.4", "memory: at most 16 pages (1 MiB); an access costs 18 gas"] {
+    for part in ["IBC 2021, 104.4", "memory: at most 16 pages (1 MiB); an access costs 40 gas"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

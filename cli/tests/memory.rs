@@ -71,7 +71,7 @@ fn a_call_that_wants_more_memory_than_its_module_declares_has_no_effect() {
         return;
     }
     let memory = |given: &Given| serde_json::from_str::<Value>(&given.out).unwrap()["memory"].clone();
-    assert_eq!(memory(&usual), json!({"pages_max": 16, "declared": true, "access_gas": 18}));
+    assert_eq!(memory(&usual), json!({"pages_max": 16, "declared": true, "access_gas": 40}));
     for (metadata, says) in [
         ("memory-pages = 0", "memory-pages: expected a number of pages of 64 KiB from 1 to 256, found 0"),
         ("memory-pages = \"1 MiB\"", "found \"1 MiB\""),
@@ -80,7 +80,7 @@ fn a_call_that_wants_more_memory_than_its_module_declares_has_no_effect() {
         check_failure(&["build", metadata], &built(&home, metadata), 2, &[says]);
     }
     let small = built(&home, "memory-pages = 4");
-    assert_eq!(memory(&small), json!({"pages_max": 4, "declared": true, "access_gas": 9}), "{small:?}");
+    assert_eq!(memory(&small), json!({"pages_max": 4, "declared": true, "access_gas": 14}), "{small:?}");
 
     home.ok(&["init", "--origin", "ledger.example/town"]);
     home.ok(&["key", "new", "clerk"]);

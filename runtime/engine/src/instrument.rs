@@ -305,8 +305,9 @@ fn begin(indices: &Indices, first_values: &[u8]) -> Function {
 /// `(destination, source or value, length)`: charges by the places that it goes to and by the length, checks, and does the operation.
 fn bulk(indices: &Indices, places: u64, operation: &Instruction<'static>) -> Function {
     use Instruction::{I64Add, I64DivU, I64ExtendI32U, LocalGet};
-    let (base, per_gas) = (prices::bulk(places, indices.memory_pages_max), gas_const(prices::BULK_BYTES_PER_GAS));
-    let amount = [LocalGet(2), I64ExtendI32U, per_gas, I64DivU, gas_const(base), I64Add];
+    let most = indices.memory_pages_max;
+    let (base, per_gas) = (gas_const(prices::bulk(places, most)), gas_const(prices::bulk_bytes_per_gas(most)));
+    let amount = [LocalGet(2), I64ExtendI32U, per_gas, I64DivU, base, I64Add];
     let mut code = charge(indices, &amount);
     code.extend([LocalGet(0), LocalGet(1), LocalGet(2), operation.clone()]);
     function(&code)

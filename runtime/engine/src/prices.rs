@@ -57,30 +57,32 @@ prices! {
     SIMPLE = 1 "a simple operator";
     /// Two or three instructions.
     MULTIPLY = 3 "a multiplication, a rotation, a comparison, a select, a global";
-    /// A jump through a table.
-    TABLE_BRANCH = 5 "a br_table";
+    /// A jump through a table, to a place that is hard to foretell.
+    TABLE_BRANCH = 36 "a br_table";
     /// Four or five cycles until the value is there: the memory hardly exceeds the first cache.
-    ACCESS = 6 "a load or store, where the module declares at most 1 page of memory";
+    ACCESS = 7 "a load or store, where the module declares at most 1 page of memory";
     /// Some miss the first cache.
-    ACCESS_256_KIB = 9 "a load or store, at most 4 pages";
+    ACCESS_256_KIB = 14 "a load or store, at most 4 pages";
     /// Most miss the first cache.
-    ACCESS_1_MIB = 18 "a load or store, at most 16 pages";
+    ACCESS_1_MIB = 40 "a load or store, at most 16 pages";
     /// Most miss the second cache.
-    ACCESS_4_MIB = 96 "a load or store, at most 64 pages";
+    ACCESS_4_MIB = 200 "a load or store, at most 64 pages";
     /// Most miss every cache, and the table of pages besides.
-    ACCESS_16_MIB = 500 "a load or store, at most 256 pages, or none declared";
+    ACCESS_16_MIB = 1_500 "a load or store, at most 256 pages, or none declared";
     /// 10 to 40 cycles.
     DIVIDE = 30 "a division or remainder";
     /// A frame; the counters of the stack.
     FUNCTION = 12 "a call of a function";
-    /// A frame, a bounds check and a comparison of signatures.
-    INDIRECT = 15 "a call through the table";
+    /// A frame, a bounds check, a comparison of signatures, and a jump to a place that is hard to foretell.
+    INDIRECT = 20 "a call through the table";
     /// Locals are cleared on entry.
     LOCAL = 1 "a local, parameters not counted, each time its function is entered";
     /// A call into the engine.
     BULK = 150 "a memory.copy or memory.fill, beside what its places cost";
-    /// Streaming.
-    BULK_BYTES_PER_GAS = 4 "bytes copied or filled for one gas";
+    /// Streaming through the caches.
+    BULK_BYTES_PER_GAS = 4 "bytes copied or filled for one gas, at most 64 pages";
+    /// Streaming through the memory behind them.
+    BULK_BYTES_PER_GAS_16_MIB = 1 "bytes copied or filled for one gas, at most 256 pages, or none declared";
     /// A call into the engine, whatever comes of it.
     GROW = 2_000 "a memory.grow";
     /// Latency of the unit, and making a NaN the canonical one.
@@ -112,6 +114,11 @@ pub const fn access(pages_max: u64) -> u64 {
 /// A bulk operator that goes to so many places of a memory of at most so many pages, beside its bytes. [`BULK`] covers accesses of the first cache.
 pub const fn bulk(places: u64, pages_max: u64) -> u64 {
     BULK + places * (access(pages_max) - ACCESS)
+}
+
+/// Bytes that a bulk operator copies or fills for one gas, in a memory of at most so many pages.
+pub const fn bulk_bytes_per_gas(pages_max: u64) -> u64 {
+    if pages_max <= 64 { BULK_BYTES_PER_GAS } else { BULK_BYTES_PER_GAS_16_MIB }
 }
 
 #[cfg(test)]

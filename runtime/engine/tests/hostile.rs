@@ -220,7 +220,8 @@ fn v4_a_bulk_operator_costs_by_the_memory_that_the_module_declares() {
     ] {
         let gas = |pages: &str| run_with_memory(pages, body, GAS).gas.0;
         for (pages, most) in [("1 4", 4), ("1 16", 16), ("1 64", 64), ("1 256", 256), ("1", 256)] {
-            let more = places * (prices::access(most) - prices::ACCESS);
+            let streamed = |pages| 8 / prices::bulk_bytes_per_gas(pages);
+            let more = places * (prices::access(most) - prices::ACCESS) + streamed(most) - streamed(1);
             assert_eq!(gas(pages) - gas("1 1"), more, "{body} with {pages} pages");
         }
     }
@@ -566,9 +567,13 @@ fn v22_straight_line_code_on_credit_is_out_of_gas_and_has_no_effect() {
 
 #[test]
 fn bulk_work_and_growth_are_charged_by_their_size() {
-    let fill =
-        |bytes: u32| run(&format!("(memory.fill (i32.const 0) (i32.const 1) (i32.const {bytes})) (i32.const 0)")).gas.0;
-    assert_eq!(fill(64_000) - fill(0), 16_000);
+    let fill = |pages: &str, bytes: u32| {
+        let body = format!("(memory.fill (i32.const 0) (i32.const 1) (i32.const {bytes}))");
+        run_with_memory(pages, &body, GAS).gas.0
+    };
+    for (pages, gas) in [("1 1", 16_000), ("1 64", 16_000), ("1 65", 64_000), ("1", 64_000)] {
+        assert_eq!(fill(pages, 64_000) - fill(pages, 0), gas, "{pages} pages");
+    }
     let grow = |pages: u32| run(&format!("(drop (memory.grow (i32.const {pages}))) (i32.const 0)"));
     assert_eq!(grow(10).gas.0 - grow(0).gas.0, 1_000_000);
     assert_eq!(run("(i32.ne (memory.grow (i32.const 300)) (i32.const -1))").outcome.word(), "done");

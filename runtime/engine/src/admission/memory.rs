@@ -51,13 +51,13 @@ mod tests {
     #[test]
     fn what_a_module_declares_is_read_and_told() {
         for (declared, told) in [
-            ("1 1", "at most 1 page (64 KiB); an access costs 6 gas"),
-            ("1 3", "at most 3 pages (192 KiB); an access costs 9 gas"),
-            ("1 16", "at most 16 pages (1 MiB); an access costs 18 gas"),
-            ("1 20", "at most 20 pages (1280 KiB); an access costs 96 gas"),
+            ("1 1", "at most 1 page (64 KiB); an access costs 7 gas"),
+            ("1 3", "at most 3 pages (192 KiB); an access costs 14 gas"),
+            ("1 16", "at most 16 pages (1 MiB); an access costs 40 gas"),
+            ("1 20", "at most 20 pages (1280 KiB); an access costs 200 gas"),
             (
                 "1",
-                "no maximum is declared, so priced as 256 pages (16 MiB); an access costs 500 gas: declare one, with `wasm-ld --max-memory=BYTES`",
+                "no maximum is declared, so priced as 256 pages (16 MiB); an access costs 1500 gas: declare one, with `wasm-ld --max-memory=BYTES`",
             ),
         ] {
             assert_eq!(admit(&with_memory(declared, "")).unwrap().memory.to_string(), told);
