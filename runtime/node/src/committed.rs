@@ -9,12 +9,12 @@ use crate::NodeError;
 use crate::failpoint;
 use crate::health::Health;
 use crate::metrics::Cache;
-use chancery_state::overlay::{Pending, merged};
+use chancery_state::overlay::laid_over;
 use chancery_state::view::Position;
 use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, tree};
-use chancery_types::entry::WriteSet;
-use chancery_types::{ContractId, Hash, RequestId};
-use std::collections::HashMap;
+use chancery_types::entry::{Write, WriteSet};
+use chancery_types::{ContractId, Hash, Height, RequestId};
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -42,10 +42,16 @@ pub(crate) struct Job {
     pub(crate) tree: Tree,
 }
 
+/// A value that the view does not have yet.
+struct Newer {
+    value: Option<Vec<u8>>,
+    /// The block that wrote it.
+    height: Height,
+}
+
 #[derive(Default)]
 struct Waiting {
-    values: Pending,
-    heights: HashMap<StateKey, u64>,
+    values: BTreeMap<StateKey, Newer>,
     requests: HashMap<RequestId, u64>,
     /// The tree of the committed state, and the entries that it is after.
     tree: Tree,
@@ -69,6 +75,18 @@ impl Recent {
         let (key, value) = self.old.remove_entry(key)?;
         self.insert(key, value.clone());
         Some(value)
+    }
+
+    /// Another value has been written, which is kept where the one before it was.
+    fn refresh(&mut self, key: &StateKey, value: &Option<Vec<u8>>) {
+        let held = match self.young.get_mut(key) {
+            None => self.old.get_mut(key),
+            held => held,
+        };
+        if let Some(held) = held {
+            held.clone_from(value);
+            self.bytes += value.as_ref().map_or(0, Vec::len);
+        }
     }
 
     fn insert(&mut self, key: StateKey, value: Option<Vec<u8>>) {
@@ -150,35 +168,33 @@ impl Committed {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         for write in &job.writes {
             let key = (write.contract, write.key.clone());
-            recent.insert(key.clone(), write.value.clone());
-            waiting.heights.insert(key.clone(), job.position.height.0);
-            waiting.values.insert(key, write.value.clone());
+            recent.refresh(&key, &write.value);
+            waiting.values.insert(key, Newer { value: write.value.clone(), height: job.position.height });
         }
         (waiting.tree, waiting.entries) = (job.tree.clone(), job.position.entries);
         waiting.requests.extend(job.requests.iter().copied());
     }
 
     /// Applies blocks to the view; what they leave is no longer kept in memory.
-    fn apply(&self, jobs: &[Job]) -> Result<(), StateError> {
-        let Some(last) = jobs.last() else { return Ok(()) };
-        let newest: HashMap<_, _> =
-            jobs.iter().flat_map(|job| &job.writes).map(|w| ((w.contract, &w.key), w)).collect();
-        let requests = jobs.iter().flat_map(|job| job.requests.iter().copied()).collect::<Vec<_>>();
-        let mut writes: Vec<_> = newest.into_values().cloned().collect();
-        // Neighbours lie on one page.
-        writes.sort_unstable_by(|a, b| (a.contract, &a.key).cmp(&(b.contract, &b.key)));
-        self.view.apply(&ViewBatch { writes, requests: requests.clone(), position: Some(last.position) })?;
+    fn apply(&self, jobs: Vec<Job>) -> Result<(), StateError> {
+        let Some(position) = jobs.last().map(|job| job.position) else { return Ok(()) };
+        let (mut newest, mut requests) = (BTreeMap::new(), Vec::new());
+        for job in jobs {
+            newest.extend(job.writes.into_iter().map(|write| ((write.contract, write.key), write.value)));
+            requests.extend(job.requests);
+        }
+        let writes = newest.into_iter().map(|((contract, key), value)| Write { contract, key, value }).collect();
+        let batch = ViewBatch { writes, requests, position: Some(position) };
+        self.view.apply(&batch)?;
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
-        let Waiting { values, heights, requests: waiting_requests, .. } = &mut *waiting;
-        for write in jobs.iter().flat_map(|job| &job.writes) {
-            let key = (write.contract, write.key.clone());
-            if heights.get(&key).is_some_and(|height| *height <= last.position.height.0) {
-                heights.remove(&key);
-                values.remove(&key);
+        for Write { contract, key, .. } in batch.writes {
+            let key = (contract, key);
+            if waiting.values.get(&key).is_some_and(|newer| newer.height <= position.height) {
+                waiting.values.remove(&key);
             }
         }
-        for (request, _) in &requests {
-            waiting_requests.remove(request);
+        for (request, _) in &batch.requests {
+            waiting.requests.remove(request);
         }
         Ok(())
     }
@@ -195,7 +211,7 @@ impl Committed {
         // The lock is held: no block is committed between reading value and tree.
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
         let value = match waiting.values.get(&(*contract, key.to_vec())) {
-            Some(value) => value.clone(),
+            Some(newer) => newer.value.clone(),
             None => Proven { committed: self, waiting: &waiting }.get(contract, key)?,
         };
         Ok((value, waiting.tree.clone(), waiting.entries))
@@ -233,7 +249,7 @@ impl Store for Committed {
         let waits = waiting.values.get(&key);
         self.values.asked(waits.is_some());
         let value = match waits {
-            Some(value) => value.clone(),
+            Some(newer) => newer.value.clone(),
             // The lock is held: a value leaves memory only after the view has it.
             None => Proven { committed: self, waiting: &waiting }.get(contract, &key.1)?,
         };
@@ -245,7 +261,9 @@ impl Store for Committed {
 
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
-        merged(&Proven { committed: self, waiting: &waiting }, &waiting.values, contract, range)
+        let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
+        let newer = waiting.values.range(bounds).map(|((_, key), newer)| (key, &newer.value));
+        laid_over(&Proven { committed: self, waiting: &waiting }, newer, contract, range)
     }
 }
 
@@ -279,7 +297,7 @@ impl Follower {
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            self.apply(&batch)?;
+            self.apply(batch)?;
             if durable_at.elapsed() >= VIEW_CHECKPOINT_EVERY {
                 self.checkpoint()?;
                 durable_at = Instant::now();
@@ -289,14 +307,14 @@ impl Follower {
     }
 
     /// Brings the view further.
-    pub(crate) fn apply(&mut self, batch: &[Job]) -> Result<(), NodeError> {
+    pub(crate) fn apply(&mut self, batch: Vec<Job>) -> Result<(), NodeError> {
         failpoint::pass("view-apply");
         if batch.is_empty() {
             return Ok(());
         }
-        let metrics = &self.health.metrics;
+        let (metrics, blocks) = (&self.health.metrics, u32::try_from(batch.len()).unwrap_or(u32::MAX));
         metrics.view.pass(|| self.committed.apply(batch))?;
-        metrics.view_blocks.decrement(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        metrics.view_blocks.decrement(blocks);
         self.dirty = true;
         Ok(())
     }

@@ -24,7 +24,7 @@ use chancery_state::view::Position;
 use chancery_state::{Tree, tree};
 use chancery_tlog::merkle;
 use chancery_types::codec::Encode;
-use chancery_types::entry::{ENTRY_VERSION, Effects, WriteSet};
+use chancery_types::entry::{ENTRY_VERSION, WriteSet};
 use chancery_types::{Entry, Hash, Height, Record, RequestId, Timestamp};
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -33,6 +33,9 @@ use std::time::Instant;
 
 /// Bytes that must be free on the ledger's disk for a block to be made.
 pub(crate) const RESERVE_BYTES: u64 = 16 << 20;
+
+/// Bytes for which there is room from the start when an entry is encoded, or its effects.
+const ENTRY_BYTES: usize = 1_024;
 
 /// The end of the log, as the next block needs it.
 #[derive(Clone)]
@@ -73,14 +76,15 @@ struct Draft {
 }
 
 impl Draft {
-    /// Adds an entry and returns it.
-    fn push(&mut self, record: Record, effects: Option<&Effects>) -> Entry {
+    /// Adds an entry, with the encoded effects of a call, and returns it.
+    fn push(&mut self, record: Record, effects: Option<&[u8]>) -> Entry {
         let index = self.tip.index;
         let entry = Entry { version: ENTRY_VERSION, index, previous: self.tip.previous, time: self.tip.time, record };
-        let bytes = entry.to_bytes();
+        let mut bytes = Vec::with_capacity(ENTRY_BYTES);
+        entry.encode(&mut bytes);
         self.frames.push(FrameKind::Entry, index, &bytes, &mut self.chain);
         if let Some(effects) = effects {
-            self.frames.push(FrameKind::Effects, index, &effects.to_bytes(), &mut self.chain);
+            self.frames.push(FrameKind::Effects, index, effects, &mut self.chain);
         }
         self.leaves.push(merkle::leaf_hash(&bytes));
         self.tip.previous = Hash::of(&bytes);
@@ -91,9 +95,13 @@ impl Draft {
     /// Adds a call's entry; its answer is to be given when the block is durable.
     fn call(&mut self, Ordered { submission, executed }: Ordered) -> (Reply, Answer) {
         let Executed { contract, module, execution } = executed;
-        let effects = Effects { writes: execution.writes, trace: execution.trace };
         let Submission { signed, reply, .. } = submission;
         self.requests.push((signed.call.request, self.tip.index));
+        // As `Effects` are encoded: the writes, then the trace.
+        let mut effects = Vec::with_capacity(ENTRY_BYTES);
+        execution.writes.encode(&mut effects);
+        let (writes, traced) = (Hash::of(&effects), effects.len());
+        execution.trace.encode(&mut effects);
         let record = Record::Call {
             signed,
             contract,
@@ -102,13 +110,13 @@ impl Draft {
             gas: execution.gas,
             prices: prices::PRICES_VERSION,
             events: execution.events,
-            trace: Hash::of(&effects.trace.to_bytes()),
+            trace: Hash::of(&effects[traced..]),
             movements: Vec::new(),
-            writes: Hash::of(&effects.writes.to_bytes()),
+            writes,
         };
         let entry = self.push(record, Some(&effects));
         let (index, height) = (entry.index, self.tip.height);
-        (reply, Answer { index, height, entry, trace: effects.trace, repeated: false })
+        (reply, Answer { index, height, entry, trace: execution.trace, repeated: false })
     }
 }
 

@@ -174,22 +174,11 @@ impl Store for BlockStore {
     }
 }
 
-/// The pairs of a range where `pending` lies over `base`: one order, what is removed is not seen.
+/// The pairs of a range where the writes `over` it, in the order of their keys, are laid over `base`: one order, what is removed is not seen.
 ///
 /// # Errors
 /// As [`Store::scan`].
-pub fn merged(
-    base: &dyn Store,
-    pending: &Pending,
-    contract: &ContractId,
-    range: &Scan,
-) -> Result<Vec<Pair>, StateError> {
-    let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
-    laid_over(base, pending.range(bounds).map(|((_, key), value)| (key, value)), contract, range)
-}
-
-/// The pairs of a range where the writes `over` it, in the order of their keys, are laid over `base`.
-fn laid_over<'a>(
+pub fn laid_over<'a>(
     base: &dyn Store,
     over: impl DoubleEndedIterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>,
     contract: &ContractId,

@@ -12,7 +12,7 @@ pub type StateKey = (ContractId, Vec<u8>);
 /// A key within a contract, and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 /// Where a range begins and ends.
-pub(crate) type Bounds<Key> = (Bound<Key>, Bound<Key>);
+pub type Bounds<Key> = (Bound<Key>, Bound<Key>);
 
 /// A half-open range of one contract's keys, in byte order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Scan {
     }
 
     /// The range as bounds, or `None` where it is empty.
-    pub(crate) fn bounds(&self, contract: &ContractId) -> Option<Bounds<StateKey>> {
+    pub fn bounds(&self, contract: &ContractId) -> Option<Bounds<StateKey>> {
         if self.limit == 0 || self.to.as_ref().is_some_and(|to| *to <= self.from) {
             return None;
         }

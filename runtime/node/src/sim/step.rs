@@ -23,7 +23,7 @@ pub(crate) struct Stepped {
 impl Stepped {
     fn follow(&mut self) {
         let jobs: Vec<Job> = self.jobs.try_iter().collect();
-        if let Err(error) = self.follower.apply(&jobs) {
+        if let Err(error) = self.follower.apply(jobs) {
             self.follower.health.stop(&error);
         }
     }
