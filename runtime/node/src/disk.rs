@@ -15,6 +15,8 @@
 //!   a disk of its own.
 
 use crate::{NodeError, failpoint};
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read};
@@ -81,6 +83,16 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As [`Disk::open`].
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The content of a file up to where room follows into which nothing was written, and the file's length. What is not given is zeros.
+    ///
+    /// # Errors
+    /// As [`Disk::open`].
+    fn read_written(&self, path: &Path) -> io::Result<(Vec<u8>, u64)> {
+        let bytes = self.read(path)?;
+        let len = bytes.len() as u64;
+        Ok((bytes, len))
+    }
 
     /// Whether something has this name.
     ///
@@ -377,6 +389,10 @@ impl DiskFile for File {
     }
 }
 
+fn open_to_read(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path).map_err(no_link)
+}
+
 impl Disk for OsDisk {
     fn open(&self, path: &Path, writable: bool) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
@@ -391,11 +407,26 @@ impl Disk for OsDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut options = OpenOptions::new();
-        let mut file = options.read(true).custom_flags(NO_FOLLOW).open(path).map_err(no_link)?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        open_to_read(path)?.read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn read_written(&self, path: &Path) -> io::Result<(Vec<u8>, u64)> {
+        let file = open_to_read(path)?;
+        let (len, mut written) = (file.metadata()?.len(), 0);
+        while written < len {
+            // ENXIO: there is nothing more but a hole. Any other error: the file system does not tell holes.
+            let data = match rustix::fs::seek(&file, SeekFrom::Data(written)) {
+                Ok(data) => data,
+                Err(Errno::NXIO) => break,
+                Err(_) => written,
+            };
+            written = rustix::fs::seek(&file, SeekFrom::Hole(data)).unwrap_or(len);
+        }
+        let mut bytes = vec![0; usize::try_from(written.min(len)).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok((bytes, len))
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -460,5 +491,30 @@ impl Disk for OsDisk {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         let found = rustix::fs::statvfs(path)?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_the_room_behind_it_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = OsDisk.create(&path, 0o600).unwrap();
+        assert_eq!(OsDisk.read_written(&path).unwrap(), (vec![], 0));
+        file.allocate(1 << 20).unwrap();
+        // A hole stands before it, too.
+        file.write_at(b"written", 70_000).unwrap();
+        let (bytes, len) = OsDisk.read_written(&path).unwrap();
+        assert_eq!(len, 1 << 20);
+        assert_eq!(&bytes[70_000..70_007], b"written");
+        assert!(bytes[..70_000].iter().chain(&bytes[70_007..]).all(|byte| *byte == 0));
+        let whole = OsDisk.read(&path).unwrap();
+        assert_eq!((whole.len(), &whole[..bytes.len()]), (1 << 20, &bytes[..]));
+        assert!(whole[bytes.len()..].iter().all(|byte| *byte == 0));
+        file.write_at(b"!", (1 << 20) - 1).unwrap();
+        assert_eq!(OsDisk.read_written(&path).unwrap().0.last(), Some(&b'!'));
     }
 }

@@ -201,13 +201,15 @@ pub(crate) fn scan_from(
         if !marked && (header.first, header.chain) != (end.entries, end.chain) {
             return Err(NodeError::Damaged { file: path, offset: 0, index: end.entries });
         }
-        let bytes = disk.read_file(&path)?;
+        let (bytes, len) = disk.read_written(&path).map_err(disk::failed("cannot read", &path))?;
         if !marked {
             (end.segment, end.offset) = (segment, HEADER_BYTES as u64);
         }
         scan_segment(&bytes, &path, stop, &mut end, closed.as_ref(), &mut each)?;
-        end.torn = stop.is_none()
-            && (bytes[end.offset as usize..].iter().any(|byte| *byte != 0) || bytes.len() as u64 != header.len);
+        let behind = bytes.get(end.offset as usize..).unwrap_or_default();
+        // All bytes at once, which is faster than to look at one after the other.
+        let anything = behind.iter().fold(0, |all, byte| all | byte) != 0;
+        end.torn = stop.is_none() && (anything || len != header.len);
     }
     if let Some(closed) = closed {
         end.reaches(dir, closed.entries, "journal/closed")?;
