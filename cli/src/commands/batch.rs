@@ -14,7 +14,7 @@ use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
 use chancery_types::{Action, PublicKey, RequestId, SignedCall, json};
 use ed25519_dalek::SigningKey;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -177,7 +177,7 @@ impl Batch<'_> {
             if share.is_empty() {
                 break;
             }
-            for prepared in self.prepare_all(&digest, share) {
+            for prepared in across_cores(share, |row| self.prepare(&digest, row))? {
                 pending.push_back(self.start(prepared?)?);
                 if pending.len() >= IN_FLIGHT_MAX
                     && let Some(first) = pending.pop_front()
@@ -189,23 +189,6 @@ impl Batch<'_> {
         pending.into_iter().try_for_each(|pending| {
             done(self.finish(pending)?);
             Ok(())
-        })
-    }
-
-    /// Prepares rows on all cores, in their order.
-    fn prepare_all(&self, digest: &blake3::Hash, rows: Vec<Row>) -> Vec<Outcome<Prepared>> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = rows.len().div_ceil(cores).max(1);
-        let mut shares: Vec<Vec<Row>> = Vec::new();
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            shares.push(rows.by_ref().take(share).collect());
-        }
-        std::thread::scope(|scope| {
-            let prepare = |rows: Vec<Row>| rows.into_iter().map(|row| self.prepare(digest, row)).collect::<Vec<_>>();
-            let workers: Vec<_> = shares.into_iter().map(|rows| scope.spawn(move || prepare(rows))).collect();
-            let panicked = || vec![Err(Failure::internal("a row could not be prepared: its thread panicked"))];
-            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|_| panicked())).collect()
         })
     }
 
@@ -259,6 +242,28 @@ impl Batch<'_> {
     }
 }
 
+/// Does some work for each of many, on all cores, and gives what came of it in their order.
+fn across_cores<T: Send, R: Send>(all: Vec<T>, work: impl Fn(T) -> R + Sync) -> Outcome<Vec<R>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = all.len().div_ceil(cores).max(1);
+    let (mut shares, mut all) = (Vec::new(), all.into_iter().peekable());
+    while all.peek().is_some() {
+        shares.push(all.by_ref().take(share).collect::<Vec<T>>());
+    }
+    let work = &work;
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = shares
+            .into_iter()
+            .map(|share| scope.spawn(move || share.into_iter().map(work).collect::<Vec<R>>()))
+            .collect();
+        let mut done = Vec::new();
+        for worker in workers {
+            done.extend(worker.join().map_err(|_| Failure::internal("the thread that prepared a row panicked"))?);
+        }
+        Ok(done)
+    })
+}
+
 /// Reads a file's rows as the fields.
 fn read(path: &Path, fields: &[Field]) -> Outcome<File> {
     let bytes = std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?;
@@ -276,23 +281,28 @@ pub fn parse(path: &Path, bytes: &[u8], fields: &[Field]) -> Outcome<File> {
     // A byte order mark is no part of the first heading.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (rows, ignored) = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("csv") => read_csv(text, fields).map_err(wrong)?,
-        Some("jsonl" | "ndjson") => read_json_lines(text, fields),
+        Some("csv") => read_csv(text, fields, &wrong)?,
+        Some("jsonl" | "ndjson") => read_json_lines(text, fields)?,
         _ => return Err(wrong("expected a file named .csv or .jsonl".into())),
     };
     Ok(File { rows, ignored, digest })
 }
 
-fn read_csv(text: &str, fields: &[Field]) -> Result<(Vec<Row>, Vec<String>), String> {
+/// The rows and the columns that are ignored; `wrong` makes an error of what keeps it from being a table of the fields.
+fn read_csv(text: &str, fields: &[Field], wrong: &dyn Fn(String) -> Failure) -> Outcome<(Vec<Row>, Vec<String>)> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let headings: Vec<String> =
-        reader.headers().map_err(|error| error.to_string())?.iter().map(|heading| heading.trim().to_string()).collect();
+    let headings: Vec<String> = reader
+        .headers()
+        .map_err(|error| wrong(error.to_string()))?
+        .iter()
+        .map(|heading| heading.trim().to_string())
+        .collect();
     let position = |name: &str| headings.iter().position(|heading| heading == name);
     if let Some((second, heading)) = headings.iter().enumerate().find(|(at, heading)| position(heading) != Some(*at)) {
-        return Err(format!(
+        return Err(wrong(format!(
             "the heading `{heading}` stands twice (again in column {}): rename or remove one",
             second + 1
-        ));
+        )));
     }
     let missing: Vec<&str> = fields
         .iter()
@@ -300,13 +310,17 @@ fn read_csv(text: &str, fields: &[Field]) -> Result<(Vec<Row>, Vec<String>), Str
         .map(|field| field.name.as_str())
         .collect();
     if !missing.is_empty() {
-        return Err(format!("these columns are missing: {} (found: {})", missing.join(", "), headings.join(", ")));
+        return Err(wrong(format!(
+            "these columns are missing: {} (found: {})",
+            missing.join(", "),
+            headings.join(", ")
+        )));
     }
     let taken = |heading: &String| fields.iter().any(|field| field.name == *heading);
     let ignored = headings.iter().filter(|heading| !taken(heading)).cloned().collect();
     let columns: Vec<(&Field, usize)> =
         fields.iter().filter_map(|field| Some((field, position(&field.name)?))).collect();
-    let rows = (1..).zip(reader.records()).map(|(number, record)| {
+    let rows = across_cores((1..).zip(reader.records()).collect(), |(number, record)| {
         let arguments = match record {
             Err(error) => Err((String::new(), error.to_string())),
             Ok(record) if record.len() != headings.len() => {
@@ -315,8 +329,8 @@ fn read_csv(text: &str, fields: &[Field]) -> Result<(Vec<Row>, Vec<String>), Str
             Ok(record) => cells(&columns, fields, &record),
         };
         Row { number, arguments }
-    });
-    Ok((rows.collect(), ignored))
+    })?;
+    Ok((rows, ignored))
 }
 
 fn cells(
@@ -343,29 +357,23 @@ fn encoded(fields: &[Field], object: &Map<String, Value>) -> Result<Vec<u8>, (St
 }
 
 /// Fields that the method does not take are ignored here as columns are in a table.
-fn read_json_lines(text: &str, fields: &[Field]) -> (Vec<Row>, Vec<String>) {
-    let mut ignored = BTreeMap::new();
-    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let rows = lines
-        .map(|(number, line)| {
-            let arguments = match serde_json::from_str::<Value>(line) {
-                Ok(Value::Object(mut object)) => {
-                    object.retain(|name, _| {
-                        let taken = fields.iter().any(|field| field.name == *name);
-                        if !taken {
-                            ignored.insert(name.clone(), ());
-                        }
-                        taken
-                    });
-                    encoded(fields, &object)
-                }
-                Ok(_) => Err((String::new(), "expected a JSON object".into())),
-                Err(error) => Err((String::new(), format!("not JSON: {error}"))),
-            };
-            Row { number, arguments }
-        })
-        .collect();
-    (rows, ignored.into_keys().collect())
+fn read_json_lines(text: &str, fields: &[Field]) -> Outcome<(Vec<Row>, Vec<String>)> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
+    let rows = across_cores(lines, |(number, line): (u64, &str)| {
+        let (arguments, ignored) = match serde_json::from_str::<Value>(line) {
+            Ok(Value::Object(object)) => {
+                let taken = |name: &str| fields.iter().any(|field| field.name == name);
+                let (taken, ignored): (Map<_, _>, Map<_, _>) = object.into_iter().partition(|(name, _)| taken(name));
+                (encoded(fields, &taken), ignored)
+            }
+            Ok(_) => (Err((String::new(), "expected a JSON object".into())), Map::new()),
+            Err(error) => (Err((String::new(), format!("not JSON: {error}"))), Map::new()),
+        };
+        (Row { number, arguments }, ignored)
+    })?;
+    let (rows, ignored): (Vec<Row>, Vec<Map<String, Value>>) = rows.into_iter().unzip();
+    let ignored: BTreeSet<String> = ignored.into_iter().flatten().map(|(name, _)| name).collect();
+    Ok((rows, ignored.into_iter().collect()))
 }
 
 fn write_report(writer: &mut csv::Writer<std::fs::File>, method: &Method, lines: &[Line]) -> csv::Result<()> {
