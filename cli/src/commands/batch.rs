@@ -6,7 +6,7 @@
 
 use crate::commands::receipt::Wait;
 use crate::failure::{Code, Failure, Outcome};
-use crate::output::{Session, plain, table};
+use crate::output::{Session, plain, table, tell};
 use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
 use chancery_node::{Answer, Checked, Ledger, Ticket};
 use chancery_types::codec::Encode;
@@ -93,7 +93,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let key = actor(session, actor_name.as_deref())?;
     let file = read(path, method.arguments())?;
     if !file.ignored.is_empty() {
-        eprintln!("columns that `{}` does not take are ignored: {}", method.name, file.ignored.join(", "));
+        tell(format_args!("columns that `{}` does not take are ignored: {}", method.name, file.ignored.join(", ")));
     }
     // A report that cannot be written is known before anything is done.
     let mut writer = match report {
