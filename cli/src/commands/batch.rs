@@ -15,6 +15,7 @@ use chancery_types::{Action, PublicKey, RequestId, SignedCall, json};
 use ed25519_dalek::SigningKey;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -271,11 +272,12 @@ pub fn parse(path: &Path, bytes: &[u8], fields: &[Field]) -> Outcome<File> {
     let wrong = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        wrong(format!("line {line} is not UTF-8: save the file as UTF-8"))
+        wrong(format!("line {line} is not UTF-8: save the file as UTF-8, not compressed"))
     })?;
     // A byte order mark is no part of the first heading.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (rows, ignored) = match path.extension().and_then(|extension| extension.to_str()) {
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let (rows, ignored) = match extension.as_deref() {
         Some("csv") => read_csv(text, fields).map_err(wrong)?,
         Some("jsonl" | "ndjson") => read_json_lines(text, fields),
         _ => return Err(wrong("expected a file named .csv or .jsonl".into())),
@@ -283,12 +285,20 @@ pub fn parse(path: &Path, bytes: &[u8], fields: &[Field]) -> Outcome<File> {
     Ok(File { rows, ignored, digest })
 }
 
+/// Stands behind the last row; where a quote is left open, it is in that row instead.
+const END: &str = "\nend";
+
 fn read_csv(text: &str, fields: &[Field]) -> Result<(Vec<Row>, Vec<String>), String> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    if text.trim().is_empty() {
+        let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        return Err(format!("the file is empty: expected a line of headings, {}", names.join(", ")));
+    }
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes().chain(END.as_bytes()));
     let headings: Vec<String> =
         reader.headers().map_err(|error| error.to_string())?.iter().map(|heading| heading.trim().to_string()).collect();
     let position = |name: &str| headings.iter().position(|heading| heading == name);
-    if let Some((second, heading)) = headings.iter().enumerate().find(|(at, heading)| position(heading) != Some(*at)) {
+    let twice = |(at, heading): &(usize, &String)| !heading.is_empty() && position(heading) != Some(*at);
+    if let Some((second, heading)) = headings.iter().enumerate().find(twice) {
         return Err(format!(
             "the heading `{heading}` stands twice (again in column {}): rename or remove one",
             second + 1
@@ -300,23 +310,32 @@ fn read_csv(text: &str, fields: &[Field]) -> Result<(Vec<Row>, Vec<String>), Str
         .map(|field| field.name.as_str())
         .collect();
     if !missing.is_empty() {
-        return Err(format!("these columns are missing: {} (found: {})", missing.join(", "), headings.join(", ")));
+        let separated = [(';', "semicolons"), ('\t', "tabs")];
+        let separated = separated.into_iter().find(|(by, _)| headings.len() == 1 && headings[0].contains(*by));
+        let advice = separated.map(|(_, by)| format!("; the cells are separated by {by}: save the file with commas"));
+        let (missing, found) = (missing.join(", "), headings.join(", "));
+        return Err(format!("these columns are missing: {missing} (found: {found}){}", advice.unwrap_or_default()));
     }
-    let taken = |heading: &String| fields.iter().any(|field| field.name == *heading);
+    let taken = |heading: &String| heading.is_empty() || fields.iter().any(|field| field.name == *heading);
     let ignored = headings.iter().filter(|heading| !taken(heading)).cloned().collect();
     let columns: Vec<(&Field, usize)> =
         fields.iter().filter_map(|field| Some((field, position(&field.name)?))).collect();
-    let rows = (1..).zip(reader.records()).map(|(number, record)| {
-        let arguments = match record {
-            Err(error) => Err((String::new(), error.to_string())),
-            Ok(record) if record.len() != headings.len() => {
-                Err((String::new(), format!("expected {} cells, found {}", headings.len(), record.len())))
-            }
-            Ok(record) => cells(&columns, fields, &record),
+    let (mut rows, mut closed) = (Vec::new(), false);
+    for (number, record) in (1..).zip(reader.records()) {
+        let record = record.map_err(|error| error.to_string())?;
+        closed = record.iter().eq([END.trim()]);
+        let arguments = match record.len() {
+            found if found == headings.len() => cells(&columns, fields, &record),
+            found => Err((String::new(), format!("expected {} cells, found {found}", headings.len()))),
         };
-        Row { number, arguments }
-    });
-    Ok((rows.collect(), ignored))
+        rows.push(Row { number, arguments });
+    }
+    let Some(last) = rows.pop() else { return Err("a quote in the headings is not closed".into()) };
+    if !closed {
+        let reason = "a quote in this row is not closed, so that all rows behind it are in it: close it".into();
+        rows.push(Row { arguments: Err((String::new(), reason)), ..last });
+    }
+    Ok((rows, ignored))
 }
 
 fn cells(
