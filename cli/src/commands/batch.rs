@@ -8,7 +8,7 @@ use crate::commands::receipt::Wait;
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::{Session, plain, table, tell};
 use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
-use chancery_node::{Answer, Checked, Ledger, Ticket};
+use chancery_node::{Answer, Checked, Ledger, Refusal, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
 use chancery_types::{Action, PublicKey, RequestId, SignedCall, json};
@@ -68,6 +68,16 @@ pub struct Line {
     pub result: Value,
     /// Gas used.
     pub gas: u64,
+    /// Whether it was carried out by an earlier run.
+    pub repeated: bool,
+}
+
+impl Line {
+    /// A row that does not fit the method.
+    fn invalid(row: u64, reason: String) -> Line {
+        let (request, outcome) = (String::new(), "invalid".into());
+        Line { row, request, outcome, entry: None, reason, result: Value::Null, gas: 0, repeated: false }
+    }
 }
 
 /// The rows of a file, and the columns that the method does not take.
@@ -97,24 +107,20 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         tell(format_args!("columns that `{}` does not take are ignored: {}", method.name, file.ignored.join(", ")));
     }
     // A report that cannot be written is known before anything is done.
-    let mut writer = match report {
-        Some(path) => Some(
-            csv::Writer::from_path(path)
-                .map_err(|error| Failure::usage(format!("cannot write the report {}: {error}", path.display())))?,
-        ),
-        None => None,
-    };
-    let bar = session.bar(file.len(), "rows");
+    let mut writer = report.as_deref().map(|report| new_report(report, path)).transpose()?;
+    let total = file.len();
+    let bar = session.bar(total, "rows");
     let batch = Batch { ledger: &ledger, interface: &interface, method, key: &key, contract: name };
     let mut lines = Vec::with_capacity(file.rows.len());
-    batch.run(file, |line| {
+    let carried_out = batch.run(file, |line| {
         bar.inc(1);
         lines.push(line);
-    })?;
+    });
     bar.finish_and_clear();
-    let last = lines.iter().filter_map(|line| line.entry).max();
+    let last = lines.iter().filter_map(|line| line.entry).max().filter(|_| carried_out.is_ok());
     let reached = last.map_or(Ok(()), |last| wait.reach(&ledger, last));
     town::close(ledger);
+    // Where the batch came to an end early, the report says how far.
     if let (Some(writer), Some(path)) = (&mut writer, report) {
         write_report(writer, method, &lines).map_err(|error| Failure {
             code: Code::Unavailable,
@@ -124,8 +130,27 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             ),
         })?;
     }
+    carried_out.map_err(|failure| Failure {
+        code: failure.code,
+        message: format!(
+            "{}\n{} of {total} rows were answered before. Run the batch again: nothing is done twice",
+            failure.message,
+            lines.len()
+        ),
+    })?;
     summarise(session, &lines)?;
     reached
+}
+
+/// A report to be written beside the rows, never over them.
+fn new_report(report: &Path, rows: &Path) -> Outcome<csv::Writer<std::fs::File>> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("cannot write the report {}: {error}", report.display()))
+    };
+    if report.canonicalize().ok().is_some_and(|report| rows.canonicalize().is_ok_and(|rows| rows == report)) {
+        return Err(cannot(&"it is the file of the rows: name another one with --report"));
+    }
+    csv::Writer::from_path(report).map_err(|error| cannot(&error))
 }
 
 /// What all rows of a batch share.
@@ -216,9 +241,7 @@ impl Batch<'_> {
             Ok(arguments) => arguments,
             Err((field, reason)) => {
                 let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
-                let (row, request, outcome) = (row.number, String::new(), "invalid".into());
-                let (entry, result, gas) = (None, Value::Null, 0);
-                return Ok(Prepared::Invalid(Line { row, request, outcome, entry, reason, result, gas }));
+                return Ok(Prepared::Invalid(Line::invalid(row.number, reason)));
             }
         };
         let action = Action::Invoke { contract: self.contract.into(), method: self.method.name.clone(), arguments };
@@ -226,8 +249,14 @@ impl Batch<'_> {
         if let Some(answer) = answered(self.ledger, &call)? {
             return Ok(Prepared::Answered(row.number, request, Box::new(answer)));
         }
-        let checked = self.ledger.check(SignedCall::sign(call, self.key))?;
-        Ok(Prepared::Checked(row.number, request, Box::new(checked)))
+        match self.ledger.check(SignedCall::sign(call, self.key)) {
+            Ok(checked) => Ok(Prepared::Checked(row.number, request, Box::new(checked))),
+            // The only refusal that concerns a row and not all of them.
+            Err(refusal @ Refusal::TooLarge { .. }) => {
+                Ok(Prepared::Invalid(Line::invalid(row.number, refusal.to_string())))
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 
     fn start(&self, prepared: Prepared) -> Outcome<Pending> {
@@ -256,6 +285,7 @@ impl Batch<'_> {
             reason: reason.map(plain).unwrap_or_default(),
             result: shown["result"].clone(),
             gas: gas(&answer),
+            repeated: answer.repeated,
         })
     }
 }
@@ -414,11 +444,17 @@ fn summarise(session: &Session, lines: &[Line]) -> Outcome {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     lines.iter().for_each(|line| *counts.entry(&line.outcome).or_default() += 1);
     let failed: Vec<&Line> = lines.iter().filter(|line| line.outcome != "done").collect();
+    let repeated = lines.iter().filter(|line| line.repeated).count();
     let total = lines.len();
     session.print(
         || {
             let counts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-            let mut text = format!("{total} rows: {}\n", if counts.is_empty() { "none".into() } else { counts.join(", ") });
+            let counts = if counts.is_empty() { "none".into() } else { counts.join(", ") };
+            let before = match repeated {
+                0 => String::new(),
+                rows => format!("; {rows} of them by an earlier run"),
+            };
+            let mut text = format!("{total} rows: {counts}{before}\n");
             if !failed.is_empty() {
                 let mut table = table(&["row", "outcome", "reason"]);
                 for line in failed.iter().take(SHOWN_MAX) {
@@ -436,11 +472,18 @@ fn summarise(session: &Session, lines: &[Line]) -> Outcome {
                 .iter()
                 .map(|line| json!({"row": line.row, "outcome": line.outcome, "reason": line.reason, "entry": line.entry}))
                 .collect();
-            json!({"rows": total, "counts": counts, "not_done": failed})
+            json!({"rows": total, "counts": counts, "repeated": repeated, "not_done": failed})
         },
     );
-    match failed.len() {
-        0 => Ok(()),
-        failed => Err(Failure::refused(format!("{failed} of {total} rows were not done; the others were carried out"))),
+    if failed.is_empty() {
+        return Ok(());
     }
+    let advice = match counts.get("invalid") {
+        Some(_) => {
+            ". Put what is invalid, set right, into a file of its own: every row of a changed file is a new call"
+        }
+        None => "",
+    };
+    let failed = failed.len();
+    Err(Failure::refused(format!("{failed} of {total} rows were not done; the others were carried out{advice}")))
 }
