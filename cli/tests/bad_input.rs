@@ -215,6 +215,17 @@ fn no_ledger_and_a_ledger_where_one_is() {
 }
 
 #[test]
+fn a_second_ledger_of_the_same_origin() {
+    let home = Home::with_food_assistance();
+    let second = ["init", "--origin", "ledger.example/town", "--data", "second"];
+    home.fails(&second, 2, &["log-ledger.example_town.key exists already", "another origin", "--log-key"]);
+    assert!(!home.dir.path().join("second").exists());
+    let named: Vec<&str> = second.into_iter().chain(["--log-key", "log-ledger.example_town"]).collect();
+    home.ok(&named);
+    home.ok(&["init", "--origin", "ledger.example/third", "--data", "third"]);
+}
+
+#[test]
 fn a_second_process_on_the_same_ledger() {
     let home = Home::with_food_assistance();
     let before = home.head();
