@@ -1,7 +1,8 @@
 //! `chancery`: ledgers, contracts, calls and proofs from the command line.
 //!
 //! One file per command in `commands`; what they share is beside this file. Results go to standard output, as text or as
-//! one JSON value; errors and progress go to standard error; [`failure`] lists the exit codes.
+//! one JSON value; errors and progress go to standard error, a failure as JSON also to standard output where there is no result;
+//! [`failure`] lists the exit codes.
 
 mod commands;
 mod failure;
@@ -18,10 +19,11 @@ mod town;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use commands::Command;
-use failure::{Code, Outcome};
-use output::Session;
+use failure::{Code, Failure, Outcome};
+use output::{Session, print_failure, tell};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -64,9 +66,11 @@ fn keys_dir() -> PathBuf {
 fn main() -> ExitCode {
     let arguments: Result<Vec<String>, _> = std::env::args_os().map(std::ffi::OsString::into_string).collect();
     let Ok(arguments) = arguments else {
-        eprintln!("error: the command line is not UTF-8");
+        tell("error: the command line is not UTF-8");
         return ExitCode::from(Code::Usage as u8);
     };
+    let json = arguments.windows(2).any(|pair| pair == ["--output", "json"])
+        || arguments.iter().any(|argument| argument == "--output=json");
     let (own, fields) = fields::split(arguments);
     let parsed = Cli::command().try_get_matches_from(own);
     let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
@@ -75,7 +79,13 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version are answers, not errors.
             drop(error.print());
-            return if error.use_stderr() { ExitCode::from(Code::Usage as u8) } else { ExitCode::SUCCESS };
+            if !error.use_stderr() {
+                return ExitCode::SUCCESS;
+            }
+            if json {
+                print_failure(&Failure::usage(error.to_string().trim_start_matches("error: ")));
+            }
+            return ExitCode::from(Code::Usage as u8);
         }
     };
     let session = Session {
@@ -83,11 +93,12 @@ fn main() -> ExitCode {
         data_given: matches.value_source("data") == Some(ValueSource::CommandLine),
         keys: cli.keys.unwrap_or_else(keys_dir),
         json: cli.output == Format::Json,
+        printed: Rc::default(),
     };
     match run(cli.command, &session, &fields) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", failure.message.trim_end());
+            session.fail(&failure);
             ExitCode::from(failure.code as u8)
         }
     }

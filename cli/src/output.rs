@@ -1,8 +1,11 @@
 //! What a command prints: text for people, or one JSON value for programs.
 
+use crate::failure::Failure;
 use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
+use std::rc::Rc;
 
 /// Where and how a command works.
 #[derive(Clone, Debug)]
@@ -15,6 +18,8 @@ pub struct Session {
     pub keys: std::path::PathBuf,
     /// JSON instead of text.
     pub json: bool,
+    /// Whether a result was printed.
+    pub printed: Rc<Cell<bool>>,
 }
 
 impl Session {
@@ -24,8 +29,16 @@ impl Session {
         if !out.ends_with('\n') {
             out.push('\n');
         }
-        // A reader that hangs up, such as `head`, has seen enough.
-        drop(std::io::stdout().write_all(out.as_bytes()));
+        self.printed.set(true);
+        write_out(out.as_bytes());
+    }
+
+    /// Tells a failure: in words, and as a JSON value where no result was printed that a program could read instead.
+    pub fn fail(&self, failure: &Failure) {
+        tell(format_args!("error: {}", failure.message.trim_end()));
+        if self.json && !self.printed.get() {
+            print_failure(failure);
+        }
     }
 
     /// A bar on standard error for a long work, where a person is looking.
@@ -37,6 +50,22 @@ impl Session {
         let bar = indicatif::ProgressBar::new(length).with_message(what);
         style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
     }
+}
+
+/// A failure as a JSON value on standard output.
+pub fn print_failure(failure: &Failure) {
+    let value = json!({"failure": {"code": failure.code as u8, "message": failure.message.trim_end()}});
+    write_out(format!("{value:#}\n").as_bytes());
+}
+
+/// Writes to standard output. A reader that hangs up, such as `head`, has seen enough.
+pub fn write_out(bytes: &[u8]) {
+    drop(std::io::stdout().write_all(bytes));
+}
+
+/// Writes a line to standard error, to whoever reads there.
+pub fn tell(line: impl std::fmt::Display) {
+    drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 /// A table with these headings.
@@ -113,7 +142,6 @@ fn item(value: &Value, indent: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn lists_of_objects_stand_below_each_other() {

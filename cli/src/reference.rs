@@ -7,7 +7,8 @@ const HEAD: &str = "# Commands
 
 Written from the definitions of the command line; `chancery COMMAND --help` shows the same.
 
-Results go to standard output, as text or with `--output json` as one JSON value; errors, warnings and progress go to standard error.
+Results go to standard output, as text or with `--output json` as one JSON value; errors, warnings and progress go to standard error. A command that fails
+without a result gives as its JSON value `{\"failure\": {\"code\": 4, \"message\": \"…\"}}`, by the exit code. Help and completion scripts are text.
 
 ## Exit codes
 
@@ -16,7 +17,7 @@ Results go to standard output, as text or with `--output json` as one JSON value
 | 0 | done |
 | 1 | a fault of the program or the machine |
 | 2 | the command line, a file or a value given is wrong; nothing was recorded |
-| 3 | refused: the call was recorded and not done, or rows of a batch were not |
+| 3 | refused: the call was recorded and not done, or rows of a batch were not; a query or a dry run is refused and not recorded |
 | 4 | what was named does not exist |
 | 5 | the log, a proof or a rebuilt module does not verify |
 | 6 | the ledger, or a file that is written, cannot be used now: in use by another process, disk full, of another version; or no toolchain |

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::keys::Keys;
-use crate::output::{Session, lines};
+use crate::output::{Session, lines, tell};
 use chancery_engine::Admitted;
 use chancery_node::{Answer, Compiler, ContractRecord, Execution, Ledger, Options};
 use chancery_types::interface::{Interface, Method, MethodKind, Type};
@@ -55,11 +55,11 @@ pub fn open(session: &Session) -> Outcome<Ledger> {
         vkey.trim() == chancery_tlog::note::VerifierKey { name: origin.into(), key }.to_vkey()
     };
     if log_key.as_ref().is_some_and(|key| !is_of_this_log(key)) {
-        eprintln!(
+        tell(format_args!(
             "the key `{}` in {} is that of another log: no checkpoint is signed. Name the directory of this log's key with --keys",
             log_key_name(origin),
             session.keys.display()
-        );
+        ));
     }
     let log_key = log_key.filter(is_of_this_log);
     Ok(Ledger::open(&session.data, options(session, log_key))?)
@@ -167,7 +167,9 @@ pub fn gas(answer: &Answer) -> u64 {
 /// Closes a ledger behind answers that are durable: what fails then concerns what is derived from the log, and is only told.
 pub fn close(ledger: Ledger) {
     if let Err(error) = ledger.close() {
-        eprintln!("warning: what was answered is recorded, but the ledger could not be closed in order: {error}");
+        tell(format_args!(
+            "warning: what was answered is recorded, but the ledger could not be closed in order: {error}"
+        ));
     }
 }
 

@@ -215,6 +215,17 @@ fn no_ledger_and_a_ledger_where_one_is() {
 }
 
 #[test]
+fn a_second_ledger_of_the_same_origin() {
+    let home = Home::with_food_assistance();
+    let second = ["init", "--origin", "ledger.example/town", "--data", "second"];
+    home.fails(&second, 2, &["log-ledger.example_town.key exists already", "another origin", "--log-key"]);
+    assert!(!home.dir.path().join("second").exists());
+    let named: Vec<&str> = second.into_iter().chain(["--log-key", "log-ledger.example_town"]).collect();
+    home.ok(&named);
+    home.ok(&["init", "--origin", "ledger.example/third", "--data", "third"]);
+}
+
+#[test]
 fn a_second_process_on_the_same_ledger() {
     let home = Home::with_food_assistance();
     let before = home.head();
@@ -324,7 +335,17 @@ fn a_table_that_is_none() {
     batch(&twice, &["the heading `month` stands twice (again in column 4)", "rename or remove"]);
     let bytes = home.file("bytes.csv", b"case_id,month,household_size\nA,2024-05,2\nB\xff,2024-05,2\n");
     batch(&bytes, &["line 3 is not UTF-8", "save the file as UTF-8"]);
-    batch(&home.file("empty.csv", ""), &["these columns are missing: case_id, month, household_size"]);
+    batch(&home.file("empty.csv", ""), &["the file is empty", "headings, case_id, month, household_size"]);
+    let semicolons = home.file("semicolons.csv", "case_id;month;household_size\nA;2024-05;2\n");
+    batch(&semicolons, &["these columns are missing: case_id", "separated by semicolons: save the file with commas"]);
+    let tabs = home.file("tabs.csv", "case_id\tmonth\thousehold_size\nA\t2024-05\t2\n");
+    batch(&tabs, &["separated by tabs: save the file with commas"]);
+    let heading = home.file("heading.csv", "case_id,month,household_size,\"remark\nA,2024-05,2,x\n");
+    batch(&heading, &["a quote in the headings is not closed"]);
+    let rows = home.file("rows.csv", "case_id,month,household_size\nA,2024-05,2\n");
+    let over = ["batch", "food-assistance", "apply", &rows, "--as", "officer", "--report", "./rows.csv"];
+    home.fails(&over, 2, &["cannot write the report", "it is the file of the rows", "--report"]);
+    assert!(std::fs::read_to_string(&rows).unwrap().starts_with("case_id"), "the rows were overwritten");
 }
 
 #[test]
@@ -350,6 +371,54 @@ fn bad_rows_are_told_and_the_others_carried_out() {
     let given = home.run(&["batch", "food-assistance", "apply", &file, "--as", "officer"]);
     check_failure(&["batch"], &given, 3, &["1 of 2 rows were not done"]);
     assert!(given.out.contains("not JSON"), "{}", given.out);
+}
+
+/// What a batch of applications with a report gives, and the report.
+fn apply_rows(home: &Home, name: &str, rows: &str) -> (support::Given, String) {
+    let file = home.file(name, rows);
+    let given = home.run(&["batch", "food-assistance", "apply", &file, "--as", "officer", "--report", "out.csv"]);
+    (given, std::fs::read_to_string(home.dir.path().join("out.csv")).unwrap())
+}
+
+#[test]
+fn a_row_too_large_for_a_call_does_not_stop_the_others() {
+    let home = Home::with_food_assistance();
+    let row = |id: &str| format!("{id},2024-05,2\n");
+    let rows = format!("case_id,month,household_size\n{}{}{}", row("A"), row(&"B".repeat(40_000)), row("C"));
+    let (given, report) = apply_rows(&home, "large.csv", &rows);
+    check_failure(
+        &["batch"],
+        &given,
+        3,
+        &["1 of 3 rows were not done", "Put what is invalid", "into a file of its own"],
+    );
+    assert!(given.out.contains("3 rows: 2 done, 1 invalid"), "{}", given.out);
+    assert!(report.contains("\n2,,invalid,,\"arguments: at most 32768 bytes, found 40011\""), "{report}");
+    assert!(report.lines().nth(3).unwrap().contains(",done,"), "{report}");
+    let (given, again) = apply_rows(&home, "large.csv", &rows);
+    assert!(given.out.contains("3 rows: 2 done, 1 invalid; 2 of them by an earlier run"), "{}", given.out);
+    assert_eq!(report, again);
+}
+
+#[test]
+fn an_open_quote_takes_the_rest_of_the_file_and_says_so() {
+    let home = Home::with_food_assistance();
+    let rows = "case_id,month,household_size\nA,2024-05,2\n\n\"B,2024-05,2\nC,2024-05,2\nend";
+    let (given, report) = apply_rows(&home, "open.csv", rows);
+    check_failure(&["batch"], &given, 3, &["1 of 2 rows were not done"]);
+    let says = "2,,invalid,,\"a quote in this row is not closed, so that all rows behind it are in it: close it\"";
+    assert!(report.contains(says), "{report}");
+}
+
+#[test]
+fn a_table_as_an_office_saves_it() {
+    let home = Home::with_food_assistance();
+    let rows =
+        "\u{feff}household_size,case_id,,month,\r\n2,\"Müller, \"\"Ö\"\"\",x,2024-05,\r\n\r\n3,end,,2024-05,\r\n";
+    let (given, report) = apply_rows(&home, "OFFICE.CSV", rows);
+    assert!(given.code == 0 && given.out == "2 rows: 2 done\n" && given.err.is_empty(), "{given:?}");
+    assert_eq!(report.lines().count(), 3, "{report}");
+    assert!(home.ok(&["state", "list", "food-assistance", "applications"]).contains("Müller, \"Ö\""));
 }
 
 #[test]

@@ -6,15 +6,16 @@
 
 use crate::commands::receipt::Wait;
 use crate::failure::{Code, Failure, Outcome};
-use crate::output::{Session, plain, table};
+use crate::output::{Session, plain, table, tell};
 use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
-use chancery_node::{Answer, Checked, Ledger, Ticket};
+use chancery_node::{Answer, Checked, Ledger, Refusal, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
 use chancery_types::{Action, PublicKey, RequestId, SignedCall, json};
 use ed25519_dalek::SigningKey;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -67,6 +68,16 @@ pub struct Line {
     pub result: Value,
     /// Gas used.
     pub gas: u64,
+    /// Whether it was carried out by an earlier run.
+    pub repeated: bool,
+}
+
+impl Line {
+    /// A row that does not fit the method.
+    fn invalid(row: u64, reason: String) -> Line {
+        let (request, outcome) = (String::new(), "invalid".into());
+        Line { row, request, outcome, entry: None, reason, result: Value::Null, gas: 0, repeated: false }
+    }
 }
 
 /// The rows of a file, and the columns that the method does not take.
@@ -93,27 +104,23 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let key = actor(session, actor_name.as_deref())?;
     let file = read(path, method.arguments())?;
     if !file.ignored.is_empty() {
-        eprintln!("columns that `{}` does not take are ignored: {}", method.name, file.ignored.join(", "));
+        tell(format_args!("columns that `{}` does not take are ignored: {}", method.name, file.ignored.join(", ")));
     }
     // A report that cannot be written is known before anything is done.
-    let mut writer = match report {
-        Some(path) => Some(
-            csv::Writer::from_path(path)
-                .map_err(|error| Failure::usage(format!("cannot write the report {}: {error}", path.display())))?,
-        ),
-        None => None,
-    };
-    let bar = session.bar(file.len(), "rows");
+    let mut writer = report.as_deref().map(|report| new_report(report, path)).transpose()?;
+    let total = file.len();
+    let bar = session.bar(total, "rows");
     let batch = Batch { ledger: &ledger, interface: &interface, method, key: &key, contract: name };
     let mut lines = Vec::with_capacity(file.rows.len());
-    batch.run(file, |line| {
+    let carried_out = batch.run(file, |line| {
         bar.inc(1);
         lines.push(line);
-    })?;
+    });
     bar.finish_and_clear();
-    let last = lines.iter().filter_map(|line| line.entry).max();
+    let last = lines.iter().filter_map(|line| line.entry).max().filter(|_| carried_out.is_ok());
     let reached = last.map_or(Ok(()), |last| wait.reach(&ledger, last));
     town::close(ledger);
+    // Where the batch came to an end early, the report says how far.
     if let (Some(writer), Some(path)) = (&mut writer, report) {
         write_report(writer, method, &lines).map_err(|error| Failure {
             code: Code::Unavailable,
@@ -123,8 +130,27 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             ),
         })?;
     }
+    carried_out.map_err(|failure| Failure {
+        code: failure.code,
+        message: format!(
+            "{}\n{} of {total} rows were answered before. Run the batch again: nothing is done twice",
+            failure.message,
+            lines.len()
+        ),
+    })?;
     summarise(session, &lines)?;
     reached
+}
+
+/// A report to be written beside the rows, never over them.
+fn new_report(report: &Path, rows: &Path) -> Outcome<csv::Writer<std::fs::File>> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("cannot write the report {}: {error}", report.display()))
+    };
+    if report.canonicalize().ok().is_some_and(|report| rows.canonicalize().is_ok_and(|rows| rows == report)) {
+        return Err(cannot(&"it is the file of the rows: name another one with --report"));
+    }
+    csv::Writer::from_path(report).map_err(|error| cannot(&error))
 }
 
 /// What all rows of a batch share.
@@ -198,9 +224,7 @@ impl Batch<'_> {
             Ok(arguments) => arguments,
             Err((field, reason)) => {
                 let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
-                let (row, request, outcome) = (row.number, String::new(), "invalid".into());
-                let (entry, result, gas) = (None, Value::Null, 0);
-                return Ok(Prepared::Invalid(Line { row, request, outcome, entry, reason, result, gas }));
+                return Ok(Prepared::Invalid(Line::invalid(row.number, reason)));
             }
         };
         let action = Action::Invoke { contract: self.contract.into(), method: self.method.name.clone(), arguments };
@@ -208,8 +232,14 @@ impl Batch<'_> {
         if let Some(answer) = answered(self.ledger, &call)? {
             return Ok(Prepared::Answered(row.number, request, Box::new(answer)));
         }
-        let checked = self.ledger.check(SignedCall::sign(call, self.key))?;
-        Ok(Prepared::Checked(row.number, request, Box::new(checked)))
+        match self.ledger.check(SignedCall::sign(call, self.key)) {
+            Ok(checked) => Ok(Prepared::Checked(row.number, request, Box::new(checked))),
+            // The only refusal that concerns a row and not all of them.
+            Err(refusal @ Refusal::TooLarge { .. }) => {
+                Ok(Prepared::Invalid(Line::invalid(row.number, refusal.to_string())))
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 
     fn start(&self, prepared: Prepared) -> Outcome<Pending> {
@@ -238,6 +268,7 @@ impl Batch<'_> {
             reason: reason.map(plain).unwrap_or_default(),
             result: shown["result"].clone(),
             gas: gas(&answer),
+            repeated: answer.repeated,
         })
     }
 }
@@ -276,11 +307,12 @@ pub fn parse(path: &Path, bytes: &[u8], fields: &[Field]) -> Outcome<File> {
     let wrong = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        wrong(format!("line {line} is not UTF-8: save the file as UTF-8"))
+        wrong(format!("line {line} is not UTF-8: save the file as UTF-8, not compressed"))
     })?;
     // A byte order mark is no part of the first heading.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (rows, ignored) = match path.extension().and_then(|extension| extension.to_str()) {
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let (rows, ignored) = match extension.as_deref() {
         Some("csv") => read_csv(text, fields, &wrong)?,
         Some("jsonl" | "ndjson") => read_json_lines(text, fields)?,
         _ => return Err(wrong("expected a file named .csv or .jsonl".into())),
@@ -288,17 +320,22 @@ pub fn parse(path: &Path, bytes: &[u8], fields: &[Field]) -> Outcome<File> {
     Ok(File { rows, ignored, digest })
 }
 
+/// Stands behind the last row; where a quote is left open, it is in that row instead.
+const END: &str = "\nend";
+
 /// The rows and the columns that are ignored; `wrong` makes an error of what keeps it from being a table of the fields.
 fn read_csv(text: &str, fields: &[Field], wrong: &dyn Fn(String) -> Failure) -> Outcome<(Vec<Row>, Vec<String>)> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let headings: Vec<String> = reader
-        .headers()
-        .map_err(|error| wrong(error.to_string()))?
-        .iter()
-        .map(|heading| heading.trim().to_string())
-        .collect();
+    if text.trim().is_empty() {
+        let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        return Err(wrong(format!("the file is empty: expected a line of headings, {}", names.join(", "))));
+    }
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes().chain(END.as_bytes()));
+    let unreadable = |error: csv::Error| wrong(error.to_string());
+    let headings = reader.headers().map_err(unreadable)?;
+    let headings: Vec<String> = headings.iter().map(|heading| heading.trim().to_string()).collect();
     let position = |name: &str| headings.iter().position(|heading| heading == name);
-    if let Some((second, heading)) = headings.iter().enumerate().find(|(at, heading)| position(heading) != Some(*at)) {
+    let twice = |(at, heading): &(usize, &String)| !heading.is_empty() && position(heading) != Some(*at);
+    if let Some((second, heading)) = headings.iter().enumerate().find(twice) {
         return Err(wrong(format!(
             "the heading `{heading}` stands twice (again in column {}): rename or remove one",
             second + 1
@@ -310,26 +347,30 @@ fn read_csv(text: &str, fields: &[Field], wrong: &dyn Fn(String) -> Failure) -> 
         .map(|field| field.name.as_str())
         .collect();
     if !missing.is_empty() {
-        return Err(wrong(format!(
-            "these columns are missing: {} (found: {})",
-            missing.join(", "),
-            headings.join(", ")
-        )));
+        let separated = [(';', "semicolons"), ('\t', "tabs")];
+        let separated = separated.into_iter().find(|(by, _)| headings.len() == 1 && headings[0].contains(*by));
+        let advice = separated.map(|(_, by)| format!("; the cells are separated by {by}: save the file with commas"));
+        let (missing, found) = (missing.join(", "), headings.join(", "));
+        let advice = advice.unwrap_or_default();
+        return Err(wrong(format!("these columns are missing: {missing} (found: {found}){advice}")));
     }
-    let taken = |heading: &String| fields.iter().any(|field| field.name == *heading);
+    let taken = |heading: &String| heading.is_empty() || fields.iter().any(|field| field.name == *heading);
     let ignored = headings.iter().filter(|heading| !taken(heading)).cloned().collect();
     let columns: Vec<(&Field, usize)> =
         fields.iter().filter_map(|field| Some((field, position(&field.name)?))).collect();
-    let rows = across_cores((1..).zip(reader.records()).collect(), |(number, record)| {
-        let arguments = match record {
-            Err(error) => Err((String::new(), error.to_string())),
-            Ok(record) if record.len() != headings.len() => {
-                Err((String::new(), format!("expected {} cells, found {}", headings.len(), record.len())))
-            }
-            Ok(record) => cells(&columns, fields, &record),
+    let mut records = reader.records().collect::<csv::Result<Vec<_>>>().map_err(unreadable)?;
+    let Some(last) = records.pop() else { return Err(wrong("a quote in the headings is not closed".into())) };
+    let mut rows = across_cores((1..).zip(records).collect(), |(number, record): (u64, csv::StringRecord)| {
+        let arguments = match record.len() {
+            found if found == headings.len() => cells(&columns, fields, &record),
+            found => Err((String::new(), format!("expected {} cells, found {found}", headings.len()))),
         };
         Row { number, arguments }
     })?;
+    if !last.iter().eq([END.trim()]) {
+        let reason = "a quote in this row is not closed, so that all rows behind it are in it: close it".into();
+        rows.push(Row { number: rows.len() as u64 + 1, arguments: Err((String::new(), reason)) });
+    }
     Ok((rows, ignored))
 }
 
@@ -403,11 +444,17 @@ fn summarise(session: &Session, lines: &[Line]) -> Outcome {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     lines.iter().for_each(|line| *counts.entry(&line.outcome).or_default() += 1);
     let failed: Vec<&Line> = lines.iter().filter(|line| line.outcome != "done").collect();
+    let repeated = lines.iter().filter(|line| line.repeated).count();
     let total = lines.len();
     session.print(
         || {
             let counts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-            let mut text = format!("{total} rows: {}\n", if counts.is_empty() { "none".into() } else { counts.join(", ") });
+            let counts = if counts.is_empty() { "none".into() } else { counts.join(", ") };
+            let before = match repeated {
+                0 => String::new(),
+                rows => format!("; {rows} of them by an earlier run"),
+            };
+            let mut text = format!("{total} rows: {counts}{before}\n");
             if !failed.is_empty() {
                 let mut table = table(&["row", "outcome", "reason"]);
                 for line in failed.iter().take(SHOWN_MAX) {
@@ -425,11 +472,18 @@ fn summarise(session: &Session, lines: &[Line]) -> Outcome {
                 .iter()
                 .map(|line| json!({"row": line.row, "outcome": line.outcome, "reason": line.reason, "entry": line.entry}))
                 .collect();
-            json!({"rows": total, "counts": counts, "not_done": failed})
+            json!({"rows": total, "counts": counts, "repeated": repeated, "not_done": failed})
         },
     );
-    match failed.len() {
-        0 => Ok(()),
-        failed => Err(Failure::refused(format!("{failed} of {total} rows were not done; the others were carried out"))),
+    if failed.is_empty() {
+        return Ok(());
     }
+    let advice = match counts.get("invalid") {
+        Some(_) => {
+            ". Put what is invalid, set right, into a file of its own: every row of a changed file is a new call"
+        }
+        None => "",
+    };
+    let failed = failed.len();
+    Err(Failure::refused(format!("{failed} of {total} rows were not done; the others were carried out{advice}")))
 }

@@ -8,7 +8,7 @@ mod package;
 
 use crate::commands::inspect::memory_value;
 use crate::failure::{Failure, Outcome};
-use crate::output::Session;
+use crate::output::{Session, tell};
 use chancery_engine::MemoryLimit;
 use chancery_engine::limits::PAGE_BYTES;
 use chancery_engine::profile::Names;
@@ -219,10 +219,10 @@ fn dist(session: &Session, toolchain: &Toolchain, check: bool) -> Outcome {
         .is_ok_and(|manifest| manifest.lines().next() == Some(&format!("built by {}", toolchain.version)));
     if check && !same_toolchain {
         // Another compiler writes other bytes: that it builds and is admitted is all that can be said.
-        eprintln!(
+        tell(format_args!(
             "contracts/dist was built by another toolchain than {}: modules are built and checked, not compared",
             toolchain.version
-        );
+        ));
     }
     let mut manifest = format!("built by {}\n", toolchain.version);
     for path in packages {

@@ -1,6 +1,7 @@
 //! `completion`: a script that completes commands and flags.
 
 use crate::failure::Outcome;
+use crate::output::write_out;
 use clap::CommandFactory;
 
 #[derive(clap::Args)]
@@ -15,6 +16,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     // What is hidden is not offered.
     let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
     let mut offered = clap::Command::new("chancery").args(all.get_arguments().cloned()).subcommands(shown);
-    clap_complete::generate(arguments.shell, &mut offered, "chancery", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut offered, "chancery", &mut script);
+    write_out(&script);
     Ok(())
 }

@@ -29,7 +29,15 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             session.data.display()
         )));
     }
-    let fresh = arguments.log_key.is_none() && keys.public(&name).is_err();
+    let fresh = arguments.log_key.is_none();
+    // One key that signs two logs of one origin is to everybody else a log that was forked.
+    if fresh && keys.path(&name)?.exists() {
+        return Err(Failure::usage(format!(
+            "the log key {} exists already and may have signed for another ledger of this origin: name another origin, another directory with \
+            --keys, or, if no checkpoint that it signed is kept anywhere, this key with --log-key {name}",
+            keys.path(&name)?.display()
+        )));
+    }
     let key = if fresh {
         let secret = arguments.passphrase.then(|| passphrase(&name)).transpose()?;
         keys.create(&name, secret.as_ref().map(|secret| secret.as_str()))?

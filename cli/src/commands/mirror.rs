@@ -1,7 +1,7 @@
 //! `log mirror`: follows another ledger's public log and keeps a verified copy.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::Session;
+use crate::output::{Session, tell};
 use chancery_node::{Mirror, Mirrored, NodeError, Place};
 use serde_json::json;
 use std::path::PathBuf;
@@ -33,10 +33,10 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         None => {
             let own = place.own_policy()?;
             let keys: Vec<String> = own.logs().iter().map(|log| log.key.to_vkey()).collect();
-            eprintln!(
+            tell(format_args!(
                 "believed by the policy beside the source; compare its key with one from elsewhere: {}",
                 keys.join(", ")
-            );
+            ));
             own
         }
     };
@@ -47,7 +47,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             Err(error) => match arguments.every {
                 // A source that is away may come back; one that contradicts itself is not believed again.
                 Some(_) if matches!(error, NodeError::Public(_) | NodeError::DiskFull) => {
-                    eprintln!("{}; it is tried again", Failure::from(error).message);
+                    tell(format_args!("{}; it is tried again", Failure::from(error).message));
                 }
                 _ => return Err(error.into()),
             },

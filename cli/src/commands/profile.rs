@@ -4,7 +4,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::flame;
 use crate::keys::Keys;
-use crate::output::{Session, table};
+use crate::output::{Session, table, tell};
 use crate::town::{admit, contract, explain, open, read_module, refusal};
 use chancery_engine::profile::{Line, Names};
 use chancery_node::profile::{Profiled, RUNS, Subject, profile_module};
@@ -164,9 +164,9 @@ fn subject(
 fn names(arguments: &Arguments, module: Option<&Path>, id: &ModuleId) -> Outcome<Names> {
     let beside = module.map(|file| file.with_extension("names")).filter(|file| file.exists());
     let Some(path) = arguments.names.clone().or(beside) else {
-        eprintln!(
+        tell(format_args!(
             "functions are shown by their numbers: give their names with --names FILE, which `chancery build` writes beside the module"
-        );
+        ));
         return Ok(Names::default());
     };
     let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
