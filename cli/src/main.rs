@@ -7,6 +7,7 @@ mod commands;
 mod failure;
 mod fields;
 mod flame;
+mod help;
 mod keys;
 mod metrics;
 mod output;

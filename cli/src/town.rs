@@ -91,19 +91,6 @@ pub fn method<'a>(interface: &'a Interface, contract: &str, name: &str, kind: Me
     Err(Failure::usage(format!("`{contract}` has no such method `{name}`: its {word} are {}", known.join(", "))))
 }
 
-/// The methods of a kind, one a line, for the help of `call` and `query`.
-pub fn methods(interface: &Interface, contract: &str, kind: MethodKind) -> String {
-    let command = if kind == MethodKind::Query { "query" } else { "call" };
-    let of_kind: Vec<&Method> = interface.methods.iter().filter(|method| method.kind == kind).collect();
-    let width = of_kind.iter().map(|method| method.name.len()).max().unwrap_or(0);
-    let line = |method: &&Method| format!("  {:width$}  {}\n", method.name.replace('_', "-"), method.doc);
-    let all = if of_kind.is_empty() { "  none\n".into() } else { of_kind.iter().map(line).collect::<String>() };
-    format!(
-        "{}: {}\nchancery {command} {contract} METHOD …, one of\n{all}`--help` after a method lists its fields",
-        interface.name, interface.doc
-    )
-}
-
 /// Who acts, with what key.
 pub fn actor(session: &Session, name: Option<&str>) -> Outcome<SigningKey> {
     let keys = Keys::new(&session.keys);
@@ -115,6 +102,11 @@ pub fn actor(session: &Session, name: Option<&str>) -> Outcome<SigningKey> {
         ))
     })?;
     keys.open(name)
+}
+
+/// Who asks, where no signature is needed: the key of this name, or nobody.
+pub fn asker(session: &Session, name: Option<&str>) -> Outcome<PublicKey> {
+    name.map_or(Ok(PublicKey::default()), |name| Ok(Keys::new(&session.keys).public(name)?.key))
 }
 
 /// A call by this key, valid for so many seconds.

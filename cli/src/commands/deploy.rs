@@ -3,6 +3,7 @@
 use crate::commands::receipt::Wait;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
+use crate::help;
 use crate::keys::request_id;
 use crate::output::Session;
 use crate::town::{self, actor, admit, explain, open, read_module, refusal};
@@ -10,6 +11,9 @@ use chancery_types::RequestId;
 use chancery_types::interface::Type;
 use serde_json::json;
 use std::path::PathBuf;
+
+const FORM: &str = "chancery deploy FILE.wasm --name NAME --as KEY --field value… [--init JSON|@FILE] [--request ID] [--wait logged|published|witnessed]\n\
+    `--help` after the file lists the fields of its init";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
@@ -47,20 +51,13 @@ pub fn request(given: Option<&str>) -> Outcome<RequestId> {
 
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let Some(file) = &arguments.file else {
-        let help = "chancery deploy FILE.wasm --name NAME --as KEY --field value… [--init JSON|@FILE] [--request ID] [--wait logged|published|witnessed]\n\
-            `--help` after the file lists the fields of its init";
-        if arguments.help {
-            session.print(|| help.into(), || json!(help));
-            return Ok(());
-        }
-        return Err(Failure::usage(help));
+        return help::form(session, FORM, arguments.help);
     };
     let wasm = read_module(file)?;
     let interface = admit(&wasm)?.interface;
     if arguments.help {
         let init = interface.init().map_or_else(|| "init has no fields".into(), |(_, init)| usage(init));
-        session.print(|| format!("chancery deploy FILE --name NAME --as KEY\n{init}"), || json!(init));
-        return Ok(());
+        return help::fields(session, "chancery deploy FILE --name NAME --as KEY", &init);
     }
     let name = arguments.name.clone().ok_or_else(|| Failure::usage("say under which name with --name NAME"))?;
     let encoded = match interface.init() {

@@ -3,13 +3,13 @@
 use crate::failure::{Code, Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::flame;
-use crate::keys::Keys;
+use crate::help;
 use crate::output::{Session, table};
-use crate::town::{admit, contract, explain, open, read_module, refusal};
+use crate::town::{admit, asker, contract, explain, open, read_module, refusal};
 use chancery_engine::profile::{Line, Names};
 use chancery_node::profile::{Profiled, RUNS, Subject, profile_module};
+use chancery_types::ModuleId;
 use chancery_types::interface::{Interface, Method, MethodKind};
-use chancery_types::{ModuleId, PublicKey};
 use comfy_table::CellAlignment;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,10 @@ enum By {
     /// Time of the function itself.
     Time,
 }
+
+const FORM: &str = "chancery profile CONTRACT|FILE.wasm METHOD --field value… [--json JSON|@FILE] [--as KEY] [--module FILE.wasm] [--init JSON|@FILE]\n\
+    [--names FILE] [--by gas|callees|time] [--flame FILE.svg] [--folded FILE]\n\
+    `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
 
 /// Lines that are shown; the JSON has all.
 const SHOWN_MAX: usize = 30;
@@ -67,14 +71,7 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let (Some(name), Some(method)) = (&arguments.contract, &arguments.method) else {
-        let help = "chancery profile CONTRACT|FILE.wasm METHOD --field value… [--json JSON|@FILE] [--as KEY] [--module FILE.wasm] [--init JSON|@FILE]\n\
-            [--names FILE] [--by gas|callees|time] [--flame FILE.svg] [--folded FILE]\n\
-            `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
-        if arguments.help {
-            session.print(|| help.into(), || json!(help));
-            return Ok(());
-        }
-        return Err(Failure::usage(help));
+        return help::form(session, FORM, arguments.help);
     };
     let file = Path::new(name).extension().is_some_and(|extension| extension == "wasm");
     if file {
@@ -140,9 +137,7 @@ fn find<'a>(interface: &'a Interface, contract: &str, name: &str, with_init: boo
 }
 
 fn help(session: &Session, contract: &str, method: &Method) -> Outcome {
-    let text = || format!("chancery profile {contract} {}\n{}", method.name, usage(method));
-    session.print(text, || json!(usage(method)));
-    Ok(())
+    help::fields(session, &format!("chancery profile {contract} {}", method.name), &usage(method))
 }
 
 fn subject(
@@ -153,10 +148,7 @@ fn subject(
     flags: &[Flag],
 ) -> Outcome<Subject> {
     let encoded = encode(method, arguments.json.as_deref(), flags)?;
-    let actor = match &arguments.actor {
-        Some(actor) => Keys::new(&session.keys).public(actor)?.key,
-        None => PublicKey::default(),
-    };
+    let actor = asker(session, arguments.actor.as_deref())?;
     Ok(Subject { method: method.name.clone(), arguments: encoded, actor, names })
 }
 
