@@ -32,11 +32,7 @@ pub fn compiler() -> Compiler {
 
 /// How this program opens ledgers: modules are compiled in a child, checkpoints signed where the key is at hand.
 pub fn options(session: &Session, log_key: Option<SigningKey>) -> Options {
-    let bar = session.bar(0, "opening");
-    let progress = std::sync::Arc::new(move |what: &str, done, _| {
-        bar.set_message(what.to_string());
-        bar.set_position(done);
-    });
+    let (_, progress) = session.progress("opening");
     Options { log_key, compiler: compiler(), progress, ..Options::default() }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::commands::receipt::hand_out;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, lines, plain, spoken, table};
+use crate::output::{Session, cosigned, lines, plain, spoken, table};
 use crate::stored;
 use crate::town::{explain, open, trace, trace_lines};
 use chancery_node::{Ledger, Level, Place, Report};
@@ -191,12 +191,7 @@ fn verify_public(session: &Session, place: &str, policy: Option<&Path>) -> Outco
     let place = Place::parse(place);
     let own = policy.is_none();
     let policy = policy.map_or_else(|| Ok(place.own_policy()?), super::receipt::policy)?;
-    let bar = session.bar(0, "verifying");
-    let shown = bar.clone();
-    let progress: chancery_node::Progress = std::sync::Arc::new(move |_, done, total| {
-        shown.set_length(total);
-        shown.set_position(done);
-    });
+    let (bar, progress) = session.progress("verifying");
     let report = chancery_node::verify_public(&place, &policy, &progress)?;
     bar.finish_and_clear();
     let value = json!({
@@ -206,10 +201,7 @@ fn verify_public(session: &Session, place: &str, policy: Option<&Path>) -> Outco
     });
     session.print(
         || {
-            let cosigned = match report.cosigners.len() {
-                0 => "no witness cosigned it".into(),
-                _ => format!("cosigned by {}", report.cosigners.join(", ")),
-            };
+            let cosigned = cosigned(&report.cosigners);
             let modules = report.modules.map(|count| format!("; {count} modules are there")).unwrap_or_default();
             let own = if own {
                 let keys: Vec<String> = policy.logs().iter().map(|log| log.key.to_vkey()).collect();
@@ -236,9 +228,7 @@ fn verify(session: &Session) -> Outcome {
 
 /// Verifies the log of the session's directory.
 pub fn check(session: &Session) -> Outcome<Report> {
-    let bar = session.bar(0, "verifying");
-    let shown = bar.clone();
-    let progress: chancery_node::Progress = std::sync::Arc::new(move |_, done, _| shown.set_position(done));
+    let (bar, progress) = session.progress("verifying");
     let report = chancery_node::verify(&session.data, &progress)?;
     bar.finish_and_clear();
     Ok(report)
