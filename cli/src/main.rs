@@ -4,6 +4,7 @@
 //! one JSON value; errors and progress go to standard error; [`failure`] lists the exit codes.
 
 mod commands;
+mod explain;
 mod failure;
 mod fields;
 mod flame;

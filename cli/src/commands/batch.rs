@@ -5,9 +5,10 @@
 //! another file. Rows that do not fit the method are collected and the rest is carried on.
 
 use crate::commands::receipt::Wait;
+use crate::explain;
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::{Session, plain, table};
-use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, explain, gas, method, open};
+use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, gas, method, open};
 use chancery_node::{Answer, Checked, Ledger, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
@@ -244,7 +245,7 @@ impl Batch<'_> {
             Pending::Waiting(row, request, ticket) => (row, request, ticket.wait()?),
         };
         let outcome = answer.outcome().ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
-        let shown = explain(self.interface, &self.method.returns, outcome);
+        let shown = explain::outcome(self.interface, &self.method.returns, outcome);
         let reason =
             [&shown["not met"], &shown["meaning"], &shown["reason"]].into_iter().find(|value| !value.is_null());
         Ok(Line {

@@ -2,11 +2,12 @@
 
 use super::deploy::request;
 use super::receipt::Wait;
+use crate::explain;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::help;
 use crate::output::Session;
-use crate::town::{self, VALID_FOR_SECONDS, actor, call, contract, method, open, send, show_answer, show_execution};
+use crate::town::{self, VALID_FOR_SECONDS, actor, call, contract, method, open, send};
 use chancery_types::interface::MethodKind;
 use chancery_types::{Action, Timestamp};
 
@@ -71,12 +72,18 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     }
     if arguments.dry_run {
         let execution = ledger.dry_run(&call)?;
-        return show_execution(session, &interface, &method.returns, &execution, &format!("{name} {}", method.name));
+        return explain::show_execution(
+            session,
+            &interface,
+            &method.returns,
+            &execution,
+            &format!("{name} {}", method.name),
+        );
     }
     let answer = send(&ledger, &key, call)?;
     let reached = arguments.wait.reach(&ledger, answer.index);
     town::close(ledger);
     // The call is recorded, whether or not it came as far as was waited for.
-    show_answer(session, &interface, &method.returns, &answer)?;
+    explain::show_answer(session, &interface, &method.returns, &answer)?;
     reached
 }

@@ -1,12 +1,13 @@
 //! `deploy`: a module under a name, with its `init`.
 
 use crate::commands::receipt::Wait;
+use crate::explain;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::help;
 use crate::keys::request_id;
 use crate::output::Session;
-use crate::town::{self, actor, admit, explain, open, read_module, refusal};
+use crate::town::{self, actor, admit, open, read_module};
 use chancery_types::RequestId;
 use chancery_types::interface::Type;
 use serde_json::json;
@@ -71,7 +72,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let reached = arguments.wait.reach(&ledger, answer.index);
     let outcome = answer.outcome().cloned();
     let outcome = outcome.ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
-    let shown = explain(&interface, &Type::Unit, &outcome);
+    let shown = explain::outcome(&interface, &Type::Unit, &outcome);
     let record = ledger.contract(&name)?;
     let receipt = ledger.receipt(answer.index, &Default::default(), chancery_node::Level::Published).ok();
     town::close(ledger);
@@ -101,6 +102,6 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             value
         },
     );
-    refusal(&outcome)?;
+    explain::refusal(&outcome)?;
     reached
 }

@@ -1,11 +1,12 @@
 //! `profile`: where the gas of a call goes, by function and host function. A dry run: nothing is recorded.
 
+use crate::explain;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::flame;
 use crate::help;
 use crate::output::{Session, table};
-use crate::town::{admit, asker, contract, explain, open, read_module, refusal};
+use crate::town::{admit, asker, contract, open, read_module};
 use chancery_engine::profile::{Line, Names};
 use chancery_node::profile::{Profiled, RUNS, Subject, profile_module};
 use chancery_types::ModuleId;
@@ -192,7 +193,7 @@ fn show(
         By::Callees => lines.sort_by_key(|line| std::cmp::Reverse(line.gas_with_callees)),
         By::Time => lines.sort_by_key(|line| std::cmp::Reverse(line.time)),
     }
-    let outcome = explain(interface, &method.returns, &execution.outcome);
+    let outcome = explain::outcome(interface, &method.returns, &execution.outcome);
     let total = execution.gas.0;
     session.print(
         || {
@@ -213,7 +214,7 @@ fn show(
             value
         },
     );
-    refusal(&execution.outcome)
+    explain::refusal(&execution.outcome)
 }
 
 fn lines_table(lines: &[Line], total: u64) -> String {

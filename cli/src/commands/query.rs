@@ -1,10 +1,11 @@
 //! `query`: a question to a contract; metered, never recorded.
 
+use crate::explain;
 use crate::failure::Outcome;
 use crate::fields::{Flag, encode, usage};
 use crate::help;
 use crate::output::{Session, lines};
-use crate::town::{asker, contract, explain, method, open, refusal};
+use crate::town::{asker, contract, method, open};
 use chancery_types::interface::MethodKind;
 
 const FORM: &str = "chancery query CONTRACT QUERY --field value… [--json JSON|@FILE] [--as KEY]\n\
@@ -43,7 +44,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     }
     let encoded = encode(method, arguments.json.as_deref(), flags)?;
     let execution = ledger.query(name, &method.name, encoded, asker(session, arguments.actor.as_deref())?)?;
-    let mut shown = explain(&interface, &method.returns, &execution.outcome);
+    let mut shown = explain::outcome(&interface, &method.returns, &execution.outcome);
     if execution.outcome.is_done() {
         // A person wants the answer alone.
         let result = shown.get("result").cloned().unwrap_or_default();
@@ -52,5 +53,5 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         return Ok(());
     }
     session.print(|| lines(&shown, 0), || shown.clone());
-    refusal(&execution.outcome)
+    explain::refusal(&execution.outcome)
 }
