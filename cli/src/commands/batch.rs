@@ -4,6 +4,10 @@
 //! text and bytes ‖ row, u64 LE), so that the same row of the same file is never done twice, however often the batch is started. A changed file is
 //! another file. Rows that do not fit the method are collected and the rest is carried on.
 
+mod rows;
+
+pub use rows::{File, parse};
+
 use crate::commands::receipt::Wait;
 use crate::explain;
 use crate::failure::{Code, Failure, Outcome};
@@ -11,12 +15,13 @@ use crate::output::{Session, plain, table};
 use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, gas, method, open};
 use chancery_node::{Answer, Checked, Ledger, Ticket};
 use chancery_types::codec::Encode;
-use chancery_types::interface::{Field, Interface, Method, MethodKind, Type};
-use chancery_types::{Action, PublicKey, RequestId, SignedCall, json};
+use chancery_types::interface::{Interface, Method, MethodKind, Type};
+use chancery_types::{Action, PublicKey, RequestId, SignedCall};
 use ed25519_dalek::SigningKey;
-use serde_json::{Map, Value, json};
+use rows::{Row, read};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -43,14 +48,8 @@ pub struct Arguments {
 const IN_FLIGHT_MAX: usize = 1_024;
 /// Rows that are prepared at once, by all cores.
 const PREPARED_MAX: usize = 256;
-/// Rows that cannot be read that are shown; the report has all.
+/// Rows that were not done that are shown; the report has all.
 const SHOWN_MAX: usize = 20;
-
-/// A row as read: its arguments, or which field is wrong and why.
-struct Row {
-    number: u64,
-    arguments: Result<Vec<u8>, (String, String)>,
-}
 
 /// A line of the report.
 pub struct Line {
@@ -68,20 +67,6 @@ pub struct Line {
     pub result: Value,
     /// Gas used.
     pub gas: u64,
-}
-
-/// The rows of a file, and the columns that the method does not take.
-pub struct File {
-    rows: Vec<Row>,
-    ignored: Vec<String>,
-    digest: blake3::Hash,
-}
-
-impl File {
-    /// How many rows it has.
-    pub fn len(&self) -> u64 {
-        self.rows.len() as u64
-    }
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
@@ -258,115 +243,6 @@ impl Batch<'_> {
             gas: gas(&answer),
         })
     }
-}
-
-/// Reads a file's rows as the fields.
-fn read(path: &Path, fields: &[Field]) -> Outcome<File> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?;
-    parse(path, &bytes, fields)
-}
-
-/// Reads the rows of a file with this name and content.
-pub fn parse(path: &Path, bytes: &[u8], fields: &[Field]) -> Outcome<File> {
-    let digest = blake3::hash(bytes);
-    let wrong = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        wrong(format!("line {line} is not UTF-8: save the file as UTF-8"))
-    })?;
-    // A byte order mark is no part of the first heading.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (rows, ignored) = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("csv") => read_csv(text, fields).map_err(wrong)?,
-        Some("jsonl" | "ndjson") => read_json_lines(text, fields),
-        _ => return Err(wrong("expected a file named .csv or .jsonl".into())),
-    };
-    Ok(File { rows, ignored, digest })
-}
-
-fn read_csv(text: &str, fields: &[Field]) -> Result<(Vec<Row>, Vec<String>), String> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let headings: Vec<String> =
-        reader.headers().map_err(|error| error.to_string())?.iter().map(|heading| heading.trim().to_string()).collect();
-    let position = |name: &str| headings.iter().position(|heading| heading == name);
-    if let Some((second, heading)) = headings.iter().enumerate().find(|(at, heading)| position(heading) != Some(*at)) {
-        return Err(format!(
-            "the heading `{heading}` stands twice (again in column {}): rename or remove one",
-            second + 1
-        ));
-    }
-    let missing: Vec<&str> = fields
-        .iter()
-        .filter(|field| !matches!(field.ty, Type::Option { .. }) && position(&field.name).is_none())
-        .map(|field| field.name.as_str())
-        .collect();
-    if !missing.is_empty() {
-        return Err(format!("these columns are missing: {} (found: {})", missing.join(", "), headings.join(", ")));
-    }
-    let taken = |heading: &String| fields.iter().any(|field| field.name == *heading);
-    let ignored = headings.iter().filter(|heading| !taken(heading)).cloned().collect();
-    let columns: Vec<(&Field, usize)> =
-        fields.iter().filter_map(|field| Some((field, position(&field.name)?))).collect();
-    let rows = (1..).zip(reader.records()).map(|(number, record)| {
-        let arguments = match record {
-            Err(error) => Err((String::new(), error.to_string())),
-            Ok(record) if record.len() != headings.len() => {
-                Err((String::new(), format!("expected {} cells, found {}", headings.len(), record.len())))
-            }
-            Ok(record) => cells(&columns, fields, &record),
-        };
-        Row { number, arguments }
-    });
-    Ok((rows.collect(), ignored))
-}
-
-fn cells(
-    columns: &[(&Field, usize)],
-    fields: &[Field],
-    record: &csv::StringRecord,
-) -> Result<Vec<u8>, (String, String)> {
-    let mut object = Map::new();
-    for (field, column) in columns {
-        let cell = record.get(*column).unwrap_or_default().trim();
-        let value = json::from_text(&field.ty, cell).map_err(|error| (field.name.clone(), error.to_string()))?;
-        object.insert(field.name.clone(), value);
-    }
-    encoded(fields, &object)
-}
-
-fn encoded(fields: &[Field], object: &Map<String, Value>) -> Result<Vec<u8>, (String, String)> {
-    let mut out = Vec::new();
-    json::encode_fields(fields, object, &mut out).map_err(|error| {
-        let reason = json::TypeError { field: String::new(), ..error.clone() }.to_string();
-        (error.field, reason)
-    })?;
-    Ok(out)
-}
-
-/// Fields that the method does not take are ignored here as columns are in a table.
-fn read_json_lines(text: &str, fields: &[Field]) -> (Vec<Row>, Vec<String>) {
-    let mut ignored = BTreeMap::new();
-    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let rows = lines
-        .map(|(number, line)| {
-            let arguments = match serde_json::from_str::<Value>(line) {
-                Ok(Value::Object(mut object)) => {
-                    object.retain(|name, _| {
-                        let taken = fields.iter().any(|field| field.name == *name);
-                        if !taken {
-                            ignored.insert(name.clone(), ());
-                        }
-                        taken
-                    });
-                    encoded(fields, &object)
-                }
-                Ok(_) => Err((String::new(), "expected a JSON object".into())),
-                Err(error) => Err((String::new(), format!("not JSON: {error}"))),
-            };
-            Row { number, arguments }
-        })
-        .collect();
-    (rows, ignored.into_keys().collect())
 }
 
 fn write_report(writer: &mut csv::Writer<std::fs::File>, method: &Method, lines: &[Line]) -> csv::Result<()> {
