@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use chancery_types::interface::{Field, Type};
 use chancery_types::json;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A row as read: its arguments, or which field is wrong and why.
@@ -117,7 +117,7 @@ fn encoded(fields: &[Field], object: &Map<String, Value>) -> Result<Vec<u8>, (St
 
 /// Fields that the method does not take are ignored here as columns are in a table.
 fn read_json_lines(text: &str, fields: &[Field]) -> (Vec<Row>, Vec<String>) {
-    let mut ignored = BTreeMap::new();
+    let mut ignored = BTreeSet::new();
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let rows = lines
         .map(|(number, line)| {
@@ -126,7 +126,7 @@ fn read_json_lines(text: &str, fields: &[Field]) -> (Vec<Row>, Vec<String>) {
                     object.retain(|name, _| {
                         let taken = fields.iter().any(|field| field.name == *name);
                         if !taken {
-                            ignored.insert(name.clone(), ());
+                            ignored.insert(name.clone());
                         }
                         taken
                     });
@@ -138,5 +138,5 @@ fn read_json_lines(text: &str, fields: &[Field]) -> (Vec<Row>, Vec<String>) {
             Row { number, arguments }
         })
         .collect();
-    (rows, ignored.into_keys().collect())
+    (rows, ignored.into_iter().collect())
 }
