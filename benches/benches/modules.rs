@@ -1,11 +1,8 @@
 //! What it takes to have a module ready: admission, instrumentation with compilation, and instantiation (an empty call).
 
-use chancery_benches::{DISBURSE, LARGEST, kernel};
-use chancery_engine::{Config, Context, Engine, Invocation, Kind, admit, instrument, prices};
-use chancery_state::MemoryStore;
-use chancery_types::{ContractId, Height, LedgerId, PublicKey, RequestId, Timestamp};
+use chancery_benches::{DISBURSE, Empty, LARGEST, engine};
+use chancery_engine::{admit, instrument};
 use criterion::{Criterion, criterion_group, criterion_main};
-use std::sync::Arc;
 
 fn admission(c: &mut Criterion) {
     for (name, wasm) in [("disburse-bench", DISBURSE), ("business-licence", LARGEST)] {
@@ -30,24 +27,8 @@ fn compilation(c: &mut Criterion) {
 }
 
 fn instantiation(c: &mut Criterion) {
-    let engine = Engine::new(Config::default()).expect("the machine can run the engine");
-    let empty =
-        r#"(module (memory (export "memory") 1 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#;
-    let module = engine.load(&kernel(empty)).expect("it is admitted");
-    let store = Arc::new(MemoryStore::new());
-    let context = Context {
-        actor: PublicKey([1; 32]),
-        contract: ContractId([2; 32]),
-        ledger: LedgerId([3; 32]),
-        time: Timestamp(4),
-        height: Height(5),
-        request: RequestId(6),
-    };
-    let invocation =
-        Invocation { kind: Kind::Call, selector: 0, arguments: vec![], context, gas: prices::CALL_GAS_MAX };
-    c.bench_function("an empty call", |bencher| {
-        bencher.iter(|| engine.execute(&module, invocation.clone(), store.clone()).expect("the host works"));
-    });
+    let empty = Empty::new(engine());
+    c.bench_function("an empty call", |bencher| bencher.iter(|| empty.call()));
 }
 
 criterion_group!(benches, admission, compilation, instantiation);

@@ -6,13 +6,13 @@
 //! Each module declares the memory that its line goes through and no more, so that a line pays the price of an access in so much memory: loads that wait for each other,
 //! and stores, at random places of all of it are lines as all others. At the end stands what the most gas of a call buys of such loads.
 
-use chancery_benches::kernel;
 use chancery_benches::measure::{Case, decimal, least, permille, rounds};
+use chancery_benches::{invocation, kernel};
 use chancery_engine::limits::MEMORY_PAGES_START_MAX;
-use chancery_engine::{Config, Context, Engine, Instances, Invocation, Kind, prices};
+use chancery_engine::{Config, Engine, Instances};
 use chancery_state::MemoryStore;
 use chancery_types::entry::Write;
-use chancery_types::{ContractId, Height, LedgerId, Outcome, PublicKey, RequestId, Timestamp};
+use chancery_types::{ContractId, Outcome};
 use ed25519_dalek::{Signer, SigningKey};
 use std::sync::Arc;
 
@@ -278,18 +278,6 @@ fn store() -> Arc<MemoryStore> {
     writes.extend((0..2_000u16).map(|number| pair([b"p".as_slice(), &number.to_be_bytes()].concat(), 32)));
     store.apply(&writes);
     Arc::new(store)
-}
-
-fn invocation() -> Invocation {
-    let context = Context {
-        actor: PublicKey([1; 32]),
-        contract: ContractId([2; 32]),
-        ledger: LedgerId([3; 32]),
-        time: Timestamp(4),
-        height: Height(5),
-        request: RequestId(6),
-    };
-    Invocation { kind: Kind::Call, selector: 0, arguments: vec![], context, gas: prices::CALL_GAS_MAX }
 }
 
 /// Time and gas of one execution of a module, in picoseconds and gas.

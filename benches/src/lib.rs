@@ -1,4 +1,4 @@
-//! What the benches share: the workload `disburse` in memory, that on a ledger (`chancery_load`), and kernels with and without instrumentation.
+//! What the benches share: the workload `disburse` in memory, that on a ledger (`chancery_load`), an empty call, and kernels with and without instrumentation.
 //!
 //! ```sh
 //! cargo run --release -p chancery-benches     # the figures P1 to P8, as a table; --json FILE writes them, --plots DIR draws
@@ -57,15 +57,8 @@ impl Disburse {
 
     fn run(&mut self, kind: Kind, method: &str, arguments: Vec<u8>) {
         let (selector, _) = self.module.interface.method(method).expect("the workload's own method");
-        let context = Context {
-            actor: self.officer,
-            contract: ContractId([1; 32]),
-            ledger: LedgerId([2; 32]),
-            time: Timestamp(1),
-            height: Height(1),
-            request: RequestId(1),
-        };
-        let invocation = Invocation { kind, selector, arguments, context, gas: prices::CALL_GAS_MAX };
+        let mut invocation = Invocation { kind, selector, arguments, ..invocation() };
+        invocation.context.actor = self.officer;
         let execution = self.engine.execute(&self.module, invocation, self.store.clone()).expect("the host works");
         assert!(execution.outcome.is_done(), "{:?}", execution.outcome);
         self.store.apply(&execution.writes);
@@ -77,6 +70,47 @@ impl Disburse {
         self.next += 1;
         self.run(Kind::Call, "disburse", arguments);
     }
+}
+
+/// A module that does nothing.
+pub struct Empty {
+    engine: Arc<Engine>,
+    module: Arc<Module>,
+    store: Arc<MemoryStore>,
+    invocation: Invocation,
+}
+
+impl Empty {
+    /// Loads it.
+    ///
+    /// # Panics
+    /// When the engine does not admit it.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        let text = r#"(module (memory (export "memory") 1 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0)))"#;
+        let module = engine.load(&kernel(text)).expect("it is admitted");
+        Empty { engine, module, store: Arc::new(MemoryStore::new()), invocation: invocation() }
+    }
+
+    /// One call.
+    ///
+    /// # Panics
+    /// When the host fails.
+    pub fn call(&self) {
+        self.engine.execute(&self.module, self.invocation.clone(), self.store.clone()).expect("the host works");
+    }
+}
+
+/// A call of the first method without arguments, with as much gas as a call may have.
+pub fn invocation() -> Invocation {
+    let context = Context {
+        actor: PublicKey([1; 32]),
+        contract: ContractId([2; 32]),
+        ledger: LedgerId([3; 32]),
+        time: Timestamp(4),
+        height: Height(5),
+        request: RequestId(6),
+    };
+    Invocation { kind: Kind::Call, selector: 0, arguments: vec![], context, gas: prices::CALL_GAS_MAX }
 }
 
 /// Calls of each thread in [`together`].

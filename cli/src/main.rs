@@ -5,9 +5,11 @@
 //! [`failure`] lists the exit codes.
 
 mod commands;
+mod explain;
 mod failure;
 mod fields;
 mod flame;
+mod help;
 mod keys;
 mod metrics;
 mod output;

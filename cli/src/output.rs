@@ -1,11 +1,13 @@
 //! What a command prints: text for people, or one JSON value for programs.
 
 use crate::failure::Failure;
+use chancery_node::Progress;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where and how a command works.
 #[derive(Clone, Debug)]
@@ -50,6 +52,20 @@ impl Session {
         let bar = indicatif::ProgressBar::new(length).with_message(what);
         style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
     }
+
+    /// A bar for a work of the node, and what the node moves it by: it says how much there is where that is known, and what it is doing.
+    pub fn progress(&self, what: &'static str) -> (indicatif::ProgressBar, Progress) {
+        let bar = self.bar(0, what);
+        let moved = bar.clone();
+        let progress = move |what: &str, done: u64, total: u64| {
+            if total > 0 {
+                moved.set_length(total.max(done));
+            }
+            moved.set_message(what.to_string());
+            moved.set_position(done);
+        };
+        (bar, Arc::new(progress))
+    }
 }
 
 /// A failure as a JSON value on standard output.
@@ -77,6 +93,14 @@ pub fn table(headings: &[&str]) -> Table {
     }
     table.set_header(headings);
     table
+}
+
+/// Who cosigned a checkpoint.
+pub fn cosigned(cosigners: &[String]) -> String {
+    match cosigners {
+        [] => "no witness cosigned it".into(),
+        some => format!("cosigned by {}", some.join(", ")),
+    }
 }
 
 /// A value in one line for people: texts bare, lists and objects as JSON.

@@ -1,16 +1,13 @@
-//! The ledger of a command: opened with its log key, calls signed and sent, answers shown.
+//! The ledger of a command: opened with its log key, calls signed and sent. [`explain`](crate::explain) shows what came of them.
 
 use crate::failure::{Failure, Outcome};
 use crate::keys::Keys;
-use crate::output::{Session, lines, tell};
+use crate::output::{Session, tell};
 use chancery_engine::Admitted;
-use chancery_node::{Answer, Compiler, ContractRecord, Execution, Ledger, Options};
-use chancery_types::interface::{Interface, Method, MethodKind, Type};
-use chancery_types::{
-    Action, Call, ModuleId, Outcome as CallOutcome, PublicKey, Record, RequestId, SignedCall, Step, Timestamp, json,
-};
+use chancery_node::{Answer, Compiler, ContractRecord, Ledger, Options};
+use chancery_types::interface::{Interface, Method, MethodKind};
+use chancery_types::{Action, Call, ModuleId, PublicKey, Record, RequestId, SignedCall, Timestamp};
 use ed25519_dalek::SigningKey;
-use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// How long a call is valid unless told otherwise.
@@ -32,11 +29,7 @@ pub fn compiler() -> Compiler {
 
 /// How this program opens ledgers: modules are compiled in a child, checkpoints signed where the key is at hand.
 pub fn options(session: &Session, log_key: Option<SigningKey>) -> Options {
-    let bar = session.bar(0, "opening");
-    let progress = std::sync::Arc::new(move |what: &str, done, _| {
-        bar.set_message(what.to_string());
-        bar.set_position(done);
-    });
+    let (_, progress) = session.progress("opening");
     Options { log_key, compiler: compiler(), progress, ..Options::default() }
 }
 
@@ -91,19 +84,6 @@ pub fn method<'a>(interface: &'a Interface, contract: &str, name: &str, kind: Me
     Err(Failure::usage(format!("`{contract}` has no such method `{name}`: its {word} are {}", known.join(", "))))
 }
 
-/// The methods of a kind, one a line, for the help of `call` and `query`.
-pub fn methods(interface: &Interface, contract: &str, kind: MethodKind) -> String {
-    let command = if kind == MethodKind::Query { "query" } else { "call" };
-    let of_kind: Vec<&Method> = interface.methods.iter().filter(|method| method.kind == kind).collect();
-    let width = of_kind.iter().map(|method| method.name.len()).max().unwrap_or(0);
-    let line = |method: &&Method| format!("  {:width$}  {}\n", method.name.replace('_', "-"), method.doc);
-    let all = if of_kind.is_empty() { "  none\n".into() } else { of_kind.iter().map(line).collect::<String>() };
-    format!(
-        "{}: {}\nchancery {command} {contract} METHOD …, one of\n{all}`--help` after a method lists its fields",
-        interface.name, interface.doc
-    )
-}
-
 /// Who acts, with what key.
 pub fn actor(session: &Session, name: Option<&str>) -> Outcome<SigningKey> {
     let keys = Keys::new(&session.keys);
@@ -115,6 +95,11 @@ pub fn actor(session: &Session, name: Option<&str>) -> Outcome<SigningKey> {
         ))
     })?;
     keys.open(name)
+}
+
+/// Who asks, where no signature is needed: the key of this name, or nobody.
+pub fn asker(session: &Session, name: Option<&str>) -> Outcome<PublicKey> {
+    name.map_or(Ok(PublicKey::default()), |name| Ok(Keys::new(&session.keys).public(name)?.key))
 }
 
 /// A call by this key, valid for so many seconds.
@@ -171,141 +156,6 @@ pub fn close(ledger: Ledger) {
             "warning: what was answered is recorded, but the ledger could not be closed in order: {error}"
         ));
     }
-}
-
-/// What an outcome means by the interface: word, result or error, reasons.
-pub fn explain(interface: &Interface, returns: &Type, outcome: &CallOutcome) -> Value {
-    let mut shown = Map::new();
-    shown.insert("outcome".into(), outcome.word().into());
-    match outcome {
-        CallOutcome::Done { result } => {
-            let result = json::from_bytes(returns, result).unwrap_or_else(|_| hex::encode(result).into());
-            if !result.is_null() {
-                shown.insert("result".into(), result);
-            }
-        }
-        CallOutcome::Refused { code, detail, reasons } => {
-            let error = json::variant(&interface.errors, *code, detail);
-            shown.insert("error".into(), error.unwrap_or_else(|_| format!("code {code}").into()));
-            if let Some(variant) = interface.errors.get(usize::from(*code)) {
-                shown.insert("meaning".into(), variant.doc.clone().into());
-                if reasons.is_empty() && !variant.citation.is_empty() {
-                    shown.insert("provision".into(), variant.citation.clone().into());
-                }
-            }
-            if !reasons.is_empty() {
-                shown.insert("not met".into(), reasons.join("; ").into());
-            }
-        }
-        CallOutcome::Trapped { kind } => {
-            shown.insert("reason".into(), kind.as_str().into());
-        }
-        CallOutcome::OutOfGas => {
-            shown.insert("reason".into(), "the gas set aside for the call did not suffice".into());
-        }
-        CallOutcome::Rejected { rejection } => {
-            shown.insert("reason".into(), rejection.as_str().into());
-        }
-    }
-    Value::Object(shown)
-}
-
-/// The decision trace, step by step.
-pub fn trace(steps: &[Step]) -> Value {
-    let step = |step: &Step| {
-        let inputs: Map<String, Value> =
-            step.inputs.iter().map(|input| (input.name.clone(), input.value.to_string().into())).collect();
-        let mut shown = json!({"rule": step.rule, "citation": step.citation, "finding": finding(step)});
-        if !inputs.is_empty() {
-            shown["inputs"] = Value::Object(inputs);
-        }
-        shown
-    };
-    Value::Array(steps.iter().map(step).collect())
-}
-
-fn finding(step: &Step) -> String {
-    match &step.finding {
-        chancery_types::Finding::Met => "met".into(),
-        chancery_types::Finding::NotMet => "not met".into(),
-        chancery_types::Finding::Computed { value } => format!("= {value}"),
-        chancery_types::Finding::NeedsPerson => "for a person to look at".into(),
-    }
-}
-
-/// The trace in lines for people.
-pub fn trace_lines(steps: &[Step]) -> String {
-    let line = |step: &Step| {
-        let citation = if step.citation.is_empty() { String::new() } else { format!(" ({})", step.citation) };
-        let inputs: Vec<String> = step.inputs.iter().map(|input| format!("{} {}", input.name, input.value)).collect();
-        let inputs = if inputs.is_empty() { String::new() } else { format!("\n      from {}", inputs.join(", ")) };
-        format!("    {}{citation}: {}{inputs}\n", step.rule, finding(step))
-    };
-    steps.iter().map(line).collect()
-}
-
-/// An execution that was not recorded, for people and programs.
-pub fn show_execution(
-    session: &Session,
-    interface: &Interface,
-    returns: &Type,
-    execution: &Execution,
-    name: &str,
-) -> Outcome {
-    let mut shown = explain(interface, returns, &execution.outcome);
-    let events = execution.events.iter().map(|event| {
-        json::variant(&interface.events, event.kind, &event.data).unwrap_or_else(|_| hex::encode(&event.data).into())
-    });
-    let writes = execution.writes.iter().map(|write| crate::stored::write(interface, write));
-    shown["events"] = events.collect();
-    shown["writes"] = writes.collect();
-    shown["gas"] = execution.gas.0.into();
-    shown["trace"] = trace(&execution.trace);
-    session.print(
-        || {
-            let mut text = format!("dry run of {name}: nothing was recorded\n");
-            text.push_str(&lines(&explain(interface, returns, &execution.outcome), 2));
-            text.push_str(&lines(&json!({"events": shown["events"], "writes": shown["writes"]}), 2));
-            if !execution.trace.is_empty() {
-                text.push_str("  reasoning:\n");
-                text.push_str(&trace_lines(&execution.trace));
-            }
-            text.push_str(&format!("  gas: {}\n", execution.gas));
-            execution.diagnostics.iter().for_each(|line| text.push_str(&format!("  log: {line}\n")));
-            text
-        },
-        || shown.clone(),
-    );
-    refusal(&execution.outcome)
-}
-
-/// The end of a command by what came of its call.
-pub fn refusal(outcome: &CallOutcome) -> Outcome {
-    match outcome {
-        CallOutcome::Done { .. } => Ok(()),
-        other => Err(Failure::refused(format!("the call was not done: {}", other.word()))),
-    }
-}
-
-/// An answer for people and programs.
-pub fn show_answer(session: &Session, interface: &Interface, returns: &Type, answer: &Answer) -> Outcome {
-    let Some(outcome) = answer.outcome() else { return Err(Failure::internal("the entry is not that of a call")) };
-    let mut shown = explain(interface, returns, outcome);
-    shown["entry"] = answer.index.into();
-    shown["height"] = answer.height.0.into();
-    shown["gas"] = gas(answer).into();
-    if answer.repeated {
-        shown["repeated"] = true.into();
-    }
-    session.print(
-        || lines(&shown, 0),
-        || {
-            let mut shown = shown.clone();
-            shown["trace"] = trace(&answer.trace);
-            shown
-        },
-    );
-    refusal(outcome)
 }
 
 /// Admits a module, or says why not and what to do.

@@ -4,8 +4,8 @@ mod support;
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::disk::{Mounted, files};
 use support::{CHANCERY, Given, Home, check_failure, module};
 
 const APPLY: [&str; 11] = [
@@ -25,19 +25,6 @@ const NOBODY: u32 = 65_534;
 
 fn root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
-}
-
-/// Every file of a directory, to see that nothing was changed.
-fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for path in dir.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
-        match path.is_dir() {
-            true => found.extend(files(&path)),
-            false => found.push((path.clone(), std::fs::read(&path).unwrap_or_default())),
-        }
-    }
-    found.sort();
-    found
 }
 
 #[test]
@@ -87,22 +74,6 @@ fn files_that_may_not_be_read_or_written() {
     std::fs::set_permissions(home.data.join("cache.key"), PermissionsExt::from_mode(0o644)).unwrap();
     let given = home.run(&["doctor"]);
     assert!(given.code == 5 && given.out.contains("cache.key") && given.out.contains("chmod 600"), "{given:?}");
-}
-
-/// Something that is mounted, unmounted in the end.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    fn mount(arguments: &[&str], at: &Path) -> Option<Self> {
-        let mounted = Command::new("mount").args(arguments).arg(at).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Mounted(at.into()))
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
 }
 
 #[test]
@@ -159,9 +130,7 @@ fn a_file_system_without_inodes_left() {
         return;
     };
     home.data = at.join("town");
-    home.ok(&["init", "--origin", "ledger.example/town"]);
-    home.ok(&["key", "new", "officer"]);
-    home.ok(&["deploy", &module("food-assistance"), "--name", "food-assistance", "--as", "officer"]);
+    home.set_up();
     let before = home.head();
     let mut fillers = Vec::new();
     while let filler = at.join(format!("filler-{}", fillers.len()))

@@ -3,7 +3,7 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
+use support::disk::{Mounted, files};
 use support::{Home, check_failure, module, sample};
 
 const APPLY: [&str; 5] = ["call", "food-assistance", "apply", "--as", "officer"];
@@ -173,20 +173,6 @@ fn a_reused_request_with_another_body() {
     home.fails(&unclear, 2, &["--request: expected 1 to 32 hexadecimal digits"]);
 }
 
-/// Digest of a directory's files, for when the program itself cannot open the ledger.
-fn files(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in dir.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
-        if entry.is_dir() {
-            found.extend(files(&entry))
-        } else {
-            found.push((entry.clone(), std::fs::read(&entry).unwrap()))
-        }
-    }
-    found.sort();
-    found
-}
-
 #[test]
 fn a_directory_of_a_newer_version() {
     let home = Home::with_food_assistance();
@@ -239,23 +225,6 @@ fn a_second_process_on_the_same_ledger() {
     assert_eq!(home.head(), before);
 }
 
-/// A small file system in memory, unmounted in the end.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn mount(dir: &Path) -> Option<Self> {
-        std::fs::create_dir(dir).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=110m", "tmpfs"]).arg(dir).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Small(dir.into()))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg(&self.0).status());
-    }
-}
-
 /// Takes all room.
 fn fill(filler: &Path) {
     let mut file = std::fs::File::create(filler).unwrap();
@@ -265,20 +234,20 @@ fn fill(filler: &Path) {
 #[test]
 fn a_full_disk() {
     let mut home = Home::empty();
-    let Some(small) = Small::mount(&home.dir.path().join("small")) else {
+    let small = home.dir.path().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let Some(_mounted) = Mounted::mount(&["-t", "tmpfs", "-o", "size=110m", "tmpfs"], &small) else {
         println!("skipped: a small file system can be mounted by root alone");
         return;
     };
-    home.data = small.0.join("town");
-    let filler = small.0.join("filler");
+    home.data = small.join("town");
+    let filler = small.join("filler");
     fill(&filler);
     let init = ["init", "--origin", "ledger.example/town"];
     check_failure(&init, &home.run(&init), 6, &["the disk is full: no ledger was made", "Make room"]);
     assert!(!home.data.exists(), "what was begun is removed");
     std::fs::remove_file(&filler).unwrap();
-    home.ok(&["init", "--origin", "ledger.example/town"]);
-    home.ok(&["key", "new", "officer"]);
-    home.ok(&["deploy", &module("food-assistance"), "--name", "food-assistance", "--as", "officer"]);
+    home.set_up();
     let before = home.head();
     fill(&filler);
     let call: Vec<&str> = apply(&FIELDS).into_iter().chain(["--request", "ab"]).collect();
@@ -297,9 +266,8 @@ fn a_full_disk() {
     assert_eq!(home.head().0.as_u64(), before.0.as_u64().map(|entries| entries + recorded));
     home.ok(&["log", "verify"]);
     home.ok(&call);
-    let rows: String = std::iter::once(sample()).collect();
-    let cases = home.file("cases.csv", rows);
-    let report = small.0.join("none/out.csv").display().to_string();
+    let cases = home.file("cases.csv", sample());
+    let report = small.join("none/out.csv").display().to_string();
     let batch = ["batch", "food-assistance", "determine", &cases, "--as", "officer", "--report", &report];
     home.fails(&batch, 2, &["cannot write the report", "out.csv"]);
 }

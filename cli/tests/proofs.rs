@@ -3,18 +3,13 @@
 mod support;
 
 use std::io::{Read, Write};
-use support::{Home, check_failure, module};
+use support::{Home, check_failure};
 
-/// A ledger with the contract `minimal` and two notes.
+/// A ledger with two notes.
 fn home() -> Home {
-    let home = Home::empty();
-    home.ok(&["init", "--origin", "ledger.example/town"]);
-    home.ok(&["key", "new", "clerk"]);
-    home.ok(&["deploy", &module("minimal"), "--name", "notes", "--as", "clerk"]);
-    for (request, text) in [("a1", "first"), ("a2", "second")] {
-        let call = ["call", "notes", "write", "--as", "clerk", "--request", request, "--wait", "published"];
-        home.ok(&call.into_iter().chain(["--text", text]).collect::<Vec<_>>());
-    }
+    let home = Home::with_notes();
+    home.note("a1", "first");
+    home.note("a2", "second");
     home
 }
 

@@ -1,13 +1,15 @@
 //! `batch` over the real quality-control file of fiscal year 2024 through the built module, as its user would run it:
 //! every stage of every case must be exact. The file is not part of the project; without it the test says so.
 
+mod support;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use support::{Home, checkout};
 
 /// Where the file is: `CHANCERY_SNAP_CASES`, or beside the checkout.
 fn cases() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/snap-qc-fy2024/cases.csv");
+    let beside = || checkout("../shared/data/snap-qc-fy2024/cases.csv");
     let path = std::env::var_os("CHANCERY_SNAP_CASES").map_or_else(beside, PathBuf::from);
     path.is_file().then_some(path)
 }
@@ -28,26 +30,11 @@ fn every_stage_of_every_case_of_the_snap_file_is_exact() {
         println!("skipped: the file of real cases is not here (set CHANCERY_SNAP_CASES to its path)");
         return;
     };
-    let dir = tempfile::tempdir().unwrap();
-    let chancery = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_chancery"))
-            .args(arguments)
-            .env("CHANCERY_DATA", dir.path().join("town"))
-            .env("CHANCERY_KEYS", dir.path().join("keys"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts/dist/food-assistance.wasm");
-    let report = dir.path().join("out.csv");
-    chancery(&["init", "--origin", "ledger.example/town"]);
-    chancery(&["key", "new", "officer"]);
-    chancery(&["deploy", module, "--name", "food-assistance", "--as", "officer"]);
-    let (file, out) = (cases.to_str().unwrap(), report.to_str().unwrap());
-    chancery(&["batch", "food-assistance", "determine", file, "--as", "officer", "--report", out]);
+    let home = Home::with_food_assistance();
+    let file = cases.canonicalize().unwrap().display().to_string();
+    home.ok(&["batch", "food-assistance", "determine", &file, "--as", "officer", "--report", "out.csv"]);
 
-    let (asked, answered) = (rows(&cases), rows(&report));
+    let (asked, answered) = (rows(&cases), rows(&home.dir.path().join("out.csv")));
     assert_eq!(asked.len(), answered.len(), "a line of the report per row");
     let mut exact = 0;
     for (case, answer) in asked.iter().zip(&answered) {
@@ -64,8 +51,8 @@ fn every_stage_of_every_case_of_the_snap_file_is_exact() {
     }
     println!("{exact} of {} cases exact at every stage", asked.len());
     assert!(exact > 0, "the file has no cases");
-    let status =
-        chancery(&["query", "food-assistance", "status", "--case-id", &asked[0]["case_id"], "--output", "json"]);
-    assert!(status.contains(&asked[0]["case_id"]), "{status}");
-    chancery(&["log", "verify"]);
+    let case_id = &asked[0]["case_id"];
+    let status = home.json(&["query", "food-assistance", "status", "--case-id", case_id]);
+    assert!(status.to_string().contains(case_id), "{status}");
+    home.ok(&["log", "verify"]);
 }

@@ -2,20 +2,13 @@
 
 mod support;
 
-use support::{Home, check_failure, module};
+use support::{Home, check_failure};
 
-/// A ledger with the contract `minimal` and a note.
+/// A ledger with a note.
 fn home() -> Home {
-    let home = Home::empty();
-    home.ok(&["init", "--origin", "ledger.example/town"]);
-    home.ok(&["key", "new", "clerk"]);
-    home.ok(&["deploy", &module("minimal"), "--name", "notes", "--as", "clerk"]);
-    write(&home, "a1", "first");
+    let home = Home::with_notes();
+    home.note("a1", "first");
     home
-}
-
-fn write(home: &Home, request: &str, text: &str) {
-    home.ok(&["call", "notes", "write", "--as", "clerk", "--request", request, "--text", text]);
 }
 
 #[test]
@@ -35,9 +28,9 @@ fn a_ledger_is_lost_and_restored_from_its_snapshot() {
     assert_eq!(home.json(&["log", "head"]), before);
     assert_eq!(home.json(&["state", "get", "notes", "note"]), "first");
     // The same request is answered again, and the ledger goes on.
-    write(&home, "a1", "first");
+    home.note("a1", "first");
     assert_eq!(home.json(&["log", "head"]), before);
-    write(&home, "a2", "second");
+    home.note("a2", "second");
     assert_eq!(home.json(&["state", "get", "notes", "note"]), "second");
     home.ok(&["log", "verify"]);
     home.ok(&["audit"]);
@@ -49,7 +42,7 @@ fn a_ledger_is_lost_and_restored_from_its_snapshot() {
 fn what_would_fork_the_log_or_does_not_verify_is_refused() {
     let home = home();
     home.ok(&["snapshot", "create", "copy"]);
-    write(&home, "a2", "second");
+    home.note("a2", "second");
     home.file("newest", home.ok(&["log", "checkpoint"]));
     let restore = ["snapshot", "restore", "copy", "new"];
     let newest = [&restore[..], &["--checkpoint", "newest"]].concat();

@@ -1,32 +1,24 @@
 //! `witness serve` as a process: it cosigns a log, is killed without warning, and remembers.
 
+mod support;
+
 use chancery_node::witness::WitnessClient;
 use chancery_tlog::merkle::{Tree, leaf_hash};
 use chancery_tlog::note::VerifierKey;
 use chancery_tlog::{Checkpoint, Policy};
 use ed25519_dalek::SigningKey;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Stdio};
+use support::{Home, check_failure};
 
 const ORIGIN: &str = "ledger.example/town";
-
-fn chancery(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
-    command.current_dir(dir).arg("--keys").arg(dir.join("keys")).args(arguments);
-    command
-}
-
-fn output(dir: &Path, arguments: &[&str]) -> Output {
-    chancery(dir, arguments).output().expect("the program starts")
-}
 
 const SERVE: [&str; 10] =
     ["witness", "serve", "--listen", "127.0.0.1:0", "--dir", "memory", "--key", "w1", "--log", "log.vkey"];
 
 /// The process, its address and its vkey.
-fn serve(dir: &Path) -> (Child, String, String) {
-    let mut child = chancery(dir, &SERVE).stdout(Stdio::piped()).spawn().expect("the program starts");
+fn serve(home: &Home) -> (Child, String, String) {
+    let mut child = home.command(&SERVE).stdout(Stdio::piped()).spawn().expect("the program starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let mut line = || lines.next().expect("two lines").expect("text");
     let (first, vkey) = (line(), line());
@@ -36,13 +28,12 @@ fn serve(dir: &Path) -> (Child, String, String) {
 
 #[test]
 fn a_witness_that_is_killed_remembers() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let dir = dir.path();
+    let home = Home::empty();
     let log = SigningKey::from_bytes(&[1; 32]);
     let vkey = VerifierKey::of(ORIGIN, &log).to_vkey();
-    std::fs::write(dir.join("log.vkey"), format!("{vkey}\n")).expect("written");
-    assert!(output(dir, &["key", "new", "w1"]).status.success());
-    let shown = output(dir, &["witness", "key", "--key", "w1"]).stdout;
+    home.file("log.vkey", format!("{vkey}\n"));
+    home.ok(&["key", "new", "w1"]);
+    let shown = home.ok(&["witness", "key", "--key", "w1"]);
     let mut tree = Tree::new();
     (0u64..10).for_each(|index| tree.push(leaf_hash(&index.to_be_bytes())));
     let cosign = |url: &str, witness: &str, size| {
@@ -52,15 +43,15 @@ fn a_witness_that_is_killed_remembers() {
         let note = Checkpoint { origin: ORIGIN.into(), size, root }.sign(&log);
         client.cosign(&note, &|old| tree.prove_consistency(old, size)).map_err(|error| error.to_string())
     };
-    let (mut child, url, witness) = serve(dir);
-    assert_eq!(format!("{witness}\n").as_bytes(), shown);
+    let (mut child, url, witness) = serve(&home);
+    assert_eq!(format!("{witness}\n"), shown);
     let cosigned = cosign(&url, &witness, 7);
     // Another process cannot use its directory meanwhile.
-    let second = output(dir, &SERVE);
+    let second = home.run(&SERVE);
     child.kill().and_then(|()| child.wait()).expect("it is killed");
     assert!(cosigned.is_ok(), "{cosigned:?}");
-    assert_eq!(second.status.code(), Some(6), "{}", String::from_utf8_lossy(&second.stderr));
-    let (mut child, url, witness) = serve(dir);
+    assert_eq!(second.code, 6, "{}", second.err);
+    let (mut child, url, witness) = serve(&home);
     let (back, on) = (cosign(&url, &witness, 5), cosign(&url, &witness, 9));
     child.kill().and_then(|()| child.wait()).expect("it is killed");
     let back = back.expect_err("it has seen more");
@@ -70,21 +61,17 @@ fn a_witness_that_is_killed_remembers() {
 
 #[test]
 fn what_is_wrong_with_the_command_line_is_said() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let dir = dir.path();
+    let home = Home::empty();
     let fails = |arguments: &[&str], code: i32, message: &str| {
-        let output = output(dir, arguments);
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{error}");
-        assert!(error.contains(message), "{error}");
+        check_failure(arguments, &home.run(arguments), code, &[message]);
     };
     fails(&SERVE, 4, "log.vkey");
-    std::fs::write(dir.join("log.vkey"), "ledger.example/town\n").expect("written");
+    home.file("log.vkey", "ledger.example/town\n");
     fails(&SERVE, 2, "not a vkey");
     let vkey = VerifierKey::of(ORIGIN, &SigningKey::from_bytes(&[1; 32])).to_vkey();
-    std::fs::write(dir.join("log.vkey"), vkey).expect("written");
+    home.file("log.vkey", vkey);
     fails(&SERVE, 4, "no key `w1`");
-    assert!(output(dir, &["key", "new", "w1"]).status.success());
+    home.ok(&["key", "new", "w1"]);
     fails(&["witness", "key", "--key", "w1", "--name", "a name"], 2, "`a name` cannot name a witness");
     let mut serve = SERVE;
     serve[3] = "192.0.2.1:80";

@@ -6,7 +6,6 @@ use crate::town::compiler;
 use chancery_node::AuditOptions;
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -19,12 +18,7 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let dir = arguments.dir.as_ref().unwrap_or(&session.data);
-    let bar = session.bar(0, "auditing");
-    let shown = bar.clone();
-    let progress: chancery_node::Progress = Arc::new(move |_, done, total| {
-        shown.set_length(total.max(done));
-        shown.set_position(done);
-    });
+    let (bar, progress) = session.progress("auditing");
     let options = AuditOptions { compiler: compiler(), progress, resume: arguments.resume.clone() };
     let audit = chancery_node::audit(dir, &options)?;
     bar.finish_and_clear();

@@ -2,15 +2,18 @@
 
 use super::deploy::request;
 use super::receipt::Wait;
+use crate::explain;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
+use crate::help;
 use crate::output::Session;
-use crate::town::{
-    self, VALID_FOR_SECONDS, actor, call, contract, method, methods, open, send, show_answer, show_execution,
-};
+use crate::town::{self, VALID_FOR_SECONDS, actor, call, contract, method, open, send};
 use chancery_types::interface::MethodKind;
 use chancery_types::{Action, Timestamp};
-use serde_json::json;
+
+const FORM: &str = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS | --valid-until TIME]\n\
+    [--wait logged|published|witnessed]\n\
+    `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
@@ -47,30 +50,16 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let (Some(name), Some(method_name)) = (&arguments.contract, &arguments.method) else {
-        let help = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS | --valid-until TIME]\n\
-            [--wait logged|published|witnessed]\n\
-            `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
-        if let (Some(name), true) = (&arguments.contract, arguments.help) {
-            let (_, interface) = contract(&open(session)?, name)?;
-            let help = methods(&interface, name, MethodKind::Call);
-            session.print(|| help.clone(), || json!(help));
-            return Ok(());
-        }
-        if arguments.help {
-            session.print(|| help.into(), || json!(help));
-            return Ok(());
-        }
-        return Err(Failure::usage(help));
+        return match &arguments.contract {
+            Some(name) if arguments.help => help::methods(session, name, MethodKind::Call),
+            _ => help::form(session, FORM, arguments.help),
+        };
     };
     let ledger = open(session)?;
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, method_name, MethodKind::Call)?;
     if arguments.help {
-        session.print(
-            || format!("chancery call {name} {method_name} --as KEY\n{}", usage(method)),
-            || json!(usage(method)),
-        );
-        return Ok(());
+        return help::fields(session, &format!("chancery call {name} {method_name} --as KEY"), &usage(method));
     }
     let encoded = encode(method, arguments.json.as_deref(), flags)?;
     let key = actor(session, arguments.actor.as_deref())?;
@@ -83,12 +72,18 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     }
     if arguments.dry_run {
         let execution = ledger.dry_run(&call)?;
-        return show_execution(session, &interface, &method.returns, &execution, &format!("{name} {}", method.name));
+        return explain::show_execution(
+            session,
+            &interface,
+            &method.returns,
+            &execution,
+            &format!("{name} {}", method.name),
+        );
     }
     let answer = send(&ledger, &key, call)?;
     let reached = arguments.wait.reach(&ledger, answer.index);
     town::close(ledger);
     // The call is recorded, whether or not it came as far as was waited for.
-    show_answer(session, &interface, &method.returns, &answer)?;
+    explain::show_answer(session, &interface, &method.returns, &answer)?;
     reached
 }

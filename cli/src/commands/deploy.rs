@@ -1,15 +1,20 @@
 //! `deploy`: a module under a name, with its `init`.
 
 use crate::commands::receipt::Wait;
+use crate::explain;
 use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
+use crate::help;
 use crate::keys::request_id;
 use crate::output::Session;
-use crate::town::{self, actor, admit, explain, open, read_module, refusal};
+use crate::town::{self, actor, admit, open, read_module};
 use chancery_types::RequestId;
 use chancery_types::interface::Type;
 use serde_json::json;
 use std::path::PathBuf;
+
+const FORM: &str = "chancery deploy FILE.wasm --name NAME --as KEY --field value… [--init JSON|@FILE] [--request ID] [--wait logged|published|witnessed]\n\
+    `--help` after the file lists the fields of its init";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
@@ -47,20 +52,13 @@ pub fn request(given: Option<&str>) -> Outcome<RequestId> {
 
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let Some(file) = &arguments.file else {
-        let help = "chancery deploy FILE.wasm --name NAME --as KEY --field value… [--init JSON|@FILE] [--request ID] [--wait logged|published|witnessed]\n\
-            `--help` after the file lists the fields of its init";
-        if arguments.help {
-            session.print(|| help.into(), || json!(help));
-            return Ok(());
-        }
-        return Err(Failure::usage(help));
+        return help::form(session, FORM, arguments.help);
     };
     let wasm = read_module(file)?;
     let interface = admit(&wasm)?.interface;
     if arguments.help {
         let init = interface.init().map_or_else(|| "init has no fields".into(), |(_, init)| usage(init));
-        session.print(|| format!("chancery deploy FILE --name NAME --as KEY\n{init}"), || json!(init));
-        return Ok(());
+        return help::fields(session, "chancery deploy FILE --name NAME --as KEY", &init);
     }
     let name = arguments.name.clone().ok_or_else(|| Failure::usage("say under which name with --name NAME"))?;
     let encoded = match interface.init() {
@@ -74,7 +72,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let reached = arguments.wait.reach(&ledger, answer.index);
     let outcome = answer.outcome().cloned();
     let outcome = outcome.ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
-    let shown = explain(&interface, &Type::Unit, &outcome);
+    let shown = explain::outcome(&interface, &Type::Unit, &outcome);
     let record = ledger.contract(&name)?;
     let receipt = ledger.receipt(answer.index, &Default::default(), chancery_node::Level::Published).ok();
     town::close(ledger);
@@ -104,6 +102,6 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             value
         },
     );
-    refusal(&outcome)?;
+    explain::refusal(&outcome)?;
     reached
 }

@@ -1,14 +1,15 @@
 //! `log`: show, prove, export and verify it.
 
 use crate::commands::receipt::hand_out;
+use crate::explain::{self, trace, trace_lines};
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, lines, plain, spoken, table};
+use crate::output::{Session, cosigned, lines, plain, spoken, table};
 use crate::stored;
-use crate::town::{explain, open, trace, trace_lines};
+use crate::town::open;
 use chancery_node::{Ledger, Level, Place, Report};
 use chancery_types::entry::Effects;
-use chancery_types::interface::{Interface, Type};
-use chancery_types::{Action, Entry, ModuleId, Record, json};
+use chancery_types::interface::Interface;
+use chancery_types::{Action, Entry, ModuleId, Record};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -191,12 +192,7 @@ fn verify_public(session: &Session, place: &str, policy: Option<&Path>) -> Outco
     let place = Place::parse(place);
     let own = policy.is_none();
     let policy = policy.map_or_else(|| Ok(place.own_policy()?), super::receipt::policy)?;
-    let bar = session.bar(0, "verifying");
-    let shown = bar.clone();
-    let progress: chancery_node::Progress = std::sync::Arc::new(move |_, done, total| {
-        shown.set_length(total);
-        shown.set_position(done);
-    });
+    let (bar, progress) = session.progress("verifying");
     let report = chancery_node::verify_public(&place, &policy, &progress)?;
     bar.finish_and_clear();
     let value = json!({
@@ -206,10 +202,7 @@ fn verify_public(session: &Session, place: &str, policy: Option<&Path>) -> Outco
     });
     session.print(
         || {
-            let cosigned = match report.cosigners.len() {
-                0 => "no witness cosigned it".into(),
-                _ => format!("cosigned by {}", report.cosigners.join(", ")),
-            };
+            let cosigned = cosigned(&report.cosigners);
             let modules = report.modules.map(|count| format!("; {count} modules are there")).unwrap_or_default();
             let own = if own {
                 let keys: Vec<String> = policy.logs().iter().map(|log| log.key.to_vkey()).collect();
@@ -236,9 +229,7 @@ fn verify(session: &Session) -> Outcome {
 
 /// Verifies the log of the session's directory.
 pub fn check(session: &Session) -> Outcome<Report> {
-    let bar = session.bar(0, "verifying");
-    let shown = bar.clone();
-    let progress: chancery_node::Progress = std::sync::Arc::new(move |_, done, _| shown.set_position(done));
+    let (bar, progress) = session.progress("verifying");
     let report = chancery_node::verify(&session.data, &progress)?;
     bar.finish_and_clear();
     Ok(report)
@@ -302,30 +293,21 @@ fn decoded(entry: &Entry, effects: &Effects, interfaces: &mut Interfaces<'_>) ->
         Record::Call { signed, contract, module, outcome, gas, prices, events, .. } => {
             let fallback = Interface::default();
             let interface = interfaces.of(*module).unwrap_or(&fallback);
-            let (name, method, bytes) = match &signed.call.action {
-                Action::Invoke { contract, method, arguments } => (contract, method.as_str(), arguments),
-                Action::Deploy { name, arguments, .. } => (name, "deploy", arguments),
+            let (kind, name, method) = match &signed.call.action {
+                Action::Invoke { contract, method, .. } => ("call", contract, method.as_str()),
+                Action::Deploy { name, .. } => ("deploy", name, "deploy"),
             };
-            let deploy = matches!(signed.call.action, Action::Deploy { .. });
-            let found = if deploy { interface.init() } else { interface.method(method) }.map(|(_, method)| method);
-            let arguments = found.and_then(|method| {
-                let mut reader = chancery_types::Reader::new(bytes);
-                json::decode_fields(method.arguments(), &mut reader).ok().map(Value::Object)
-            });
-            let events = events.iter().map(|event| {
-                json::variant(&interface.events, event.kind, &event.data)
-                    .unwrap_or_else(|_| hex::encode(&event.data).into())
-            });
+            let (arguments, returns) = explain::arguments(interface, &signed.call.action);
+            let events = events.iter().map(|event| explain::event(interface, event));
             let writes = effects.writes.iter().map(|write| stored::write(interface, write));
-            shown["kind"] = if deploy { "deploy" } else { "call" }.into();
+            shown["kind"] = kind.into();
             shown["contract"] = name.as_str().into();
             shown["method"] = method.into();
             shown["actor"] = signed.call.actor.to_did().into();
             shown["request"] = signed.call.request.to_string().into();
             shown["valid_until"] = signed.call.valid_until.to_string().into();
-            shown["arguments"] = arguments.unwrap_or_else(|| hex::encode(bytes).into());
-            let returns = found.filter(|_| !deploy).map_or(&Type::Unit, |method| &method.returns);
-            if let Value::Object(explained) = explain(interface, returns, outcome) {
+            shown["arguments"] = arguments;
+            if let Value::Object(explained) = explain::outcome(interface, returns, outcome) {
                 explained.into_iter().for_each(|(name, value)| shown[name] = value);
             }
             shown["gas"] = gas.0.into();

@@ -1,7 +1,7 @@
 //! `log mirror`: follows another ledger's public log and keeps a verified copy.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, tell};
+use crate::output::{Session, cosigned, tell};
 use chancery_node::{Mirror, Mirrored, NodeError, Place};
 use serde_json::json;
 use std::path::PathBuf;
@@ -60,12 +60,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
 }
 
 fn round(session: &Session, mirror: &mut Mirror) -> Result<Mirrored, NodeError> {
-    let bar = session.bar(0, "mirroring");
-    let shown = bar.clone();
-    let progress: chancery_node::Progress = std::sync::Arc::new(move |_, done, total| {
-        shown.set_length(total);
-        shown.set_position(done);
-    });
+    let (bar, progress) = session.progress("mirroring");
     let found = mirror.follow(&progress);
     bar.finish_and_clear();
     found
@@ -81,10 +76,7 @@ fn show(session: &Session, arguments: &Arguments, found: &Mirrored) {
     });
     session.print(
         || {
-            let cosigned = match found.cosigners.len() {
-                0 => "no witness cosigned it".into(),
-                _ => format!("cosigned by {}", found.cosigners.join(", ")),
-            };
+            let cosigned = cosigned(&found.cosigners);
             let missing = match found.missing {
                 0 => String::new(),
                 count => format!("\n{count} modules that entries name are not at the source"),

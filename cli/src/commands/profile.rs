@@ -1,15 +1,16 @@
 //! `profile`: where the gas of a call goes, by function and host function. A dry run: nothing is recorded.
 
+use crate::explain;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::flame;
-use crate::keys::Keys;
+use crate::help;
 use crate::output::{Session, table, tell};
-use crate::town::{admit, contract, explain, open, read_module, refusal};
+use crate::town::{admit, asker, contract, open, read_module};
 use chancery_engine::profile::{Line, Names};
 use chancery_node::profile::{Profiled, RUNS, Subject, profile_module};
+use chancery_types::ModuleId;
 use chancery_types::interface::{Interface, Method, MethodKind};
-use chancery_types::{ModuleId, PublicKey};
 use comfy_table::CellAlignment;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,10 @@ enum By {
     /// Time of the function itself.
     Time,
 }
+
+const FORM: &str = "chancery profile CONTRACT|FILE.wasm METHOD --field value… [--json JSON|@FILE] [--as KEY] [--module FILE.wasm] [--init JSON|@FILE]\n\
+    [--names FILE] [--by gas|callees|time] [--flame FILE.svg] [--folded FILE]\n\
+    `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
 
 /// Lines that are shown; the JSON has all.
 const SHOWN_MAX: usize = 30;
@@ -67,14 +72,7 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let (Some(name), Some(method)) = (&arguments.contract, &arguments.method) else {
-        let help = "chancery profile CONTRACT|FILE.wasm METHOD --field value… [--json JSON|@FILE] [--as KEY] [--module FILE.wasm] [--init JSON|@FILE]\n\
-            [--names FILE] [--by gas|callees|time] [--flame FILE.svg] [--folded FILE]\n\
-            `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
-        if arguments.help {
-            session.print(|| help.into(), || json!(help));
-            return Ok(());
-        }
-        return Err(Failure::usage(help));
+        return help::form(session, FORM, arguments.help);
     };
     let file = Path::new(name).extension().is_some_and(|extension| extension == "wasm");
     if file {
@@ -140,9 +138,7 @@ fn find<'a>(interface: &'a Interface, contract: &str, name: &str, with_init: boo
 }
 
 fn help(session: &Session, contract: &str, method: &Method) -> Outcome {
-    let text = || format!("chancery profile {contract} {}\n{}", method.name, usage(method));
-    session.print(text, || json!(usage(method)));
-    Ok(())
+    help::fields(session, &format!("chancery profile {contract} {}", method.name), &usage(method))
 }
 
 fn subject(
@@ -153,10 +149,7 @@ fn subject(
     flags: &[Flag],
 ) -> Outcome<Subject> {
     let encoded = encode(method, arguments.json.as_deref(), flags)?;
-    let actor = match &arguments.actor {
-        Some(actor) => Keys::new(&session.keys).public(actor)?.key,
-        None => PublicKey::default(),
-    };
+    let actor = asker(session, arguments.actor.as_deref())?;
     Ok(Subject { method: method.name.clone(), arguments: encoded, actor, names })
 }
 
@@ -200,7 +193,7 @@ fn show(
         By::Callees => lines.sort_by_key(|line| std::cmp::Reverse(line.gas_with_callees)),
         By::Time => lines.sort_by_key(|line| std::cmp::Reverse(line.time)),
     }
-    let outcome = explain(interface, &method.returns, &execution.outcome);
+    let outcome = explain::outcome(interface, &method.returns, &execution.outcome);
     let total = execution.gas.0;
     session.print(
         || {
@@ -221,7 +214,7 @@ fn show(
             value
         },
     );
-    refusal(&execution.outcome)
+    explain::refusal(&execution.outcome)
 }
 
 fn lines_table(lines: &[Line], total: u64) -> String {

@@ -1,13 +1,15 @@
 //! `query`: a question to a contract; metered, never recorded.
 
-use crate::failure::{Failure, Outcome};
+use crate::explain;
+use crate::failure::Outcome;
 use crate::fields::{Flag, encode, usage};
-use crate::keys::Keys;
+use crate::help;
 use crate::output::{Session, lines};
-use crate::town::{contract, explain, method, methods, open, refusal};
-use chancery_types::PublicKey;
+use crate::town::{asker, contract, method, open};
 use chancery_types::interface::MethodKind;
-use serde_json::json;
+
+const FORM: &str = "chancery query CONTRACT QUERY --field value… [--json JSON|@FILE] [--as KEY]\n\
+    `chancery inspect CONTRACT` lists the queries; `--help` after the query lists its fields";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
@@ -29,34 +31,20 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let (Some(name), Some(query)) = (&arguments.contract, &arguments.query) else {
-        let help = "chancery query CONTRACT QUERY --field value… [--json JSON|@FILE] [--as KEY]\n\
-            `chancery inspect CONTRACT` lists the queries; `--help` after the query lists its fields";
-        if let (Some(name), true) = (&arguments.contract, arguments.help) {
-            let (_, interface) = contract(&open(session)?, name)?;
-            let help = methods(&interface, name, MethodKind::Query);
-            session.print(|| help.clone(), || json!(help));
-            return Ok(());
-        }
-        if arguments.help {
-            session.print(|| help.into(), || json!(help));
-            return Ok(());
-        }
-        return Err(Failure::usage(help));
+        return match &arguments.contract {
+            Some(name) if arguments.help => help::methods(session, name, MethodKind::Query),
+            _ => help::form(session, FORM, arguments.help),
+        };
     };
     let ledger = open(session)?;
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, query, MethodKind::Query)?;
     if arguments.help {
-        session.print(|| format!("chancery query {name} {query}\n{}", usage(method)), || json!(usage(method)));
-        return Ok(());
+        return help::fields(session, &format!("chancery query {name} {query}"), &usage(method));
     }
     let encoded = encode(method, arguments.json.as_deref(), flags)?;
-    let actor = match &arguments.actor {
-        Some(actor) => Keys::new(&session.keys).public(actor)?.key,
-        None => PublicKey::default(),
-    };
-    let execution = ledger.query(name, &method.name, encoded, actor)?;
-    let mut shown = explain(&interface, &method.returns, &execution.outcome);
+    let execution = ledger.query(name, &method.name, encoded, asker(session, arguments.actor.as_deref())?)?;
+    let mut shown = explain::outcome(&interface, &method.returns, &execution.outcome);
     if execution.outcome.is_done() {
         // A person wants the answer alone.
         let result = shown.get("result").cloned().unwrap_or_default();
@@ -65,5 +53,5 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         return Ok(());
     }
     session.print(|| lines(&shown, 0), || shown.clone());
-    refusal(&execution.outcome)
+    explain::refusal(&execution.outcome)
 }

@@ -1,14 +1,15 @@
 //! `receipt get` and `receipt verify`: files that show offline, for ever, what the log holds.
 
 use crate::commands::state::{find, key_of};
+use crate::explain::{self, trace, trace_lines};
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::{Session, lines};
 use crate::stored;
-use crate::town::{explain, open, trace, trace_lines};
+use crate::town::open;
 use chancery_node::{Ledger, Level, Parts};
 use chancery_receipt::{Policy, Verified, VerifiedReceipt, VerifiedState};
-use chancery_types::interface::{Interface, Type};
-use chancery_types::{Action, Record, RequestId, json};
+use chancery_types::interface::Interface;
+use chancery_types::{Action, Record, RequestId};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -194,19 +195,14 @@ fn receipt_value(receipt: &VerifiedReceipt) -> Value {
         Record::Call { signed, outcome, gas, .. } => {
             let fallback = Interface::default();
             let interface = receipt.interface.as_ref().unwrap_or(&fallback);
-            let (kind, contract, method, arguments) = match &signed.call.action {
-                Action::Invoke { contract, method, arguments } => ("call", contract, method.as_str(), arguments),
-                Action::Deploy { name, arguments, .. } => ("deploy", name, "init", arguments),
+            let (kind, contract, method) = match &signed.call.action {
+                Action::Invoke { contract, method, .. } => ("call", contract, method.as_str()),
+                Action::Deploy { name, .. } => ("deploy", name, "init"),
             };
-            let found = if kind == "deploy" { interface.init() } else { interface.method(method) };
-            let fields = found.and_then(|(_, method)| {
-                json::decode_fields(method.arguments(), &mut chancery_types::Reader::new(arguments)).ok()
-            });
+            let (arguments, returns) = explain::arguments(interface, &signed.call.action);
             add(json!({"kind": kind, "contract": contract, "method": method, "actor": signed.call.actor.to_did(),
-                "request": signed.call.request.to_string(),
-                "arguments": fields.map_or_else(|| hex::encode(arguments).into(), Value::Object)}));
-            let returns = found.filter(|_| kind == "call").map_or(&Type::Unit, |(_, method)| &method.returns);
-            add(explain(interface, returns, outcome));
+                "request": signed.call.request.to_string(), "arguments": arguments}));
+            add(explain::outcome(interface, returns, outcome));
             add(json!({"gas": gas.0}));
         }
     }

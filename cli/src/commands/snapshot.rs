@@ -1,7 +1,7 @@
 //! `snapshot create`, `verify`, `restore`: copies of a ledger that verify by themselves, and ledgers from them.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::Session;
+use crate::output::{Session, cosigned};
 use crate::town::options;
 use chancery_node::snapshot::{self, SnapshotReport, Trust};
 use chancery_node::{Disk, OsDisk};
@@ -115,10 +115,7 @@ fn create(session: &Session, dir: &Path) -> Outcome {
 }
 
 fn summary(report: &SnapshotReport) -> String {
-    let cosigned = match report.cosigners.len() {
-        0 => "no witness cosigned it".into(),
-        _ => format!("cosigned by {}", report.cosigners.join(", ")),
-    };
+    let cosigned = cosigned(&report.cosigners);
     format!(
         "{} of {}: {} entries up to height {}, {} calls with their signatures, {} keys, {} modules; checkpoint signed, {cosigned}\nroot {}\nstate root {}",
         report.ledger,

@@ -3,6 +3,8 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub mod disk;
+
 use serde_json::Value;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -66,10 +68,30 @@ impl Home {
     /// With a ledger, the key of an officer, and `food-assistance`.
     pub fn with_food_assistance() -> Self {
         let home = Home::empty();
-        home.ok(&["init", "--origin", "ledger.example/town"]);
-        home.ok(&["key", "new", "officer"]);
-        home.ok(&["deploy", &module("food-assistance"), "--name", "food-assistance", "--as", "officer"]);
+        home.set_up();
         home
+    }
+
+    /// With a ledger, the key of a clerk, and `minimal` under the name `notes`.
+    pub fn with_notes() -> Self {
+        let home = Home::empty();
+        home.ok(&["init", "--origin", "ledger.example/town"]);
+        home.ok(&["key", "new", "clerk"]);
+        home.ok(&["deploy", &module("minimal"), "--name", "notes", "--as", "clerk"]);
+        home
+    }
+
+    /// Makes what [`Home::with_food_assistance`] has.
+    pub fn set_up(&self) {
+        self.ok(&["init", "--origin", "ledger.example/town"]);
+        self.ok(&["key", "new", "officer"]);
+        self.ok(&["deploy", &module("food-assistance"), "--name", "food-assistance", "--as", "officer"]);
+    }
+
+    /// Writes a note and waits until it is published.
+    pub fn note(&self, request: &str, text: &str) {
+        let call = ["call", "notes", "write", "--as", "clerk", "--wait", "published"];
+        self.ok(&[&call[..], &["--request", request, "--text", text]].concat());
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {

@@ -1,8 +1,13 @@
 //! The contracts of other languages, deployed on a ledger and called like any other; the C header; the descriptions.
 
+use chancery_engine::{Backend, Config, Context, Engine, Instances, Invocation, Kind};
 use chancery_node::{Clock, Ledger, Options, verify};
+use chancery_state::MemoryStore;
 use chancery_types::codec::{Decode, Encode};
-use chancery_types::{Action, Call, Event, Outcome, PublicKey, Record, RequestId, SignedCall, Timestamp, TrapKind};
+use chancery_types::{
+    Action, Call, ContractId, Event, Gas, Height, LedgerId, Outcome, PublicKey, Record, RequestId, SignedCall,
+    Timestamp, TrapKind,
+};
 use ed25519_dalek::SigningKey;
 use std::cell::Cell;
 use std::path::Path;
@@ -154,28 +159,31 @@ fn a_contract_in_assemblyscript_is_a_contract_like_any_other() {
     town.check();
 }
 
+/// A call of the first method without arguments, on an engine without a ledger.
+fn invocation(request: u128, gas: u64) -> Invocation {
+    let context = Context {
+        actor: PublicKey([1; 32]),
+        contract: ContractId([2; 32]),
+        ledger: LedgerId([3; 32]),
+        time: Fixed.now(),
+        height: Height(5),
+        request: RequestId(request),
+    };
+    Invocation { kind: Kind::Call, selector: 0, arguments: vec![], context, gas: Gas(gas) }
+}
+
 /// Floating point and WASI give the same bytes on every backend.
 #[test]
 fn the_modules_give_the_same_on_every_backend() {
-    use chancery_engine::{Backend, Context, Engine, Instances, Invocation, Kind};
-    use chancery_types::{ContractId, Gas, Height, LedgerId};
     let wasm = read("dist/school-transport.wasm");
     let run = |backend| {
         let engine = Engine::for_comparison(backend, Instances::Kept).ok()?;
         let module = engine.load(&wasm).unwrap();
-        let store = Arc::new(chancery_state::MemoryStore::new());
+        let store = Arc::new(MemoryStore::new());
         let mut all = String::new();
         let mut call = |selector, arguments| {
-            let context = Context {
-                actor: PublicKey([1; 32]),
-                contract: ContractId([2; 32]),
-                ledger: LedgerId([3; 32]),
-                time: Timestamp(1_767_323_045_000),
-                height: Height(5),
-                request: RequestId(6),
-            };
-            let invocation = Invocation { kind: Kind::Call, selector, arguments, context, gas: Gas(u64::MAX) };
-            let execution = engine.execute(&module, invocation, store.clone()).unwrap();
+            let call = Invocation { selector, arguments, ..invocation(6, u64::MAX) };
+            let execution = engine.execute(&module, call, store.clone()).unwrap();
             store.apply(&execution.writes);
             all += &format!("{execution:?}\n");
         };
@@ -213,21 +221,10 @@ fn a_guest_that_ends_itself_or_waits_is_stopped_or_told_so() {
         ));
         chancery_polyglot::attach(&wasm.unwrap(), r#"{"name": "w", "doc": "", "legal_basis": ""}"#).unwrap()
     };
-    let engine = chancery_engine::Engine::new(chancery_engine::Config::default()).unwrap();
+    let engine = Engine::new(Config::default()).unwrap();
     let run = |body: &str, request| {
-        use chancery_engine::{Context, Invocation, Kind};
-        use chancery_types::{ContractId, Gas, Height, LedgerId};
-        let context = Context {
-            actor: PublicKey([1; 32]),
-            contract: ContractId([2; 32]),
-            ledger: LedgerId([3; 32]),
-            time: Timestamp(4),
-            height: Height(5),
-            request: RequestId(request),
-        };
-        let invocation = Invocation { kind: Kind::Call, selector: 0, arguments: vec![], context, gas: Gas(10_000_000) };
         let module = engine.load(&module(body)).unwrap();
-        engine.execute(&module, invocation, Arc::new(chancery_state::MemoryStore::new())).unwrap().outcome
+        engine.execute(&module, invocation(request, 10_000_000), Arc::new(MemoryStore::new())).unwrap().outcome
     };
     assert_eq!(run("(call $exit (i32.const 0)) (i32.const 0)", 1), Outcome::Trapped { kind: TrapKind::Unreachable });
     let poll = "(i32.store (i32.const 0) (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200))) (call $result (i32.const 0) (i32.const 4)) (i32.const 0)";

@@ -5,6 +5,7 @@
 //! called with arguments that lead to [`compile_child`]; the instrumented module goes in on its standard input, the
 //! precompiled code comes out on its standard output.
 
+use crate::admission::WASI_FEATURES;
 use crate::error::LoadError;
 use crate::limits::{COMPILE_CPU_SECONDS, COMPILE_MEMORY_BYTES, NATIVE_STACK_BYTES};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -78,16 +79,8 @@ pub fn configuration() -> wasmtime::Config {
         .cranelift_opt_level(OptLevel::Speed)
         .cranelift_nan_canonicalization(true)
         .wasm_features(wasmtime::WasmFeatures::all(), false)
-        .wasm_features(
-            wasmtime::WasmFeatures::MUTABLE_GLOBAL
-                | wasmtime::WasmFeatures::SIGN_EXTENSION
-                | wasmtime::WasmFeatures::BULK_MEMORY_OPT
-                | wasmtime::WasmFeatures::CALL_INDIRECT_OVERLONG
-                // For the WASI profile; admission keeps them out of the standard one.
-                | wasmtime::WasmFeatures::FLOATS
-                | wasmtime::WasmFeatures::SATURATING_FLOAT_TO_INT,
-            true,
-        )
+        // Those of either profile; admission keeps floating point out of the standard one.
+        .wasm_features(WASI_FEATURES, true)
         .max_wasm_stack(NATIVE_STACK_BYTES)
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)

@@ -1,7 +1,7 @@
 //! The gas price list.
 //!
-//! One gas is a tenth of a nanosecond of the reference machine: 100 ps that the machine works at most, for whatever is charged. So small a unit, because a simple
-//! operator takes less than a nanosecond, and a price must be a whole number of at least one. Everything is charged
+//! One gas is a tenth of a nanosecond of the reference machine: about what the machine works for whatever is charged; the page says how much more it
+//! can be. So small a unit, because a simple operator takes less than a nanosecond, and a price must be a whole number of at least one. Everything is charged
 //! before the work. An access to the memory costs by the most memory that its module declares: see [`access`]. What is counted in bytes of which several go for one gas is rounded down. The prices of host functions stand
 //! in [`HOST_FUNCTIONS`](crate::HOST_FUNCTIONS): `base + per_byte × bytes`. The bench `prices` measures the time that each
 //! line takes for a gas.

@@ -1,9 +1,11 @@
 //! A kept instance is as a fresh one (attack V17): whatever a call did, the next one finds the same memory and the same globals.
 
-use chancery_engine::{Config, Context, Engine, Execution, Instances, Invocation, Kind, Module, strip};
+mod harness;
+
+use chancery_engine::{Config, Engine, Execution, Instances, Invocation, Module};
 use chancery_state::MemoryStore;
-use chancery_types::codec::Encode;
-use chancery_types::{ContractId, Gas, Height, Interface, LedgerId, Outcome, PublicKey, RequestId, Timestamp};
+use chancery_types::{Gas, Outcome};
+use harness::{call_with, module};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -60,24 +62,13 @@ struct Machine {
 
 impl Machine {
     fn new(instances: Instances) -> Self {
-        let interface = Interface { version: 1, name: "fixture".into(), ..Interface::default() };
-        let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
-        let text = format!("(module (@custom \"chancery:interface\" \"{escaped}\") {MODULE})");
         let engine = Engine::new(Config { instances, ..Config::default() }).unwrap();
-        let module = engine.load(&strip(&wat::parse_str(text).unwrap()).unwrap()).unwrap();
+        let module = engine.load(&module(MODULE)).unwrap();
         Machine { engine, module }
     }
 
     fn call(&self, selector: u32, arguments: Vec<u8>) -> Execution {
-        let context = Context {
-            actor: PublicKey([1; 32]),
-            contract: ContractId([2; 32]),
-            ledger: LedgerId([3; 32]),
-            time: Timestamp(4),
-            height: Height(5),
-            request: RequestId(6),
-        };
-        let invocation = Invocation { kind: Kind::Call, selector, arguments, context, gas: Gas(20_000_000) };
+        let invocation = Invocation { selector, ..call_with(arguments, 20_000_000) };
         self.engine.execute(&self.module, invocation, Arc::new(MemoryStore::new())).unwrap()
     }
 

@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 const FAULTS: [&str; 7] =
     ["truncated", "over-long", "non-canonical", "non-UTF-8", "wrong origin", "wrong key", "future version"];
 
+/// What is said of a checkpoint that somebody else signed under the log's name.
+const NOT_ITS_KEY: &str =
+    "of ledger.example/town is not signed by a log of the policy, which knows ledger.example/town+";
+
 /// What a row of the table does: bytes that must be refused with a message that has all of these parts, or why there are none.
 enum Row {
     Refused(Vec<u8>, Vec<&'static str>),
@@ -86,16 +90,7 @@ fn receipt(town: &Town) -> Kind {
         ("non-canonical", refused(with(&file, "\nwrites ", "\nwrites -\nwrites "), &["entry: expected an empty line"])),
         ("non-UTF-8", refused(not_utf8(&file, "\ntrace "), &["line 3, text: expected UTF-8"])),
         ("wrong origin", refused(elsewhere, &["checkpoint", "ledger.example/elsewhere", "not signed by a log"])),
-        (
-            "wrong key",
-            refused(
-                other_key,
-                &[
-                    "checkpoint",
-                    "of ledger.example/town is not signed by a log of the policy, which knows ledger.example/town+",
-                ],
-            ),
-        ),
+        ("wrong key", refused(other_key, &["checkpoint", NOT_ITS_KEY])),
         ("future version", refused(with(&file, "receipt@v1", "receipt@v2"), &["line 1, header", "version `v2`"])),
         ("future version", refused(with(&file, "tlog-proof@v1", "tlog-proof@v2"), &["tlog-proof", "version 1"])),
     ];
@@ -121,16 +116,7 @@ fn state_proof(town: &Town) -> Kind {
         ("non-canonical", refused(with(&file, "\nvalue ", "\nvalue ="), &["line 4, value: expected base64"])),
         ("non-UTF-8", refused(not_utf8(&file, "\nkey "), &["line 3, text: expected UTF-8"])),
         ("wrong origin", refused(elsewhere, &["checkpoint", "ledger.example/elsewhere"])),
-        (
-            "wrong key",
-            refused(
-                other_key,
-                &[
-                    "checkpoint",
-                    "of ledger.example/town is not signed by a log of the policy, which knows ledger.example/town+",
-                ],
-            ),
-        ),
+        ("wrong key", refused(other_key, &["checkpoint", NOT_ITS_KEY])),
         ("future version", refused(with(&file, "proof@v2", "proof@v3"), &["line 1, header", "version `v3`"])),
     ];
     Kind { name: "state proof", read: verifier(), good: file.into_bytes(), rows }
@@ -148,16 +134,7 @@ fn consistency_proof(town: &Town) -> Kind {
         ("non-canonical", refused(with(&file, first, &first[..43]), &["line 2, consistency proof: expected 32 bytes"])),
         ("non-UTF-8", refused(not_utf8(&file, "\n\nledger"), &["text: expected UTF-8"])),
         ("wrong origin", refused(elsewhere, &["checkpoint", "ledger.example/elsewhere"])),
-        (
-            "wrong key",
-            refused(
-                other_key,
-                &[
-                    "newer checkpoint",
-                    "of ledger.example/town is not signed by a log of the policy, which knows ledger.example/town+",
-                ],
-            ),
-        ),
+        ("wrong key", refused(other_key, &["newer checkpoint", NOT_ITS_KEY])),
         ("future version", refused(with(&file, "proof@v1", "proof@v2"), &["line 1, header", "version `v2`"])),
     ];
     Kind { name: "consistency proof", read: verifier(), good: file.into_bytes(), rows }
@@ -180,16 +157,7 @@ fn tlog_proof(town: &Town) -> Kind {
         ("non-canonical", refused(with(&file, "index 11", "index +11"), &["index"])),
         ("non-UTF-8", refused(not_utf8(&file, "\nindex "), &["UTF-8 from byte 29 on"])),
         ("wrong origin", refused(elsewhere, &["checkpoint", "ledger.example/elsewhere"])),
-        (
-            "wrong key",
-            refused(
-                other_key,
-                &[
-                    "checkpoint",
-                    "of ledger.example/town is not signed by a log of the policy, which knows ledger.example/town+",
-                ],
-            ),
-        ),
+        ("wrong key", refused(other_key, &["checkpoint", NOT_ITS_KEY])),
         ("future version", refused(with(&file, "proof@v1", "proof@v2"), &["version 1", "tlog-proof@v2"])),
     ];
     Kind { name: "tlog-proof", read: Box::new(read), good: file.into_bytes(), rows }
@@ -212,13 +180,7 @@ fn checkpoint(town: &Town) -> Kind {
         ("over-long", refused(format!("{file}{}", file.lines().last().unwrap().repeat(9_000)), &["note"])),
         ("non-canonical", refused(resized, &["size"])),
         ("wrong origin", refused(elsewhere, &["ledger.example/elsewhere", "not signed by a log of the policy"])),
-        (
-            "wrong key",
-            refused(
-                other_key,
-                &["of ledger.example/town is not signed by a log of the policy, which knows ledger.example/town+"],
-            ),
-        ),
+        ("wrong key", refused(other_key, &[NOT_ITS_KEY])),
         ("non-UTF-8", Impossible("a text is read as UTF-8 before it is a note; the files above show it")),
         ("future version", Impossible("a checkpoint has no version; its extension lines are whoever's who reads them")),
     ];

@@ -1,6 +1,7 @@
 //! The stage: a ledger with keys and contracts, and how the calls of a scenario are made and told.
 
 use super::{CONTRACTS, DAYS, ORIGIN, PEOPLE};
+use crate::explain;
 use crate::failure::{Failure, Outcome};
 use crate::keys::{Keys, request_id};
 use crate::output::{Session, plain, spoken};
@@ -250,7 +251,7 @@ impl Stage {
         let method = town::method(interface, contract, step.method, MethodKind::Call)?;
         let none = || Failure::internal("the entry is not that of a call");
         let outcome = answer.outcome().ok_or_else(none)?;
-        let shown = town::explain(interface, &method.returns, outcome);
+        let shown = explain::outcome(interface, &method.returns, outcome);
         let said = decision(interface, answer, &shown);
         if if ends.is_empty() { outcome.is_done() } else { said.contains(ends) } {
             return Ok(shown);

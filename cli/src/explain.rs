@@ -1,0 +1,162 @@
+//! What an execution, an answer or an entry means by the contract's interface, for people and programs.
+
+use crate::failure::{Failure, Outcome};
+use crate::output::{Session, lines};
+use crate::stored;
+use crate::town::gas;
+use chancery_node::{Answer, Execution};
+use chancery_types::interface::{Interface, Type};
+use chancery_types::{Action, Event, Finding, Outcome as CallOutcome, Reader, Step, json};
+use serde_json::{Map, Value, json};
+
+/// The arguments of what was called, in hexadecimal digits where the interface does not fit them, and the type of its result.
+pub fn arguments<'a>(interface: &'a Interface, action: &Action) -> (Value, &'a Type) {
+    let (method, bytes) = match action {
+        Action::Invoke { method, arguments, .. } => (interface.method(method), arguments),
+        Action::Deploy { arguments, .. } => (interface.init(), arguments),
+    };
+    let fields = method.and_then(|(_, method)| json::decode_fields(method.arguments(), &mut Reader::new(bytes)).ok());
+    let returns = match (action, method) {
+        (Action::Invoke { .. }, Some((_, method))) => &method.returns,
+        _ => &Type::Unit,
+    };
+    (fields.map_or_else(|| hex::encode(bytes).into(), Value::Object), returns)
+}
+
+/// An event, in hexadecimal digits where the interface does not know it.
+pub fn event(interface: &Interface, event: &Event) -> Value {
+    json::variant(&interface.events, event.kind, &event.data).unwrap_or_else(|_| hex::encode(&event.data).into())
+}
+
+/// What an outcome means by the interface: word, result or error, reasons.
+pub fn outcome(interface: &Interface, returns: &Type, outcome: &CallOutcome) -> Value {
+    let mut shown = Map::new();
+    shown.insert("outcome".into(), outcome.word().into());
+    match outcome {
+        CallOutcome::Done { result } => {
+            let result = json::from_bytes(returns, result).unwrap_or_else(|_| hex::encode(result).into());
+            if !result.is_null() {
+                shown.insert("result".into(), result);
+            }
+        }
+        CallOutcome::Refused { code, detail, reasons } => {
+            let error = json::variant(&interface.errors, *code, detail);
+            shown.insert("error".into(), error.unwrap_or_else(|_| format!("code {code}").into()));
+            if let Some(variant) = interface.errors.get(usize::from(*code)) {
+                shown.insert("meaning".into(), variant.doc.clone().into());
+                if reasons.is_empty() && !variant.citation.is_empty() {
+                    shown.insert("provision".into(), variant.citation.clone().into());
+                }
+            }
+            if !reasons.is_empty() {
+                shown.insert("not met".into(), reasons.join("; ").into());
+            }
+        }
+        CallOutcome::Trapped { kind } => {
+            shown.insert("reason".into(), kind.as_str().into());
+        }
+        CallOutcome::OutOfGas => {
+            shown.insert("reason".into(), "the gas set aside for the call did not suffice".into());
+        }
+        CallOutcome::Rejected { rejection } => {
+            shown.insert("reason".into(), rejection.as_str().into());
+        }
+    }
+    Value::Object(shown)
+}
+
+/// The decision trace, step by step.
+pub fn trace(steps: &[Step]) -> Value {
+    let step = |step: &Step| {
+        let inputs: Map<String, Value> =
+            step.inputs.iter().map(|input| (input.name.clone(), input.value.to_string().into())).collect();
+        let mut shown = json!({"rule": step.rule, "citation": step.citation, "finding": finding(step)});
+        if !inputs.is_empty() {
+            shown["inputs"] = Value::Object(inputs);
+        }
+        shown
+    };
+    Value::Array(steps.iter().map(step).collect())
+}
+
+fn finding(step: &Step) -> String {
+    match &step.finding {
+        Finding::Met => "met".into(),
+        Finding::NotMet => "not met".into(),
+        Finding::Computed { value } => format!("= {value}"),
+        Finding::NeedsPerson => "for a person to look at".into(),
+    }
+}
+
+/// The trace in lines for people.
+pub fn trace_lines(steps: &[Step]) -> String {
+    let line = |step: &Step| {
+        let citation = if step.citation.is_empty() { String::new() } else { format!(" ({})", step.citation) };
+        let inputs: Vec<String> = step.inputs.iter().map(|input| format!("{} {}", input.name, input.value)).collect();
+        let inputs = if inputs.is_empty() { String::new() } else { format!("\n      from {}", inputs.join(", ")) };
+        format!("    {}{citation}: {}{inputs}\n", step.rule, finding(step))
+    };
+    steps.iter().map(line).collect()
+}
+
+/// An execution that was not recorded, for people and programs.
+pub fn show_execution(
+    session: &Session,
+    interface: &Interface,
+    returns: &Type,
+    execution: &Execution,
+    name: &str,
+) -> Outcome {
+    let mut shown = outcome(interface, returns, &execution.outcome);
+    let events = execution.events.iter().map(|happened| event(interface, happened));
+    let writes = execution.writes.iter().map(|write| stored::write(interface, write));
+    shown["events"] = events.collect();
+    shown["writes"] = writes.collect();
+    shown["gas"] = execution.gas.0.into();
+    shown["trace"] = trace(&execution.trace);
+    session.print(
+        || {
+            let mut text = format!("dry run of {name}: nothing was recorded\n");
+            text.push_str(&lines(&outcome(interface, returns, &execution.outcome), 2));
+            text.push_str(&lines(&json!({"events": shown["events"], "writes": shown["writes"]}), 2));
+            if !execution.trace.is_empty() {
+                text.push_str("  reasoning:\n");
+                text.push_str(&trace_lines(&execution.trace));
+            }
+            text.push_str(&format!("  gas: {}\n", execution.gas));
+            execution.diagnostics.iter().for_each(|line| text.push_str(&format!("  log: {line}\n")));
+            text
+        },
+        || shown.clone(),
+    );
+    refusal(&execution.outcome)
+}
+
+/// The end of a command by what came of its call.
+pub fn refusal(outcome: &CallOutcome) -> Outcome {
+    match outcome {
+        CallOutcome::Done { .. } => Ok(()),
+        other => Err(Failure::refused(format!("the call was not done: {}", other.word()))),
+    }
+}
+
+/// An answer for people and programs.
+pub fn show_answer(session: &Session, interface: &Interface, returns: &Type, answer: &Answer) -> Outcome {
+    let Some(found) = answer.outcome() else { return Err(Failure::internal("the entry is not that of a call")) };
+    let mut shown = outcome(interface, returns, found);
+    shown["entry"] = answer.index.into();
+    shown["height"] = answer.height.0.into();
+    shown["gas"] = gas(answer).into();
+    if answer.repeated {
+        shown["repeated"] = true.into();
+    }
+    session.print(
+        || lines(&shown, 0),
+        || {
+            let mut shown = shown.clone();
+            shown["trace"] = trace(&answer.trace);
+            shown
+        },
+    );
+    refusal(found)
+}
