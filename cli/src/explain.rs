@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::output::{Session, lines};
 use crate::stored;
-use crate::town::gas;
+use crate::town;
 use chancery_node::{Answer, Execution};
 use chancery_types::interface::{Interface, Type};
 use chancery_types::{Action, Event, Finding, Outcome as CallOutcome, Reader, Step, json};
@@ -142,11 +142,11 @@ pub fn refusal(outcome: &CallOutcome) -> Outcome {
 
 /// An answer for people and programs.
 pub fn show_answer(session: &Session, interface: &Interface, returns: &Type, answer: &Answer) -> Outcome {
-    let Some(found) = answer.outcome() else { return Err(Failure::internal("the entry is not that of a call")) };
+    let found = town::outcome(answer)?;
     let mut shown = outcome(interface, returns, found);
     shown["entry"] = answer.index.into();
     shown["height"] = answer.height.0.into();
-    shown["gas"] = gas(answer).into();
+    shown["gas"] = town::gas(answer).into();
     if answer.repeated {
         shown["repeated"] = true.into();
     }

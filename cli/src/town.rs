@@ -6,7 +6,9 @@ use crate::output::{Session, tell};
 use chancery_engine::Admitted;
 use chancery_node::{Answer, Compiler, ContractRecord, Ledger, Options};
 use chancery_types::interface::{Interface, Method, MethodKind};
-use chancery_types::{Action, Call, ModuleId, PublicKey, Record, RequestId, SignedCall, Timestamp};
+use chancery_types::{
+    Action, Call, ModuleId, Outcome as CallOutcome, PublicKey, Record, RequestId, SignedCall, Timestamp,
+};
 use ed25519_dalek::SigningKey;
 use std::path::Path;
 
@@ -142,6 +144,11 @@ pub fn deploy(
     let action = Action::Deploy { name: name.into(), module, arguments };
     let answer = send(ledger, key, call(ledger, key, request, VALID_FOR_SECONDS, action))?;
     Ok((module, answer))
+}
+
+/// What came of a call.
+pub fn outcome(answer: &Answer) -> Outcome<&CallOutcome> {
+    answer.outcome().ok_or_else(|| Failure::internal("the entry is not that of a call"))
 }
 
 /// The gas that a call used.

@@ -241,7 +241,7 @@ impl Batch<'_> {
             Pending::Answered(row, request, answer) => (row, request, *answer),
             Pending::Waiting(row, request, ticket) => (row, request, ticket.wait()?),
         };
-        let outcome = answer.outcome().ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
+        let outcome = town::outcome(&answer)?;
         let shown = explain::outcome(self.interface, &self.method.returns, outcome);
         let reason =
             [&shown["not met"], &shown["meaning"], &shown["reason"]].into_iter().find(|value| !value.is_null());

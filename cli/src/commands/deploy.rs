@@ -70,9 +70,8 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let ledger = open(session)?;
     let (module, answer) = town::deploy(&ledger, &key, &name, &wasm, encoded, request(arguments.request.as_deref())?)?;
     let reached = arguments.wait.reach(&ledger, answer.index);
-    let outcome = answer.outcome().cloned();
-    let outcome = outcome.ok_or_else(|| Failure::internal("the entry is not that of a call"))?;
-    let shown = explain::outcome(&interface, &Type::Unit, &outcome);
+    let outcome = town::outcome(&answer)?;
+    let shown = explain::outcome(&interface, &Type::Unit, outcome);
     let record = ledger.contract(&name)?;
     let receipt = ledger.receipt(answer.index, &Default::default(), chancery_node::Level::Published).ok();
     town::close(ledger);
@@ -102,6 +101,6 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             value
         },
     );
-    explain::refusal(&outcome)?;
+    explain::refusal(outcome)?;
     reached
 }

@@ -249,8 +249,7 @@ impl Stage {
     fn expect(&self, contract: &str, step: &Step, answer: &Answer, ends: &str) -> Outcome<Value> {
         let interface = &self.contract(contract)?.interface;
         let method = town::method(interface, contract, step.method, MethodKind::Call)?;
-        let none = || Failure::internal("the entry is not that of a call");
-        let outcome = answer.outcome().ok_or_else(none)?;
+        let outcome = town::outcome(answer)?;
         let shown = explain::outcome(interface, &method.returns, outcome);
         let said = decision(interface, answer, &shown);
         if if ends.is_empty() { outcome.is_done() } else { said.contains(ends) } {
