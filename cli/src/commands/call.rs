@@ -49,7 +49,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let (Some(name), Some(method_name)) = (&arguments.contract, &arguments.method) else {
         let help = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS | --valid-until TIME]\n\
             [--wait logged|published|witnessed]\n\
-            `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
+            `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields, `chancery help call` explains the options";
         if let (Some(name), true) = (&arguments.contract, arguments.help) {
             let (_, interface) = contract(&open(session)?, name)?;
             let help = methods(&interface, name, MethodKind::Call);

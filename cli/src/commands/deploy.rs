@@ -48,7 +48,7 @@ pub fn request(given: Option<&str>) -> Outcome<RequestId> {
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let Some(file) = &arguments.file else {
         let help = "chancery deploy FILE.wasm --name NAME --as KEY --field value… [--init JSON|@FILE] [--request ID] [--wait logged|published|witnessed]\n\
-            `--help` after the file lists the fields of its init";
+            `--help` after the file lists the fields of its init, `chancery help deploy` explains the options";
         if arguments.help {
             session.print(|| help.into(), || json!(help));
             return Ok(());

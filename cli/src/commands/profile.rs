@@ -69,7 +69,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let (Some(name), Some(method)) = (&arguments.contract, &arguments.method) else {
         let help = "chancery profile CONTRACT|FILE.wasm METHOD --field value… [--json JSON|@FILE] [--as KEY] [--module FILE.wasm] [--init JSON|@FILE]\n\
             [--names FILE] [--by gas|callees|time] [--flame FILE.svg] [--folded FILE]\n\
-            `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
+            `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields, `chancery help profile` explains the options";
         if arguments.help {
             session.print(|| help.into(), || json!(help));
             return Ok(());

@@ -30,7 +30,7 @@ pub struct Arguments {
 pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome {
     let (Some(name), Some(query)) = (&arguments.contract, &arguments.query) else {
         let help = "chancery query CONTRACT QUERY --field value… [--json JSON|@FILE] [--as KEY]\n\
-            `chancery inspect CONTRACT` lists the queries; `--help` after the query lists its fields";
+            `chancery inspect CONTRACT` lists the queries; `--help` after the query lists its fields, `chancery help query` explains the options";
         if let (Some(name), true) = (&arguments.contract, arguments.help) {
             let (_, interface) = contract(&open(session)?, name)?;
             let help = methods(&interface, name, MethodKind::Query);
