@@ -35,13 +35,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "chancery", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Directory of the ledger.
-    #[arg(long, global = true, env = "CHANCERY_DATA", default_value = "./chancery-data", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = OF_ALL, env = "CHANCERY_DATA", default_value = "./chancery-data", value_name = "DIR")]
     data: PathBuf,
     /// Directory of keys [default: chancery/keys in the user's configuration directory].
-    #[arg(long, global = true, env = "CHANCERY_KEYS", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = OF_ALL, env = "CHANCERY_KEYS", value_name = "DIR")]
     keys: Option<PathBuf>,
     /// How results are printed.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, help_heading = OF_ALL, value_enum, default_value_t = Format::Text)]
     output: Format,
     #[command(subcommand)]
     command: Command,
@@ -55,6 +55,9 @@ enum Format {
     /// One JSON value.
     Json,
 }
+
+/// Heading of the options that every command has.
+const OF_ALL: &str = "Options of all commands";
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal fault, 2 wrong usage or input, 3 refused, 4 not found, \
 5 does not verify, 6 unavailable (in use, disk full, other version).";

@@ -5,7 +5,7 @@ use clap::{Arg, Command};
 
 const HEAD: &str = "# Commands
 
-Written from the definitions of the command line; `chancery COMMAND --help` shows the same.
+Written from the definitions of the command line; `chancery help COMMAND` shows the same.
 
 Results go to standard output, as text or with `--output json` as one JSON value; errors, warnings and progress go to standard error. A command that fails
 without a result gives as its JSON value `{\"failure\": {\"code\": 4, \"message\": \"…\"}}`, by the exit code. Help and completion scripts are text.

@@ -85,8 +85,11 @@ fn a_corrupt_module() {
         home.fails(&["inspect", file], 2, says);
     };
     deploy(&home.file("short.wasm", &whole[..whole.len() / 2]), &["WebAssembly"]);
-    deploy(&home.file("text.wasm", "not a module"), &["WebAssembly"]);
-    deploy(&home.file("empty.wasm", ""), &["WebAssembly"]);
+    deploy(
+        &home.file("text.wasm", "not a module"),
+        &["WebAssembly module: it does not begin with the bytes `\\0asm`; build"],
+    );
+    deploy(&home.file("empty.wasm", ""), &["WebAssembly module: it does not begin"]);
     let mut later = whole;
     later[4] = 2;
     deploy(&home.file("later.wasm", later), &["WebAssembly"]);

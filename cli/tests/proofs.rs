@@ -63,6 +63,8 @@ fn proofs_of_state_inclusion_and_consistency_verify() {
     home.ok(&["log", "prove", "consistency", "3", "6", "-o", "grown"]);
     assert_eq!(verified("grown")["older"], 3);
     check_failure(&["beyond"], &home.run(&["log", "prove", "consistency", "3", "600"]), 4, &["there is no entry 599"]);
+    let swapped = home.run(&["log", "prove", "consistency", "6", "3"]);
+    check_failure(&["swapped"], &swapped, 2, &["the size of an older log", "found 6 and 3"]);
     let proof = home.ok(&["log", "prove", "inclusion", "2"]);
     assert!(proof.starts_with("c2sp.org/tlog-proof@v1\nindex 2\n"), "{proof}");
     assert!(proof.ends_with(&home.ok(&["log", "checkpoint"])), "{proof}");
@@ -72,6 +74,8 @@ fn proofs_of_state_inclusion_and_consistency_verify() {
 #[test]
 fn an_export_is_verified_from_a_directory_and_from_a_web_server() {
     let home = home();
+    let nowhere = home.run(&["log", "verify", "nowhere"]);
+    check_failure(&["nowhere"], &nowhere, 4, &["nowhere is no directory", "an exported log"]);
     home.ok(&["log", "export", "export"]);
     let report = home.json(&["log", "verify", "export"]);
     assert_eq!((&report["calls"], &report["modules"], &report["own_policy"]), (&3.into(), &1.into(), &true.into()));
@@ -139,4 +143,17 @@ fn serve(dir: std::path::PathBuf) -> String {
         }
     });
     url
+}
+
+#[test]
+fn the_reasoning_of_a_receipt_is_shown_once() {
+    let home = Home::with_food_assistance();
+    let apply = ["call", "food-assistance", "apply", "--as", "officer", "--request", "a1", "--wait", "published"];
+    let fields = ["--case-id", "A", "--month", "2024-05", "--household-size", "2"];
+    home.ok(&apply.into_iter().chain(fields).collect::<Vec<_>>());
+    home.ok(&["log", "export", "export"]);
+    home.ok(&["receipt", "get", "a1", "-o", "receipt"]);
+    let verify = ["receipt", "verify", "receipt", "--policy", "export/policy"];
+    assert_eq!(home.ok(&verify).matches("the case was not filed before").count(), 1);
+    assert!(home.json(&verify)["trace"].is_array());
 }

@@ -5,7 +5,8 @@
     python3 verify.py DIR --actors        and each call's signature by its actor (in pure Python some 5 ms a call: minutes)
     python3 verify.py DIR FILE...         what was handed out: receipts, state proofs, consistency proofs, tlog-proofs, and
                                           checkpoints that somebody kept, which are held against the export
-    python3 verify.py DIR --policy P ...  by your own list of trusted keys: DIR/policy is the word of whoever gave you DIR
+    python3 verify.py DIR --policy P ...  by your own list of trusted keys: DIR/policy is the word of whoever gave you DIR. Without an
+                                          export, `.` for DIR will do for receipts, state proofs and consistency proofs
 
 Status 0: everything holds. 1: something does not, and the message says in which file and field. Nothing is trusted but the policy.
 Not checked: that the calls' outcomes are what the contracts say. `chancery audit` executes them again.
@@ -424,6 +425,7 @@ def main(arguments):
     if not arguments or any(argument.startswith("--") for argument in arguments): sys.exit(__doc__)
     try:
         directory, *files = arguments
+        if not os.path.isdir(directory): sys.exit(f"{directory} is no directory: expected DIR before the files; without an export `. --policy P FILE...`")
         policy = Policy(text("" if own else directory, own or "policy"), own or "policy")
         if actors or not files: check_export(directory, policy, actors)
         for path in files: check_file(path, directory, policy)

@@ -13,7 +13,7 @@ use chancery_types::{Action, Timestamp};
 
 const FORM: &str = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS | --valid-until TIME]\n\
     [--wait logged|published|witnessed]\n\
-    `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
+    `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields, `chancery help call` explains the options";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]

@@ -14,7 +14,7 @@ use serde_json::json;
 use std::path::PathBuf;
 
 const FORM: &str = "chancery deploy FILE.wasm --name NAME --as KEY --field value… [--init JSON|@FILE] [--request ID] [--wait logged|published|witnessed]\n\
-    `--help` after the file lists the fields of its init";
+    `--help` after the file lists the fields of its init, `chancery help deploy` explains the options";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]

@@ -147,6 +147,11 @@ fn prove(session: &Session, what: &Prove) -> Outcome {
         Prove::Inclusion { index, out } => {
             (ledger.prove_inclusion(*index, Level::Published)?.to_string(), out, format!("proof of entry {index}"))
         }
+        Prove::Consistency { old, new, .. } if *old == 0 || old > new => {
+            return Err(Failure::usage(format!(
+                "expected the size of an older log, from 1 on, and of a newer one, found {old} and {new}"
+            )));
+        }
         Prove::Consistency { old, new, out } => {
             (ledger.consistency(*old, *new)?.to_text(), out, format!("proof from {old} to {new} entries"))
         }
@@ -190,6 +195,11 @@ fn policy(session: &Session, file: Option<&Path>) -> Outcome {
 
 fn verify_public(session: &Session, place: &str, policy: Option<&Path>) -> Outcome {
     let place = Place::parse(place);
+    if matches!(&place, Place::Directory(dir) if !dir.is_dir()) {
+        return Err(Failure::not_found(format!(
+            "{place} is no directory: name that of a ledger or of an exported log, or the URL of a public log"
+        )));
+    }
     let own = policy.is_none();
     let policy = policy.map_or_else(|| Ok(place.own_policy()?), super::receipt::policy)?;
     let (bar, progress) = session.progress("verifying");

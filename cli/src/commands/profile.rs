@@ -29,7 +29,7 @@ enum By {
 
 const FORM: &str = "chancery profile CONTRACT|FILE.wasm METHOD --field value… [--json JSON|@FILE] [--as KEY] [--module FILE.wasm] [--init JSON|@FILE]\n\
     [--names FILE] [--by gas|callees|time] [--flame FILE.svg] [--folded FILE]\n\
-    `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields";
+    `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields, `chancery help profile` explains the options";
 
 /// Lines that are shown; the JSON has all.
 const SHOWN_MAX: usize = 30;

@@ -9,7 +9,7 @@ use crate::town::{asker, contract, method, open};
 use chancery_types::interface::MethodKind;
 
 const FORM: &str = "chancery query CONTRACT QUERY --field value… [--json JSON|@FILE] [--as KEY]\n\
-    `chancery inspect CONTRACT` lists the queries; `--help` after the query lists its fields";
+    `chancery inspect CONTRACT` lists the queries; `--help` after the query lists its fields, `chancery help query` explains the options";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]

@@ -164,6 +164,9 @@ fn verify(session: &Session, file: &Path, policy_file: &Path) -> Outcome {
     };
     session.print(
         || {
+            // People read the trace as reasoning.
+            let mut shown = shown.clone();
+            shown.as_object_mut().and_then(|shown| shown.shift_remove("trace"));
             let reasoning = reasoning.filter(|steps| !steps.is_empty());
             let reasoning = reasoning.map(|steps| format!("reasoning:\n{}", trace_lines(&steps))).unwrap_or_default();
             lines(&shown, 0) + &reasoning

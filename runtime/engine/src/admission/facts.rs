@@ -87,6 +87,10 @@ impl Facts {
 
     /// As [`Facts::read`], in a profile that the imports do not tell.
     pub(super) fn read_as(profile: Profile, wasm: &[u8]) -> Result<Self, AdmissionError> {
+        // The parser says the same in a dozen lines.
+        if !wasm.starts_with(b"\0asm") {
+            return Err(AdmissionError::Invalid("it does not begin with the bytes `\\0asm`".into()));
+        }
         let mut facts = Facts { profile, data_end: Some(0), elements_end: Some(0), ..Facts::default() };
         let mut validator = Validator::new_with_features(profile.features());
         let mut allocations = FuncValidatorAllocations::default();
