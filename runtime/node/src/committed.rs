@@ -8,17 +8,20 @@
 use crate::NodeError;
 use crate::failpoint;
 use crate::health::Health;
+use crate::journal::Reader;
 use crate::metrics::Cache;
+use crate::requests::Requests;
 use chancery_state::overlay::laid_over;
 use chancery_state::view::Position;
 use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, tree};
+use chancery_types::codec::Decode;
 use chancery_types::entry::{Write, WriteSet};
-use chancery_types::{ContractId, Hash, Height, RequestId};
+use chancery_types::{ContractId, Entry, Hash, Height, Record, RequestId};
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 /// Blocks that may wait for the view.
@@ -36,7 +39,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A committed block on its way to the view.
 pub(crate) struct Job {
     pub(crate) writes: WriteSet,
-    pub(crate) requests: Vec<(RequestId, u64)>,
     pub(crate) position: Position,
     /// The tree of the state after it.
     pub(crate) tree: Tree,
@@ -52,7 +54,6 @@ struct Newer {
 #[derive(Default)]
 struct Waiting {
     values: BTreeMap<StateKey, Newer>,
-    requests: HashMap<RequestId, u64>,
     /// The tree of the committed state, and the entries that it is after.
     tree: Tree,
     entries: u64,
@@ -105,6 +106,9 @@ impl Recent {
 pub struct Committed {
     view: Box<dyn StateView>,
     waiting: RwLock<Waiting>,
+    /// Where the request ids of the log are, and the log.
+    requests: RwLock<Requests>,
+    reader: Arc<Reader>,
     /// Taken while `waiting` is held: what is read from the view is kept before another block is committed.
     recent: Mutex<Recent>,
     /// Whether the view was found to hold another value than the tree of the state.
@@ -156,14 +160,24 @@ impl Store for Proven<'_> {
 }
 
 impl Committed {
-    /// Nothing waits.
-    pub(crate) fn new(view: Box<dyn StateView>, tree: Tree, entries: u64, values: Cache) -> Self {
-        let waiting = RwLock::new(Waiting { tree, entries, ..Waiting::default() });
-        Committed { view, waiting, recent: Mutex::default(), doubt: AtomicBool::new(false), values }
+    /// Nothing waits: the view is after all entries of the log, whose request ids these are.
+    pub(crate) fn new(
+        view: Box<dyn StateView>,
+        tree: Tree,
+        requests: Requests,
+        reader: Arc<Reader>,
+        values: Cache,
+    ) -> Self {
+        let waiting = RwLock::new(Waiting { tree, entries: reader.size(), ..Waiting::default() });
+        let (requests, recent, doubt) = (RwLock::new(requests), Mutex::default(), AtomicBool::new(false));
+        Committed { view, waiting, requests, reader, recent, doubt, values }
     }
 
-    /// Makes a block visible to readers.
-    pub(crate) fn commit(&self, job: &Job) {
+    /// Makes a block visible to readers, and its request ids with the indices of their entries.
+    pub(crate) fn commit(&self, job: &Job, ids: &[(RequestId, u64)]) {
+        let mut requests = self.requests.write().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().for_each(|(request, index)| requests.insert(*request, *index));
+        drop(requests);
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         for write in &job.writes {
@@ -172,19 +186,17 @@ impl Committed {
             waiting.values.insert(key, Newer { value: write.value.clone(), height: job.position.height });
         }
         (waiting.tree, waiting.entries) = (job.tree.clone(), job.position.entries);
-        waiting.requests.extend(job.requests.iter().copied());
     }
 
     /// Applies blocks to the view; what they leave is no longer kept in memory.
     fn apply(&self, jobs: Vec<Job>) -> Result<(), StateError> {
         let Some(position) = jobs.last().map(|job| job.position) else { return Ok(()) };
-        let (mut newest, mut requests) = (BTreeMap::new(), Vec::new());
+        let mut newest = BTreeMap::new();
         for job in jobs {
             newest.extend(job.writes.into_iter().map(|write| ((write.contract, write.key), write.value)));
-            requests.extend(job.requests);
         }
         let writes = newest.into_iter().map(|((contract, key), value)| Write { contract, key, value }).collect();
-        let batch = ViewBatch { writes, requests, position: Some(position) };
+        let batch = ViewBatch { writes, position: Some(position) };
         self.view.apply(&batch)?;
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
         for Write { contract, key, .. } in batch.writes {
@@ -192,9 +204,6 @@ impl Committed {
             if waiting.values.get(&key).is_some_and(|newer| newer.height <= position.height) {
                 waiting.values.remove(&key);
             }
-        }
-        for (request, _) in &batch.requests {
-            waiting.requests.remove(request);
         }
         Ok(())
     }
@@ -230,10 +239,26 @@ impl Committed {
     /// The index of the entry that a request led to.
     ///
     /// # Errors
-    /// As `View::request`.
-    pub fn request(&self, request: RequestId) -> Result<Option<u64>, StateError> {
-        let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner).requests.get(&request).copied();
-        if waiting.is_some() { Ok(waiting) } else { self.view.request(request) }
+    /// As `Reader::entry`.
+    pub fn request(&self, request: RequestId) -> Result<Option<u64>, NodeError> {
+        let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
+        let candidates: Vec<u64> = requests.candidates(request).collect();
+        drop(requests);
+        for index in candidates {
+            let damaged = |_| NodeError::Inconsistent { index, problem: "it does not decode".into() };
+            let entry = Entry::from_bytes(&self.reader.entry(index)?).map_err(damaged)?;
+            if let Record::Call { signed, .. } = entry.record
+                && signed.call.request == request
+            {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the request ids of the log are.
+    pub(crate) fn requests(&self) -> RwLockReadGuard<'_, Requests> {
+        self.requests.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

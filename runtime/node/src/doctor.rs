@@ -39,7 +39,7 @@ use chancery_tlog::tile::{bundles_for, tiles_for};
 use chancery_tlog::{Bundle, Tile, merkle};
 use chancery_types::codec::Decode;
 use chancery_types::entry::Effects;
-use chancery_types::{Entry, Hash, ModuleId, Record, RequestId, Timestamp};
+use chancery_types::{Entry, Hash, ModuleId, Record, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -367,7 +367,7 @@ fn compare_view(dir: &Path, options: &Options) -> Result<u64, NodeError> {
     let doubt = |problem: String| NodeError::State(StateError::View(problem));
     let position = view.position()?;
     let until = position.map_or(0, |position| position.entries);
-    let (mut pairs, mut requests) = (BTreeMap::<StateKey, Vec<u8>>::new(), Vec::<(RequestId, u64)>::new());
+    let mut pairs = BTreeMap::<StateKey, Vec<u8>>::new();
     let mut reached = until == 0;
     journal::scan(&*options.disk, &dir.join("journal"), |frame, _| {
         let problem = |_| doubt(format!("entry {} does not decode", frame.index));
@@ -389,20 +389,10 @@ fn compare_view(dir: &Path, options: &Options) -> Result<u64, NodeError> {
             reached |= here.is_some_and(|position| (position.height, position.root) == (height, root));
             return Ok(true);
         }
-        if let Record::Call { signed, .. } = entry.record
-            && frame.index < until
-        {
-            requests.push((signed.call.request, frame.index));
-        }
         Ok(false)
     })?;
     if !reached {
         return Err(doubt(format!("it says that it is at entry {until}, where the journal has no such block")));
-    }
-    for (request, index) in requests {
-        if view.request(request)? != Some(index) {
-            return Err(doubt(format!("request {request} of entry {index} is not in it")));
-        }
     }
     let count = pairs.len() as u64;
     let mut expected = pairs.into_iter();

@@ -166,13 +166,15 @@ impl Ledger {
     /// # Errors
     /// When there is none, it is in use, of another format, damaged, or the disk fails.
     pub fn open(dir: &Path, options: Options) -> Result<Ledger, NodeError> {
-        let Recovered { lock, id, origin, mut journal, view, engine, tip, log, head, published, summarised } =
+        let Recovered { lock, id, origin, mut journal, view, engine, tip, log, requests, head, published, summarised } =
             recovery::recover(dir, &options)?;
         let health = Arc::new(Health::new());
         let metrics = &health.metrics;
         metrics.reached(tip.index, tip.tree.len());
         journal.stages = metrics.journal.clone();
-        let committed = Arc::new(Committed::new(view, tip.tree.clone(), tip.index, metrics.values.clone()));
+        let reader = journal.reader();
+        let values = metrics.values.clone();
+        let committed = Arc::new(Committed::new(view, tip.tree.clone(), requests, reader.clone(), values));
         let executor = Arc::new(Executor {
             ledger: id,
             engine,
@@ -181,7 +183,6 @@ impl Ledger {
             modules: metrics.modules.clone(),
         });
         let (log, head) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(head)));
-        let reader = journal.reader();
         let (view_sender, jobs) = sync_channel(BACKLOG_BLOCKS_MAX);
         let (sender, messages) = channel();
         let follower = Follower { committed: committed.clone(), health: health.clone(), dirty: true };
@@ -336,7 +337,9 @@ impl Ledger {
         };
         let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
         let state = self.committed.tree();
-        if let Err(error) = summary::write(&*self.disk, &self.dir, &mark, &self.reader.locations(), &log, &state) {
+        let requests = self.committed.requests();
+        let locations = self.reader.locations();
+        if let Err(error) = summary::write(&*self.disk, &self.dir, &mark, &locations, &log, &state, &requests) {
             (self.progress)(
                 &format!("the summary of the log cannot be written ({error}): the next start takes longer"),
                 0,
@@ -586,7 +589,7 @@ impl Ledger {
     /// # Errors
     /// A fault of the store.
     pub fn find(&self, request: RequestId) -> Result<Option<u64>, NodeError> {
-        Ok(self.committed.request(request)?)
+        self.committed.request(request)
     }
 
     /// An entry and what the journal keeps beside it.

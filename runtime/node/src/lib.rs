@@ -38,6 +38,7 @@ pub mod recorder;
 pub mod recovery;
 pub mod registry;
 mod replay;
+mod requests;
 pub mod retention;
 pub mod sequencer;
 #[cfg(any(test, feature = "sim"))]

@@ -184,7 +184,7 @@ impl Recorder {
     /// The answer to a call whose request id is in the log.
     fn repeated(&self, submission: Submission) -> (Reply, Result<Answer, Refusal>) {
         let call = &submission.signed.call;
-        let found = self.committed.request(call.request).map_err(NodeError::from);
+        let found = self.committed.request(call.request);
         let first = found.and_then(|index| match index {
             Some(index) => first_answer(&self.reader, index),
             None => Err(NodeError::Stopped("a request vanished".into())),
@@ -221,8 +221,8 @@ impl Recorder {
         };
         let (size, time) = (draft.tip.index, draft.tip.time);
         let position = Position { height, root: state_root, entries: size };
-        let job = Job { writes, requests: draft.requests, position, tree: draft.tip.tree.clone() };
-        self.committed.commit(&job);
+        let job = Job { writes, position, tree: draft.tip.tree.clone() };
+        self.committed.commit(&job, &draft.requests);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) =
             Head { size, root, height, state_root, keys, time };
         self.tip = draft.tip;

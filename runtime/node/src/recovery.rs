@@ -22,7 +22,8 @@ use crate::journal::{self, End, Frame, FrameKind, Journal, Location, Mark};
 use crate::ledger::{Head, Options};
 use crate::publication::PublicLog;
 use crate::recorder::Tip;
-use crate::replay::{Applied, Applier, Replay};
+use crate::replay::{Applier, Replay};
+use crate::requests::Requests;
 use crate::summary::{self, Summary};
 use chancery_engine::{Cache, Config, Engine};
 use chancery_state::view::Position;
@@ -31,7 +32,7 @@ use chancery_tlog::note::{VerifierKey, is_key_name};
 use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::{ENTRY_VERSION, Effects};
-use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, Timestamp};
+use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, RequestId, Timestamp};
 use ed25519_dalek::SigningKey;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -51,6 +52,7 @@ pub(crate) struct Recovered {
     pub(crate) engine: Arc<Engine>,
     pub(crate) tip: Tip,
     pub(crate) log: merkle::Tree,
+    pub(crate) requests: Requests,
     pub(crate) head: Head,
     /// Entries that the published checkpoint covers.
     pub(crate) published: u64,
@@ -104,7 +106,8 @@ pub(crate) fn create(
     write_format(&**disk, dir)
 }
 
-fn random() -> Result<[u8; 32], NodeError> {
+/// 32 bytes that nobody can guess.
+pub(crate) fn random() -> Result<[u8; 32], NodeError> {
     let mut bytes = [0; 32];
     let failed = |error| NodeError::Stopped(format!("the system gives no randomness: {error}"));
     getrandom::fill(&mut bytes).map_err(failed).map(|()| bytes)
@@ -149,8 +152,9 @@ struct Survey {
     locations: Vec<Location>,
     genesis: Option<(LedgerId, String)>,
     log: merkle::Tree,
-    /// Leaves of the block that is not sealed yet.
-    open: Vec<Hash>,
+    requests: Requests,
+    /// Leaves and request ids of the block that is not sealed yet.
+    open: (Vec<Hash>, Vec<(RequestId, u64)>),
     previous: Hash,
     last: Hash,
     head: Option<Head>,
@@ -158,12 +162,13 @@ struct Survey {
 }
 
 impl Survey {
-    fn new(replay: Replay) -> Self {
+    fn new(requests: Requests, replay: Replay) -> Self {
         Survey {
             locations: Vec::new(),
             genesis: None,
             log: merkle::Tree::new(),
-            open: Vec::new(),
+            requests,
+            open: Default::default(),
             previous: Hash::default(),
             last: Hash::default(),
             head: None,
@@ -173,7 +178,7 @@ impl Survey {
 
     /// What a summary says, as if the journal had been gone through up to its mark.
     fn resumed(summary: Summary, replay: Replay) -> Result<Self, NodeError> {
-        let Summary { mark, locations, log, genesis, seal, .. } = summary;
+        let Summary { mark, locations, log, requests, genesis, seal, .. } = summary;
         let Record::Seal { height, state_root, keys, .. } = &seal.record else { return Err(not_as_closed()) };
         let Record::Genesis { origin, .. } = &genesis.record else { return Err(not_as_closed()) };
         let previous = Hash::of(&seal.to_bytes());
@@ -189,7 +194,8 @@ impl Survey {
             locations,
             genesis: Some((LedgerId(Hash::of(&genesis.to_bytes()).0), origin.clone())),
             log,
-            open: Vec::new(),
+            requests,
+            open: Default::default(),
             previous,
             last: previous,
             head: Some(head),
@@ -213,13 +219,14 @@ impl Survey {
             return Err(inconsistent("version, index or previous hash do not fit"));
         }
         self.previous = Hash::of(frame.payload);
-        self.open.push(merkle::leaf_hash(frame.payload));
+        self.open.0.push(merkle::leaf_hash(frame.payload));
         self.locations.push(location);
         match entry.record {
             Record::Genesis { origin, .. } => self.genesis = Some((LedgerId(self.previous.0), origin)),
-            Record::Call { signed, .. } => self.replay.request(signed.call.request, frame.index),
+            Record::Call { signed, .. } => self.open.1.push((signed.call.request, frame.index)),
             Record::Seal { height, state_root, keys, .. } => {
-                self.open.drain(..).for_each(|leaf| self.log.push(leaf));
+                self.open.0.drain(..).for_each(|leaf| self.log.push(leaf));
+                self.open.1.drain(..).for_each(|(request, index)| self.requests.insert(request, index));
                 self.last = self.previous;
                 let size = frame.index + 1;
                 self.head = Some(Head { size, root: Hash::default(), height, state_root, keys, time: entry.time });
@@ -251,7 +258,7 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
         }
         found => found,
     };
-    let Found { view, locations, genesis, log, last, head, end, tree, summarised } = found?;
+    let Found { view, locations, genesis, log, requests, last, head, end, tree, summarised } = found?;
     let index = head.as_ref().map_or(0, |head| head.size);
     let inconsistent = |problem: &str| NodeError::Inconsistent { index, problem: problem.into() };
     let (id, origin) = genesis.ok_or_else(|| inconsistent("there is no genesis"))?;
@@ -269,7 +276,7 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
             Arc::new(Engine::new(Config { cache, compiler: options.compiler.clone(), ..Config::default() })?)
         }
     };
-    Ok(Recovered { lock, id, origin, journal, view, engine, tip, log, head, published, summarised })
+    Ok(Recovered { lock, id, origin, journal, view, engine, tip, log, requests, head, published, summarised })
 }
 
 /// Whether the journal ends in order behind the mark of a summary: the summary counts after a clean stop alone.
@@ -285,6 +292,7 @@ struct Found {
     locations: Vec<Location>,
     genesis: Option<(LedgerId, String)>,
     log: merkle::Tree,
+    requests: Requests,
     /// Hash of the last seal.
     last: Hash,
     head: Option<Head>,
@@ -325,13 +333,13 @@ fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found
         (surveyed, applied.join().unwrap_or_else(|_| Err(StateError::View("the store panicked".into()))))
     });
     // Where the applier hung up, it says why; what the journal has to say comes first otherwise.
-    let (surveyed, Applied { tree, requests }) = match (surveyed, applied) {
+    let (surveyed, tree) = match (surveyed, applied) {
         (Ok(surveyed), applied) => (surveyed, applied?),
         (Err(NodeError::State(_)), Err(doubt)) => return Err(doubt.into()),
         (Err(error), _) => return Err(error),
     };
-    let (Survey { locations, genesis, log, last, head, replay, .. }, end) = surveyed;
-    replay.check(&*view, head.as_ref().map_or(Height(0), |head| head.height), requests)?;
+    let (Survey { locations, genesis, log, requests, last, head, replay, .. }, end) = surveyed;
+    replay.check(head.as_ref().map_or(Height(0), |head| head.height))?;
     if let Some(head) = head.as_ref().filter(|head| head.state_root != tree.root()) {
         if from.is_none() {
             // It was rebuilt from nothing: the journal is at fault.
@@ -341,7 +349,7 @@ fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found
         return Err(StateError::View("its root is not that of the last seal".into()).into());
     }
     let summarised = mark.map_or(0, |mark| mark.entries);
-    Ok(Found { view, locations, genesis, log, last, head, end, tree, summarised })
+    Ok(Found { view, locations, genesis, log, requests, last, head, end, tree, summarised })
 }
 
 /// Goes through the journal, or through what is behind the mark of a summary.
@@ -354,7 +362,7 @@ fn survey(
 ) -> Result<(Survey, End), NodeError> {
     let mut survey = match summary {
         Some(summary) => Survey::resumed(summary, replay)?,
-        None => Survey::new(replay),
+        None => Survey::new(Requests::new()?, replay),
     };
     let end = journal::scan_from(disk, &dir.join("journal"), mark, |frame, location| survey.take(frame, location))?;
     survey.replay.finish()?;

@@ -2,7 +2,7 @@
 //!
 //! The scan gathers what the view lacks into [shares](Share) of many blocks; the [`Applier`] first reads the view as it stands, which must be the state
 //! that the view says it is, then applies one share after the other to it and to the tree of the state. So the tree is that of the view as it
-//! was found, or of a summary, and of the journal's writes behind. What the tree does not cover, the request ids, is compared with the journal in the end.
+//! was found, or of a summary, and of the journal's writes behind.
 
 use crate::NodeError;
 use crate::journal::Mark;
@@ -10,25 +10,22 @@ use crate::ledger::Progress;
 use crate::walk::change;
 use chancery_state::view::Position;
 use chancery_state::{StateError, StateView, Tree, ViewBatch, tree};
+use chancery_types::Height;
 use chancery_types::entry::WriteSet;
-use chancery_types::{Height, RequestId};
 use std::sync::mpsc::{Receiver, SyncSender};
 
 /// Writes that are gathered, so that keys come to the view in order. Tests have few keys and are to meet the limit too.
 const SHARE_WRITES: usize = if cfg!(any(test, feature = "sim")) { 1_000 } else { 500_000 };
-/// Request ids that are gathered: they come in no order, and are small.
-const REQUESTS: usize = if cfg!(any(test, feature = "sim")) { 100 } else { 4_000_000 };
 /// Pairs of the view that are added to the tree at once: they come in another order than the tree's.
 const PAIRS: usize = 1 << 20;
 
-/// What some whole blocks bring: the writes in the order of the journal, request ids with the index of their entry, and where they lead to.
+/// What some whole blocks bring: the writes in the order of the journal, and where they lead to.
 pub(crate) struct Share {
     writes: WriteSet,
-    requests: Vec<(RequestId, u64)>,
     position: Position,
 }
 
-/// The side of the scan: what the view lacks, and what it should have.
+/// The side of the scan: what the view lacks.
 pub(crate) struct Replay {
     /// Where the view stands.
     from: Option<Position>,
@@ -36,21 +33,13 @@ pub(crate) struct Replay {
     tree_from: u64,
     /// Whether the view was found at odds with the journal.
     doubt: bool,
-    /// Request ids that the view should have had.
-    expected: Vec<(RequestId, u64)>,
     /// Of the blocks that are not sent yet, the last of which leads to `position`.
-    gathered: Block,
+    gathered: WriteSet,
     position: Option<Position>,
     /// Of the block that is not sealed yet.
-    open: Block,
+    open: WriteSet,
     shares: Option<SyncSender<Share>>,
     progress: (Progress, u64),
-}
-
-#[derive(Default)]
-struct Block {
-    writes: WriteSet,
-    requests: Vec<(RequestId, u64)>,
 }
 
 impl Replay {
@@ -69,10 +58,9 @@ impl Replay {
             from,
             tree_from,
             doubt,
-            expected: Vec::new(),
-            gathered: Block::default(),
+            gathered: WriteSet::new(),
             position: None,
-            open: Block::default(),
+            open: WriteSet::new(),
             shares: Some(shares),
             progress,
         }
@@ -85,16 +73,7 @@ impl Replay {
 
     /// What a call of the open block writes.
     pub(crate) fn write(&mut self, writes: WriteSet) {
-        self.open.writes.extend(writes);
-    }
-
-    /// The request id of a call of the open block.
-    pub(crate) fn request(&mut self, request: RequestId, index: u64) {
-        if self.from.is_none_or(|from| index >= from.entries) {
-            self.open.requests.push((request, index));
-        } else {
-            self.expected.push((request, index));
-        }
+        self.open.extend(writes);
     }
 
     /// The open block ends here.
@@ -103,10 +82,9 @@ impl Replay {
     /// When the applier has given up.
     pub(crate) fn sealed(&mut self, position: Position) -> Result<(), NodeError> {
         self.doubt |= self.from.is_some_and(|from| position.height == from.height && position != from);
-        self.gathered.writes.append(&mut self.open.writes);
-        self.gathered.requests.append(&mut self.open.requests);
+        self.gathered.append(&mut self.open);
         self.position = Some(position);
-        let many = self.gathered.writes.len() >= SHARE_WRITES;
+        let many = self.gathered.len() >= SHARE_WRITES;
         // What the view has ends with a share, for the tree alone.
         if many || self.from.is_some_and(|from| position.height == from.height) {
             let (progress, total) = &self.progress;
@@ -120,13 +98,13 @@ impl Replay {
 
     fn send(&mut self) -> Result<(), NodeError> {
         let (Some(position), Some(shares)) = (self.position.take(), &self.shares) else { return Ok(()) };
-        let Block { writes, requests } = std::mem::take(&mut self.gathered);
+        let writes = std::mem::take(&mut self.gathered);
         // Nothing is new where the scan goes through what the view has.
         if position.entries <= self.tree_from {
             return Ok(());
         }
         let gone = |_| NodeError::State(StateError::View("it cannot be brought to the end of the journal".into()));
-        shares.send(Share { writes, requests, position }).map_err(gone)
+        shares.send(Share { writes, position }).map_err(gone)
     }
 
     /// Sends what is left.
@@ -139,29 +117,13 @@ impl Replay {
         Ok(())
     }
 
-    /// Whether the view is that of this journal, whose last block has this height. The state root does not cover the request ids, and one that is
-    /// missing would let a call happen twice: the view must have had those of the journal, and no others. `requests` are those that it had; where they
-    /// were not read, it is asked for the few that are expected.
+    /// Whether the view is that of this journal, whose last block has this height.
     ///
     /// # Errors
     /// [`StateError::View`].
-    pub(crate) fn check(
-        mut self,
-        view: &dyn StateView,
-        height: Height,
-        requests: Option<Vec<(RequestId, u64)>>,
-    ) -> Result<(), StateError> {
+    pub(crate) fn check(self, height: Height) -> Result<(), StateError> {
         let ahead = self.from.is_some_and(|from| from.height > height);
-        let had = match requests {
-            Some(requests) => {
-                self.expected.sort_unstable();
-                requests == self.expected
-            }
-            None => self.expected.iter().try_fold(true, |all, (request, index)| {
-                Ok::<_, StateError>(all && view.request(*request)? == Some(*index))
-            })?,
-        };
-        if self.doubt || ahead || !had {
+        if self.doubt || ahead {
             return Err(StateError::View("it is not that of this journal".into()));
         }
         Ok(())
@@ -177,45 +139,31 @@ pub(crate) struct Applier<'a> {
     pub(crate) state: Option<Tree>,
 }
 
-/// What became of it.
-pub(crate) struct Applied {
-    /// The tree of the state at the end.
-    pub(crate) tree: Tree,
-    /// The request ids that the view had at first, by id, where it was read.
-    pub(crate) requests: Option<Vec<(RequestId, u64)>>,
-}
-
 impl Applier<'_> {
-    /// Reads what stands in the view, then applies shares until there are no more.
+    /// Reads what stands in the view, then applies shares until there are no more. Gives the tree of the state at the end.
     ///
     /// # Errors
     /// [`StateError`]: the view fails, or holds what it does not say.
-    pub(crate) fn run(mut self, shares: &Receiver<Share>) -> Result<Applied, StateError> {
-        let (mut tree, requests) = match self.state.take() {
-            Some(tree) => (tree, None),
-            None => (self.standing()?, Some(self.view.requests().collect::<Result<_, _>>()?)),
+    pub(crate) fn run(mut self, shares: &Receiver<Share>) -> Result<Tree, StateError> {
+        let mut tree = match self.state.take() {
+            Some(tree) => tree,
+            None => self.standing()?,
         };
-        let mut lacking = Vec::new();
         let mut position = None;
-        for Share { writes, mut requests, position: leads_to } in shares {
+        for Share { writes, position: leads_to } in shares {
             let writes = last_of_each(writes);
             tree.update(writes.iter().map(change));
             if self.from.is_some_and(|from| leads_to.height <= from.height) {
                 continue;
             }
-            self.view.apply(&ViewBatch { writes, requests: Vec::new(), position: None })?;
-            lacking.append(&mut requests);
+            self.view.apply(&ViewBatch { writes, position: None })?;
             position = Some(leads_to);
-            if lacking.len() >= REQUESTS {
-                self.apply_requests(std::mem::take(&mut lacking))?;
-            }
         }
-        self.apply_requests(lacking)?;
         // Until it stands somewhere, it stands nowhere: should this be interrupted, it is made anew.
         if position.is_some() {
-            self.view.apply(&ViewBatch { writes: Vec::new(), requests: Vec::new(), position })?;
+            self.view.apply(&ViewBatch { writes: Vec::new(), position })?;
         }
-        Ok(Applied { tree, requests })
+        Ok(tree)
     }
 
     /// The tree over all pairs of the view.
@@ -235,11 +183,6 @@ impl Applier<'_> {
             Some(from) if from.root == tree.root() => Ok(tree),
             Some(_) => Err(StateError::View("its root is not that of the block at which it says it stands".into())),
         }
-    }
-
-    fn apply_requests(&self, mut requests: Vec<(RequestId, u64)>) -> Result<(), StateError> {
-        requests.sort_unstable();
-        self.view.apply(&ViewBatch { writes: Vec::new(), requests, position: None })
     }
 }
 
@@ -269,25 +212,23 @@ mod tests {
     const CONTRACT: ContractId = ContractId([7; 32]);
 
     /// Block `height` of a log: each writes a key of its own, a key that all write, and removes the key of the block before.
-    fn block(height: u64) -> (WriteSet, RequestId, u64) {
+    fn block(height: u64) -> WriteSet {
         let write = |key: String, value: Option<u64>| {
             let value = value.map(|value| value.to_le_bytes().to_vec());
             Write { contract: CONTRACT, key: key.into_bytes(), value }
         };
-        let writes = vec![
+        vec![
             write(format!("own {height}"), Some(height)),
             write("all".into(), Some(height)),
             write(format!("own {}", height.wrapping_sub(1)), None),
-        ];
-        // Ids come in no order.
-        (writes, RequestId(u128::from(height).wrapping_mul(0x9e37_79b9_7f4a_7c15) << 50), 2 * height)
+        ]
     }
 
     /// The state, and the position behind each block up to this one.
     fn model(blocks: u64) -> (BTreeMap<Vec<u8>, Vec<u8>>, Vec<Position>) {
         let (mut pairs, mut tree, mut positions) = (BTreeMap::new(), Tree::new(), Vec::new());
         for height in 0..blocks {
-            for write in block(height).0 {
+            for write in block(height) {
                 tree.update([change(&write)]);
                 match write.value {
                     Some(value) => drop(pairs.insert(write.key, value)),
@@ -308,18 +249,16 @@ mod tests {
         let (scanned, applied) = std::thread::scope(|scope| {
             let applied = scope.spawn(move || applier.run(&received));
             let scanned = (0..).zip(positions).try_for_each(|(height, position)| {
-                let (writes, request, index) = block(height);
-                if replay.needs_writes(index) {
-                    replay.write(writes);
+                if replay.needs_writes(2 * height) {
+                    replay.write(block(height));
                 }
-                replay.request(request, index);
                 replay.sealed(*position)
             });
             (scanned.and_then(|()| replay.finish()), applied.join().unwrap())
         });
-        let Applied { tree, requests } = applied?;
+        let tree = applied?;
         scanned?;
-        replay.check(view, Height(positions.len() as u64 - 1), requests)?;
+        replay.check(Height(positions.len() as u64 - 1))?;
         Ok(tree)
     }
 
@@ -329,14 +268,9 @@ mod tests {
         assert_eq!(found.collect::<Result<BTreeMap<_, _>, _>>().unwrap(), pairs);
         assert_eq!(view.position().unwrap(), positions.last().copied());
         assert_eq!(tree.root(), positions.last().unwrap().root);
-        assert_eq!(view.requests().count() as u64, blocks);
-        for height in 0..blocks {
-            let (_, request, index) = block(height);
-            assert_eq!(view.request(request).unwrap(), Some(index));
-        }
     }
 
-    /// Over several shares of writes and of request ids, from nothing and from a view that is behind.
+    /// Over several shares, from nothing and from a view that is behind.
     #[test]
     fn a_view_is_brought_to_the_end_of_the_journal() {
         let (few, many) = (40, 2 * SHARE_WRITES as u64);
@@ -361,25 +295,21 @@ mod tests {
             change(&view);
             matches!(replayed(&view, &model(blocks).1), Err(NodeError::State(StateError::View(_))))
         };
-        let put = |view: &View, writes: WriteSet, requests: Vec<(RequestId, u64)>| {
-            view.apply(&ViewBatch { writes, requests, position: None }).unwrap();
-        };
+        let put = |view: &View, writes: WriteSet| view.apply(&ViewBatch { writes, position: None }).unwrap();
         let write = |key: &[u8], value: Option<Vec<u8>>| vec![Write { contract: CONTRACT, key: key.into(), value }];
         assert!(!in_doubt(&|_| {}, 60));
         assert!(in_doubt(&|_| {}, 39), "ahead of the journal");
-        assert!(in_doubt(&|view| put(view, write(b"all", Some(vec![1])), vec![]), 60), "another value");
-        assert!(in_doubt(&|view| put(view, write(b"all", None), vec![]), 60), "a key is missing");
-        assert!(in_doubt(&|view| put(view, write(b"more", Some(vec![])), vec![]), 60), "a key more");
-        assert!(in_doubt(&|view| put(view, vec![], vec![(RequestId(5), 3)]), 60), "a request id more");
-        assert!(in_doubt(&|view| put(view, vec![], vec![(block(7).1, 3)]), 60), "a request's index");
+        assert!(in_doubt(&|view| put(view, write(b"all", Some(vec![1]))), 60), "another value");
+        assert!(in_doubt(&|view| put(view, write(b"all", None)), 60), "a key is missing");
+        assert!(in_doubt(&|view| put(view, write(b"more", Some(vec![]))), 60), "a key more");
         let elsewhere = |view: &View| {
             let position = view.position().unwrap().map(|position| Position { root: Hash([1; 32]), ..position });
-            view.apply(&ViewBatch { writes: vec![], requests: vec![], position }).unwrap();
+            view.apply(&ViewBatch { writes: vec![], position }).unwrap();
         };
         assert!(in_doubt(&elsewhere, 60), "it says another root");
         let nowhere = tempfile::tempdir().unwrap();
         let view = View::open(nowhere.path()).unwrap();
-        put(&view, write(b"all", Some(vec![1])), vec![]);
+        put(&view, write(b"all", Some(vec![1])));
         assert!(view.get(&CONTRACT, b"all").unwrap().is_some());
         assert!(replayed(&view, &model(60).1).is_err(), "pairs, and no position");
     }

@@ -1,12 +1,15 @@
 //! What a clean stop writes down of a long log, so that the next start need not go through all of it.
 //!
 //! ```text
-//! DIR/summary = "CHSUM001", 8 bytes
+//! DIR/summary = "CHSUM002", 8 bytes
 //!             ‖ segment, u32 LE ‖ offset, u64 LE ‖ chain, 32 ‖ entries, u64 LE      the end of a block of the journal: its mark
 //!             ‖ keys, u64 LE
 //!             ‖ segment, u32 LE ‖ offset, u32 LE           for each entry: where its frame lies
 //!             ‖ leaf hash, 32                              for each entry
 //!             ‖ path, 32 ‖ value hash, 32                  for each key of the state, in order of the paths
+//!             ‖ key of the fingerprints, 32 ‖ calls, u64 LE
+//!             ‖ fingerprint, u32 LE ‖ index, u48 LE        for each call: the first four bytes of BLAKE3, keyed, of its request id, u128 LE,
+//!                                                          and its entry; in no order
 //!             ‖ BLAKE3 of all before, 32
 //! ```
 //!
@@ -18,6 +21,7 @@
 use crate::NodeError;
 use crate::disk::Disk;
 use crate::journal::{self, Location, Mark};
+use crate::requests::Requests;
 use chancery_state::Tree;
 use chancery_state::tree::Change;
 use chancery_tlog::merkle;
@@ -26,7 +30,7 @@ use chancery_types::{Entry, Hash, Record};
 use std::path::Path;
 use std::sync::Arc;
 
-const MAGIC: &[u8; 8] = b"CHSUM001";
+const MAGIC: &[u8; 8] = b"CHSUM002";
 /// Bytes of the mark.
 const MARK_BYTES: usize = 4 + 8 + 32 + 8;
 /// Its name in the ledger's directory.
@@ -40,6 +44,7 @@ pub(crate) struct Summary {
     pub(crate) locations: Vec<Location>,
     pub(crate) log: merkle::Tree,
     pub(crate) state: Tree,
+    pub(crate) requests: Requests,
     /// The first entry, and the seal before the mark.
     pub(crate) genesis: Entry,
     pub(crate) seal: Entry,
@@ -59,6 +64,7 @@ pub(crate) fn write(
     locations: &[Location],
     log: &merkle::Tree,
     state: &Tree,
+    requests: &Requests,
 ) -> Result<(), NodeError> {
     let Mark { segment, offset, chain, entries } = mark;
     let mut bytes = MAGIC.to_vec();
@@ -74,6 +80,7 @@ pub(crate) fn write(
         bytes.extend_from_slice(&path.0);
         bytes.extend_from_slice(&value.0);
     });
+    requests.encode(&mut bytes);
     let hash = Hash::of(&bytes);
     bytes.extend_from_slice(&hash.0);
     disk.write_file(&dir.join(NAME), &bytes, 0o640)
@@ -119,10 +126,9 @@ pub(crate) fn read(disk: &Arc<dyn Disk>, dir: &Path) -> Option<Summary> {
     let many = |count: u64, bytes: usize| usize::try_from(count).ok()?.checked_mul(bytes);
     let (places, _) = fields.take(many(entries, Location::BYTES)?).ok()?.as_chunks();
     let (leaves, _) = fields.take(many(entries, 32)?).ok()?.as_chunks::<32>();
-    let (pairs, rest) = fields.take(many(keys, 64)?).ok()?.as_chunks::<64>();
-    if !rest.is_empty() || fields.finish().is_err() {
-        return None;
-    }
+    let (pairs, _) = fields.take(many(keys, 64)?).ok()?.as_chunks::<64>();
+    let requests = Requests::decode(&mut fields)?;
+    fields.finish().ok()?;
     let locations: Vec<Location> = places.iter().map(|bytes| Location::from_bytes(*bytes)).collect();
     let mut log = merkle::Tree::new();
     leaves.iter().for_each(|leaf| log.push(Hash(*leaf)));
@@ -138,7 +144,7 @@ pub(crate) fn read(disk: &Arc<dyn Disk>, dir: &Path) -> Option<Summary> {
     let borne_out = leaves.last() == Some(&merkle::leaf_hash(&sealed).0)
         && (state.root(), state.len()) == (*state_root, *keys)
         && seal.index == last;
-    borne_out.then_some(Summary { mark, locations, log, state, genesis, seal })
+    borne_out.then_some(Summary { mark, locations, log, state, requests, genesis, seal })
 }
 
 fn change(pair: &[u8; 64]) -> Option<Change> {
@@ -160,16 +166,20 @@ mod tests {
         [7, 8].into_iter().for_each(|byte| log.push(Hash([byte; 32])));
         let mut state = Tree::new();
         state.update([(Hash([0xf0; 32]), Some(Hash([9; 32]))), (Hash([1; 32]), Some(Hash([10; 32])))]);
-        write(&OsDisk, dir.path(), &mark, &locations, &log, &state).unwrap();
+        let mut requests = Vec::from([11; 32]);
+        requests.extend(b"\x01\0\0\0\0\0\0\0\x0c\x0d\x0e\x0f\x01\0\0\0\0\0");
+        let decoded = Requests::decode(&mut chancery_types::Reader::new(&requests)).unwrap();
+        write(&OsDisk, dir.path(), &mark, &locations, &log, &state, &decoded).unwrap();
 
         let bytes = std::fs::read(dir.path().join(NAME)).unwrap();
-        let mut expected = b"CHSUM001\x03\0\0\0\x05\x04\0\0\0\0\0\0".to_vec();
+        let mut expected = b"CHSUM002\x03\0\0\0\x05\x04\0\0\0\0\0\0".to_vec();
         expected.extend([6; 32]);
         expected.extend(b"\x02\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0");
         expected.extend(b"\x01\0\0\0\x80\0\0\0\x02\0\0\0\0\x01\0\0");
         for (byte, count) in [(7, 32), (8, 32), (1, 32), (10, 32), (0xf0, 32), (9, 32)] {
             expected.extend(vec![byte; count]);
         }
+        expected.extend(requests);
         expected.extend(Hash::of(&expected).0);
         assert_eq!(bytes, expected);
         // No journal bears it out.

@@ -400,7 +400,7 @@ fn a_long_log_opens_from_its_summary_and_without_it_from_the_journal() {
     let whole = std::fs::read(&summary).unwrap();
     let mut flipped = whole.clone();
     flipped[200] ^= 1;
-    for bad in [&flipped[..], &whole[..whole.len() - 1], b"", b"CHSUM001"] {
+    for bad in [&flipped[..], &whole[..whole.len() - 1], b"", b"CHSUM002"] {
         std::fs::write(&summary, bad).unwrap();
         let found = chancery_node::doctor::examine(dir, &options()).unwrap().findings;
         assert!(
@@ -426,7 +426,7 @@ fn a_value_that_the_view_holds_and_the_state_does_not_is_found_when_it_is_read()
     let write =
         |key: u128, value| chancery_types::entry::Write { contract: id, key: key.to_le_bytes().to_vec(), value };
     let writes = vec![write(3, Some(b"forged".to_vec())), write(4, None), write(9_999, Some(b"new".to_vec()))];
-    let batch = chancery_state::ViewBatch { writes, requests: vec![], position: None };
+    let batch = chancery_state::ViewBatch { writes, position: None };
     chancery_state::StateView::apply(&view, &batch).unwrap();
     chancery_state::StateView::checkpoint(&view).unwrap();
     drop(view);

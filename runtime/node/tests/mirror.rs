@@ -146,7 +146,9 @@ fn a_source_with_damaged_files_is_named_and_nothing_is_taken_over() {
     let whole: Vec<_> = files(&source);
     let new = Tile { level: 0, index: 1, width: 256 };
     assert!(u64::from(new.width) == WIDTH);
-    for path in [new.path(), "tile/entries/001".into(), "checkpoint".into(), "tile/1/000.p/2".into()] {
+    // How many seals there are depends on how the calls fell into blocks.
+    let partial = format!("tile/1/000.p/{}", ledger.head().size / 256);
+    for path in [new.path(), "tile/entries/001".into(), "checkpoint".into(), partial] {
         let mut bytes = std::fs::read(source.join(&path)).unwrap();
         let place = bytes.len() / 2;
         bytes[place] ^= 1;

@@ -392,7 +392,7 @@ fn the_doctor_makes_again_what_is_derived_when_told() {
     disk.remove(&bundle).unwrap();
     let left = Path::new(DIR).join("blobs/half.0.tmp");
     (&disk as &dyn Disk).write_file(&left, b"half", 0o640).unwrap();
-    views.damage(chancery_node::sim::ViewFault::LostRequest);
+    views.damage(chancery_node::sim::ViewFault::LostPair);
     let harmed = public(&disk);
     let seen = doctor::examine(Path::new(DIR), &options(&disk, &views)).unwrap();
     let files: Vec<_> = seen.findings.iter().map(|finding| finding.file.clone()).collect();

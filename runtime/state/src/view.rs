@@ -4,8 +4,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `m` | [`Position`]: height, state root, entries applied |
-//! | `r` ‖ request id, 16 bytes big-endian | index of its entry, `u64` LE |
+//! | `p` | [`Position`]: height, state root, entries applied |
 //! | `s` ‖ contract, 32 bytes ‖ key | value |
 //!
 //! Trust: none. sled 0.34.7 is fast and ordered, but its `flush` issues no fsync, so that after a power cut it may have lost
@@ -17,7 +16,7 @@ use crate::StateError;
 use crate::store::{Pair, Scan, StateKey, Store};
 use chancery_types::codec::{Decode, DecodeError, Encode, Reader};
 use chancery_types::entry::{Write, WriteSet};
-use chancery_types::{ContractId, Hash, Height, RequestId};
+use chancery_types::{ContractId, Hash, Height};
 use std::fs::File;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,8 +30,7 @@ const CACHE_BYTES: u64 = 64 << 20;
 const LOCKED_FOR_MAX: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-const POSITION: &[u8] = b"m";
-const REQUEST: u8 = b'r';
+const POSITION: &[u8] = b"p";
 const STATE: u8 = b's';
 
 /// How far the view has come.
@@ -68,17 +66,12 @@ impl Decode for Position {
 pub struct ViewBatch {
     /// The changes, each key once.
     pub writes: WriteSet,
-    /// Request ids and the indices of their entries.
-    pub requests: Vec<(RequestId, u64)>,
     /// Where the view stands afterwards; `None` where more follows before it stands anywhere, so that this need not be applied as one.
     pub position: Option<Position>,
 }
 
 /// Pairs of the state as they are read one by one.
 pub type Pairs<'a> = Box<dyn Iterator<Item = Result<(StateKey, Vec<u8>), StateError>> + 'a>;
-
-/// Request ids and the indices of their entries as they are read one by one.
-pub type Requests<'a> = Box<dyn Iterator<Item = Result<(RequestId, u64), StateError>> + 'a>;
 
 /// What the node needs of a view. [`View`] is the one on sled; tests of the node bring their own.
 pub trait StateView: Store {
@@ -94,17 +87,8 @@ pub trait StateView: Store {
     /// [`StateError::View`].
     fn apply(&self, batch: &ViewBatch) -> Result<(), StateError>;
 
-    /// The index of the entry that a request led to.
-    ///
-    /// # Errors
-    /// [`StateError::View`].
-    fn request(&self, request: RequestId) -> Result<Option<u64>, StateError>;
-
     /// Every pair of the state, in order.
     fn pairs(&self) -> Pairs<'_>;
-
-    /// Every request id with the index of its entry, by id.
-    fn requests(&self) -> Requests<'_>;
 
     /// Makes what was applied durable.
     ///
@@ -146,17 +130,6 @@ fn state_key(contract: &ContractId, key: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn request_key(request: RequestId) -> [u8; 17] {
-    let mut bytes = [REQUEST; 17];
-    bytes[1..].copy_from_slice(&request.0.to_be_bytes());
-    bytes
-}
-
-fn index(bytes: &[u8]) -> Result<u64, StateError> {
-    let damaged = |_| StateError::View("a request's index is damaged".into());
-    <[u8; 8]>::try_from(bytes).map(u64::from_le_bytes).map_err(damaged)
-}
-
 fn stored(bound: Bound<StateKey>) -> Bound<Vec<u8>> {
     match bound {
         Bound::Included((contract, key)) => Bound::Included(state_key(&contract, &key)),
@@ -186,26 +159,21 @@ impl View {
 
     /// Applies a batch that need not be one: key by key, from two threads.
     fn load(&self, batch: &ViewBatch) -> Result<(), StateError> {
-        let (writes, requests) = (&batch.writes, &batch.requests);
-        let (lower_writes, upper_writes) = writes.split_at(writes.len() / 2);
-        let (lower_requests, upper_requests) = requests.split_at(requests.len() / 2);
+        let (lower, upper) = batch.writes.split_at(batch.writes.len() / 2);
         std::thread::scope(|scope| {
-            let lower = scope.spawn(|| self.put(lower_writes, lower_requests));
-            self.put(upper_writes, upper_requests)?;
+            let lower = scope.spawn(|| self.put(lower));
+            self.put(upper)?;
             lower.join().unwrap_or_else(|_| Err(StateError::View("the store panicked".into())))
         })
     }
 
-    fn put(&self, writes: &[Write], requests: &[(RequestId, u64)]) -> Result<(), StateError> {
+    fn put(&self, writes: &[Write]) -> Result<(), StateError> {
         for write in writes {
             let key = state_key(&write.contract, &write.key);
             match &write.value {
                 Some(value) => self.db.insert(key, value.as_slice()).map_err(failed)?,
                 None => self.db.remove(key).map_err(failed)?,
             };
-        }
-        for (request, index) in requests {
-            self.db.insert(request_key(*request), &index.to_le_bytes()).map_err(failed)?;
         }
         Ok(())
     }
@@ -227,23 +195,8 @@ impl StateView for View {
                 None => out.remove(key),
             }
         }
-        for (request, index) in &batch.requests {
-            out.insert(&request_key(*request), &index.to_le_bytes());
-        }
         out.insert(POSITION, position.to_bytes());
         self.db.apply_batch(out).map_err(failed)
-    }
-
-    fn request(&self, request: RequestId) -> Result<Option<u64>, StateError> {
-        self.db.get(request_key(request)).map_err(failed)?.map(|bytes| index(&bytes)).transpose()
-    }
-
-    fn requests(&self) -> Requests<'_> {
-        Box::new(self.db.scan_prefix([REQUEST]).map(|pair| {
-            let (key, value) = pair.map_err(failed)?;
-            let id = <[u8; 16]>::try_from(&key[1..]).map_err(|_| StateError::View("a request id is damaged".into()))?;
-            Ok((RequestId(u128::from_be_bytes(id)), index(&value)?))
-        }))
     }
 
     fn pairs(&self) -> Pairs<'_> {
@@ -310,17 +263,15 @@ mod tests {
         let view = View::open(dir.path()).unwrap();
         assert_eq!(view.position().unwrap(), None);
         let writes = vec![write(b"a", b"1"), write(b"b", b"2")];
-        view.apply(&ViewBatch { writes, requests: vec![(RequestId(9), 3)], position: Some(position(1)) }).unwrap();
+        view.apply(&ViewBatch { writes, position: Some(position(1)) }).unwrap();
         let removal = vec![Write { contract, key: b"a".to_vec(), value: None }];
-        view.apply(&ViewBatch { writes: removal, requests: vec![], position: Some(position(2)) }).unwrap();
+        view.apply(&ViewBatch { writes: removal, position: Some(position(2)) }).unwrap();
         view.checkpoint().unwrap();
         drop(view);
 
         let view = View::open(dir.path()).unwrap();
         assert_eq!(view.position().unwrap(), Some(position(2)));
         assert_eq!(view.get(&contract, b"a").unwrap(), None);
-        assert_eq!(view.request(RequestId(9)).unwrap(), Some(3));
-        assert_eq!(view.request(RequestId(8)).unwrap(), None);
         let all = Scan { limit: 9, descending: true, ..Scan::default() };
         assert_eq!(view.scan(&contract, &all).unwrap(), [(b"b".to_vec(), b"2".to_vec())]);
         assert_eq!(view.pairs().map(Result::unwrap).collect::<Vec<_>>(), [((contract, b"b".to_vec()), b"2".to_vec())]);
@@ -342,7 +293,7 @@ mod tests {
     fn a_damaged_view_is_an_error_and_not_a_panic() {
         let dir = tempfile::tempdir().unwrap();
         let view = View::open(dir.path()).unwrap();
-        view.apply(&ViewBatch { writes: vec![], requests: vec![], position: Some(position(1)) }).unwrap();
+        view.apply(&ViewBatch { writes: vec![], position: Some(position(1)) }).unwrap();
         view.checkpoint().unwrap();
         drop(view);
         std::fs::write(dir.path().join("conf"), b"no configuration").unwrap();

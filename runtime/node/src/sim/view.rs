@@ -3,9 +3,9 @@
 use super::SimDisk;
 use crate::disk::Disk;
 use crate::ledger::OpenView;
-use chancery_state::view::{Pairs, Position, Requests};
+use chancery_state::view::{Pairs, Position};
 use chancery_state::{MemoryStore, Pair, Scan, StateError, StateKey, StateView, Store, ViewBatch};
-use chancery_types::{ContractId, Hash, Height, RequestId};
+use chancery_types::{ContractId, Hash, Height};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Default)]
 pub struct ViewContent {
     pairs: BTreeMap<StateKey, Vec<u8>>,
-    requests: BTreeMap<RequestId, u64>,
     position: Option<Position>,
 }
 
@@ -29,8 +28,6 @@ pub enum ViewFault {
     OtherRoot,
     /// A pair is missing.
     LostPair,
-    /// A request id is missing.
-    LostRequest,
     /// It does not say how far it has come.
     LostPosition,
     /// It is empty.
@@ -42,12 +39,11 @@ pub enum ViewFault {
 }
 
 /// The faults there are.
-pub const VIEW_FAULTS: [ViewFault; 9] = [
+pub const VIEW_FAULTS: [ViewFault; 8] = [
     ViewFault::Stale,
     ViewFault::Ahead,
     ViewFault::OtherRoot,
     ViewFault::LostPair,
-    ViewFault::LostRequest,
     ViewFault::LostPosition,
     ViewFault::Empty,
     ViewFault::Closed,
@@ -120,7 +116,6 @@ impl Kept {
                 }
             }
             Some(ViewFault::LostPair) => drop(view.pairs.pop_first()),
-            Some(ViewFault::LostRequest) => drop(view.requests.pop_first()),
             Some(ViewFault::LostPosition) => view.position = None,
             Some(ViewFault::Empty) => *view = ViewContent::default(),
             Some(ViewFault::Closed) => return Err(StateError::View("simulated".into())),
@@ -165,23 +160,14 @@ impl StateView for SimView {
                 None => drop(view.pairs.remove(&key)),
             }
         }
-        view.requests.extend(batch.requests.iter().copied());
         if batch.position.is_some() {
             view.position = batch.position;
         }
         Ok(())
     }
 
-    fn request(&self, request: RequestId) -> Result<Option<u64>, StateError> {
-        Ok(self.0.kept().now.requests.get(&request).copied())
-    }
-
     fn pairs(&self) -> Pairs<'_> {
         Box::new(self.0.kept().now.pairs.clone().into_iter().map(Ok))
-    }
-
-    fn requests(&self) -> Requests<'_> {
-        Box::new(self.0.kept().now.requests.clone().into_iter().map(Ok))
     }
 
     fn checkpoint(&self) -> Result<(), StateError> {

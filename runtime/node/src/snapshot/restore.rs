@@ -7,7 +7,7 @@
 
 use super::manifest::Snapshot;
 use super::verify::{SnapshotReport, Trust, verify_open};
-use super::{POLICY, sync_name, wrong};
+use super::{POLICY, sync_name};
 use crate::disk::{self, Disk};
 use crate::journal::{Block, Journal};
 use crate::publication::PublicLog;
@@ -15,14 +15,13 @@ use crate::recovery::{new_cache_key, write_format};
 use crate::{NodeError, Options};
 use chancery_state::view::Position;
 use chancery_state::{StateView, ViewBatch};
-use chancery_types::codec::Decode;
+use chancery_types::Hash;
 use chancery_types::entry::Write;
-use chancery_types::{Entry, Hash, Record, RequestId};
 use std::path::Path;
 
 /// Bytes of blocks that are written and made durable at once.
 const PASS_BYTES: usize = 8 << 20;
-/// Pairs or request ids that are applied to the view at once.
+/// Pairs that are applied to the view at once.
 const BATCH_ROWS: usize = 20_000;
 
 /// Restores the ledger of the snapshot in `from` into `dir`, which is new or empty. It opens like any other. Of `options` disk, view, progress and
@@ -41,8 +40,8 @@ pub fn restore(from: &Path, dir: &Path, trust: &Trust, options: &Options) -> Res
     let report = verify_open(&snapshot, trust, &options.progress)?;
     disk.make_dirs(dir)?;
     restore_modules(&snapshot, &**disk, dir)?;
-    let requests = restore_journal(&snapshot, dir, options)?;
-    restore_view(&snapshot, requests, &*(options.open_view)(&dir.join("view"))?)?;
+    restore_journal(&snapshot, dir, options)?;
+    restore_view(&snapshot, &*(options.open_view)(&dir.join("view"))?)?;
     if let Some(policy) = disk.read_if_there(&from.join(POLICY))? {
         disk.write_file(&dir.join(POLICY), &policy, 0o644)?;
     }
@@ -66,21 +65,15 @@ fn restore_modules(snapshot: &Snapshot<'_>, disk: &dyn Disk, dir: &Path) -> Resu
     Ok(())
 }
 
-/// Writes the journal. Gives the request ids and the indices of their entries.
-fn restore_journal(snapshot: &Snapshot<'_>, dir: &Path, options: &Options) -> Result<Vec<(RequestId, u64)>, NodeError> {
+/// Writes the journal.
+fn restore_journal(snapshot: &Snapshot<'_>, dir: &Path, options: &Options) -> Result<(), NodeError> {
     let manifest = &snapshot.manifest;
     let mut journal =
         Journal::create(options.disk.clone(), &dir.join("journal"), manifest.ledger, options.segment_bytes)?;
     let pass_bytes = PASS_BYTES.min(journal.block_bytes_max() / 2);
-    let (mut pass, mut chain, mut requests) = (Block::new(0), Hash::default(), Vec::new());
+    let (mut pass, mut chain) = (Block::new(0), Hash::default());
     snapshot.blocks(|whole| {
         whole.push_to(&mut pass, &mut chain);
-        for read in &whole.reads {
-            let entry = Entry::from_bytes(&read.entry).map_err(|error| wrong(error.to_string()))?;
-            if let Record::Call { signed, .. } = &entry.record {
-                requests.push((signed.call.request, read.index));
-            }
-        }
         let next = whole.first + whole.reads.len() as u64;
         if pass.len() >= pass_bytes {
             journal.append(&std::mem::replace(&mut pass, Block::new(next)), chain)?;
@@ -91,16 +84,11 @@ fn restore_journal(snapshot: &Snapshot<'_>, dir: &Path, options: &Options) -> Re
     if !pass.is_empty() {
         journal.append(&pass, chain)?;
     }
-    journal.close()?;
-    Ok(requests)
+    journal.close()
 }
 
 /// Fills the view. What a crash leaves of it is not used: there is no ledger yet.
-fn restore_view(
-    snapshot: &Snapshot<'_>,
-    mut requests: Vec<(RequestId, u64)>,
-    view: &dyn StateView,
-) -> Result<(), NodeError> {
+fn restore_view(snapshot: &Snapshot<'_>, view: &dyn StateView) -> Result<(), NodeError> {
     let manifest = &snapshot.manifest;
     let position = Position { height: manifest.height, root: manifest.state_root, entries: manifest.entries };
     let mut writes = Vec::new();
@@ -110,14 +98,9 @@ fn restore_view(
             return Ok(());
         }
         let writes = std::mem::take(&mut writes);
-        Ok(view.apply(&ViewBatch { writes, requests: Vec::new(), position: None })?)
+        Ok(view.apply(&ViewBatch { writes, position: None })?)
     })?;
-    // By id, so that neighbours lie on one page.
-    requests.sort_unstable();
-    for some in requests.chunks(BATCH_ROWS) {
-        view.apply(&ViewBatch { writes: Vec::new(), requests: some.to_vec(), position: None })?;
-    }
     // It stands at the snapshot's height with the last batch.
-    view.apply(&ViewBatch { writes, requests: Vec::new(), position: Some(position) })?;
+    view.apply(&ViewBatch { writes, position: Some(position) })?;
     Ok(view.checkpoint()?)
 }
