@@ -200,7 +200,7 @@ impl Content {
 
     pub(crate) fn bundle(&self, bundle: &Bundle) -> Result<Vec<u8>, NodeError> {
         let indices = bundle.first()..bundle.first() + u64::from(bundle.width);
-        let entries = indices.map(|index| self.reader.entry(index)).collect::<Result<Vec<_>, _>>()?;
+        let entries = self.reader.entries(indices)?;
         let problem =
             |error: tile::TileError| NodeError::Inconsistent { index: bundle.first(), problem: error.to_string() };
         encode_bundle(&entries).map_err(problem)

@@ -34,8 +34,8 @@ use std::time::Instant;
 /// Bytes that must be free on the ledger's disk for a block to be made.
 pub(crate) const RESERVE_BYTES: u64 = 16 << 20;
 
-/// Bytes for which there is room from the start when an entry is encoded, or its effects.
-const ENTRY_BYTES: usize = 1_024;
+/// Bytes that are kept from block to block, so that the next one finds room.
+const ROOM_BYTES: usize = 1 << 20;
 
 /// The end of the log, as the next block needs it.
 #[derive(Clone)]
@@ -63,11 +63,24 @@ pub(crate) struct Recorder {
     pub(crate) closed: Arc<Mutex<Option<Mark>>>,
     /// The ledger's directory, where there must be room.
     pub(crate) dir: PathBuf,
+    pub(crate) room: Room,
+}
+
+/// What a block is put together in; nothing is left in it between blocks.
+pub(crate) struct Room {
+    frames: journal::Block,
+    effects: Vec<u8>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Room { frames: journal::Block::new(0), effects: Vec::new() }
+    }
 }
 
 /// A block in the making.
 struct Draft {
-    frames: journal::Block,
+    room: Room,
     chain: Hash,
     tip: Tip,
     leaves: Vec<Hash>,
@@ -76,18 +89,14 @@ struct Draft {
 }
 
 impl Draft {
-    /// Adds an entry, with the encoded effects of a call, and returns it.
-    fn push(&mut self, record: Record, effects: Option<&[u8]>) -> Entry {
+    /// Adds an entry, and returns it.
+    fn push(&mut self, record: Record) -> Entry {
         let index = self.tip.index;
         let entry = Entry { version: ENTRY_VERSION, index, previous: self.tip.previous, time: self.tip.time, record };
-        let mut bytes = Vec::with_capacity(ENTRY_BYTES);
-        entry.encode(&mut bytes);
-        self.frames.push(FrameKind::Entry, index, &bytes, &mut self.chain);
-        if let Some(effects) = effects {
-            self.frames.push(FrameKind::Effects, index, effects, &mut self.chain);
-        }
-        self.leaves.push(merkle::leaf_hash(&bytes));
-        self.tip.previous = Hash::of(&bytes);
+        let frames = &mut self.room.frames;
+        let bytes = frames.push_with(FrameKind::Entry, index, &mut self.chain, |out| entry.encode(out));
+        self.leaves.push(merkle::leaf_hash(bytes));
+        self.tip.previous = Hash::of(bytes);
         self.tip.index += 1;
         entry
     }
@@ -98,10 +107,11 @@ impl Draft {
         let Submission { signed, reply, .. } = submission;
         self.requests.push((signed.call.request, self.tip.index));
         // As `Effects` are encoded: the writes, then the trace.
-        let mut effects = Vec::with_capacity(ENTRY_BYTES);
-        execution.writes.encode(&mut effects);
-        let (writes, traced) = (Hash::of(&effects), effects.len());
-        execution.trace.encode(&mut effects);
+        let effects = &mut self.room.effects;
+        effects.clear();
+        execution.writes.encode(effects);
+        let (writes, traced) = (Hash::of(effects), effects.len());
+        execution.trace.encode(effects);
         let record = Record::Call {
             signed,
             contract,
@@ -114,8 +124,9 @@ impl Draft {
             movements: Vec::new(),
             writes,
         };
-        let entry = self.push(record, Some(&effects));
+        let entry = self.push(record);
         let (index, height) = (entry.index, self.tip.height);
+        self.room.frames.push(FrameKind::Effects, index, &self.room.effects, &mut self.chain);
         (reply, Answer { index, height, entry, trace: execution.trace, repeated: false })
     }
 }
@@ -151,8 +162,11 @@ impl Recorder {
     /// Records a block. The answers are to be given: when the block is durable, or with what kept it from it.
     pub(crate) fn record(&mut self, block: Block) -> (Recorded, Answers) {
         let Block { height, time, calls, repeats, writes, .. } = block;
+        let mut room = std::mem::take(&mut self.room);
+        room.frames.reset(self.tip.index, ROOM_BYTES);
+        room.effects.shrink_to(ROOM_BYTES);
         let mut draft = Draft {
-            frames: journal::Block::new(self.tip.index),
+            room,
             chain: self.journal.chain(),
             tip: Tip { height, time, ..self.tip.clone() },
             leaves: Vec::new(),
@@ -203,14 +217,15 @@ impl Recorder {
         let height = draft.tip.height;
         // A block has at most BLOCK_CALLS_MAX calls.
         let entries = u32::try_from(draft.requests.len()).unwrap_or(u32::MAX);
-        draft.push(Record::Seal { height, state_root, entries, keys }, None);
+        draft.push(Record::Seal { height, state_root, entries, keys });
 
         self.health.metrics.encode.since(draft.begun);
         self.check_room()?;
         failpoint::pass("before-append");
-        self.journal.append(&draft.frames, draft.chain)?;
+        self.journal.append(&draft.room.frames, draft.chain)?;
         self.health.full(false);
-        self.health.metrics.recorded(entries, draft.frames.len());
+        self.health.metrics.recorded(entries, draft.room.frames.len());
+        self.room = draft.room;
         let begun = Instant::now();
         failpoint::pass("after-commit");
 

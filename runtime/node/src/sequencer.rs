@@ -226,7 +226,7 @@ impl Sequencer {
         let block = self.open.get_or_insert_with(|| Block {
             height,
             time,
-            calls: Vec::new(),
+            calls: Vec::with_capacity(BLOCK_CALLS_ENOUGH),
             repeats: Vec::new(),
             writes: WriteSet::new(),
             bytes: 0,

@@ -99,12 +99,17 @@ fn read_csv(text: &str, fields: &[Field], wrong: &dyn Fn(String) -> Failure) -> 
         fields.iter().filter_map(|field| Some((field, position(&field.name)?))).collect();
     let mut records = reader.records().collect::<csv::Result<Vec<_>>>().map_err(unreadable)?;
     let Some(last) = records.pop() else { return Err(wrong("a quote in the headings is not closed".into())) };
-    let mut rows = across_cores((1..).zip(records).collect(), |(number, record): (u64, csv::StringRecord)| {
+    let row = |(number, record): (u64, csv::StringRecord)| {
         let arguments = match record.len() {
             found if found == headings.len() => cells(&columns, fields, &record),
             found => Err((String::new(), format!("expected {} cells, found {found}", headings.len()))),
         };
         Row { number, arguments }
+    };
+    let mut rows = Vec::with_capacity(records.len() + 1);
+    across_cores((1..).zip(records).collect(), row, |row| {
+        rows.push(row);
+        Ok(())
     })?;
     if !last.iter().eq([END.trim()]) {
         let reason = "a quote in this row is not closed, so that all rows behind it are in it: close it".into();
@@ -139,7 +144,7 @@ fn encoded(fields: &[Field], object: &Map<String, Value>) -> Result<Vec<u8>, (St
 /// Fields that the method does not take are ignored here as columns are in a table.
 fn read_json_lines(text: &str, fields: &[Field]) -> Outcome<(Vec<Row>, Vec<String>)> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
-    let rows = across_cores(lines, |(number, line): (u64, &str)| {
+    let row = |(number, line): (u64, &str)| {
         let (arguments, ignored) = match serde_json::from_str::<Value>(line) {
             Ok(Value::Object(object)) => {
                 let taken = |name: &str| fields.iter().any(|field| field.name == name);
@@ -150,8 +155,12 @@ fn read_json_lines(text: &str, fields: &[Field]) -> Outcome<(Vec<Row>, Vec<Strin
             Err(error) => (Err((String::new(), format!("not JSON: {error}"))), Map::new()),
         };
         (Row { number, arguments }, ignored)
+    };
+    let (mut rows, mut ignored) = (Vec::new(), BTreeSet::new());
+    across_cores(lines, row, |(row, fields)| {
+        rows.push(row);
+        ignored.extend(fields.into_iter().map(|(name, _)| name));
+        Ok(())
     })?;
-    let (rows, ignored): (Vec<Row>, Vec<Map<String, Value>>) = rows.into_iter().unzip();
-    let ignored: BTreeSet<String> = ignored.into_iter().flatten().map(|(name, _)| name).collect();
     Ok((rows, ignored.into_iter().collect()))
 }

@@ -4,6 +4,7 @@ use super::{CHAIN_BYTES, FRAME_MAGIC, HEAD_BYTES, HEADER_BYTES, HEADER_CHAIN};
 use crate::disk::DiskFile;
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use chancery_types::Hash;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 /// What a frame holds.
@@ -27,6 +28,9 @@ pub struct Frame<'a> {
     /// The payload.
     pub payload: &'a [u8],
 }
+
+/// Where a frame's head has the length of the payload.
+const HEAD_LEN: Range<usize> = 5..9;
 
 fn chain_of(before: &Hash, head: &[u8], payload: &[u8]) -> Hash {
     static CONTEXT: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context("chancery 2026 journal frame v2"));
@@ -54,21 +58,44 @@ impl Block {
         self.first = first;
     }
 
+    /// Takes all frames out, and begins another block at entry `first`. Room for so many bytes is kept.
+    pub(crate) fn reset(&mut self, first: u64, room_max: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(room_max);
+        self.entries.clear();
+        self.begin(first);
+    }
+
     /// Adds a frame; `chain` is the chain value before it and becomes the one behind it.
     pub fn push(&mut self, kind: FrameKind, index: u64, payload: &[u8], chain: &mut Hash) {
+        self.push_with(kind, index, chain, |out| out.extend_from_slice(payload));
+    }
+
+    /// Adds a frame whose payload `encode` appends, and gives the payload.
+    pub(crate) fn push_with(
+        &mut self,
+        kind: FrameKind,
+        index: u64,
+        chain: &mut Hash,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> &[u8] {
         if kind == FrameKind::Entry {
             self.entries.push(self.bytes.len());
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(FRAME_MAGIC);
         self.bytes.push(kind as u8);
-        // A payload is bounded by the limits of entries and effects, far below u32.
-        self.bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.bytes.extend_from_slice(&[0; 4]);
         self.bytes.extend_from_slice(&index.to_le_bytes());
         self.bytes.extend_from_slice(&self.first.to_le_bytes());
-        *chain = chain_of(chain, &self.bytes[start..], payload);
-        self.bytes.extend_from_slice(payload);
+        encode(&mut self.bytes);
+        let (head, payload) = self.bytes[start..].split_at_mut(HEAD_BYTES);
+        // A payload is bounded by the limits of entries and effects, far below u32.
+        head[HEAD_LEN].copy_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+        *chain = chain_of(chain, head, payload);
+        let end = self.bytes.len();
         self.bytes.extend_from_slice(&chain.0);
+        &self.bytes[start + HEAD_BYTES..end]
     }
 
     /// How many bytes it has.

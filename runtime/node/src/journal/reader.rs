@@ -1,11 +1,12 @@
 //! Reading entries back by their index, while the journal is written.
 
-use super::frame::{FrameKind, chain_before, parse_head, read_frame};
-use super::{HEAD_BYTES, Location, segment_path};
+use super::frame::{FrameKind, chain_before, frame_at, parse_head, read_frame};
+use super::{CHAIN_BYTES, HEAD_BYTES, Location, segment_path};
 use crate::NodeError;
 use crate::disk::{self, Disk, DiskFile};
-use chancery_types::Entry;
+use chancery_types::{Entry, Hash};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -29,6 +30,40 @@ impl Reader {
     /// As [`Reader::read`].
     pub fn entry(&self, index: u64) -> Result<Vec<u8>, NodeError> {
         Ok(self.frames(index, false)?.0)
+    }
+
+    /// The bytes of several entries, without their effects: what lies side by side is read at once.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn entries(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, NodeError> {
+        let locations = range.clone().map(|index| self.location(index)).collect::<Result<Vec<_>, _>>()?;
+        let mut found = Vec::with_capacity(locations.len());
+        for run in locations.chunk_by(|one, next| one.segment == next.segment && one.offset < next.offset) {
+            // Where the last one ends is not known.
+            if let [first, .., last] = run {
+                let path = segment_path(&self.dir, first.segment);
+                let file = self.file(first.segment, &path)?;
+                let mut bytes = vec![0; (last.offset - first.offset) as usize];
+                file.read_at(&mut bytes, first.offset.into()).map_err(disk::failed("cannot read", &path))?;
+                for place in &run[..run.len() - 1] {
+                    let (index, at) = (range.start + found.len() as u64, (place.offset - first.offset) as usize);
+                    let before = match at.checked_sub(CHAIN_BYTES).and_then(|from| bytes[from..].first_chunk()) {
+                        Some(chain) => Hash(*chain),
+                        None => {
+                            chain_before(&*file, place.offset.into()).map_err(disk::failed("cannot read", &path))?
+                        }
+                    };
+                    let frame = frame_at(&bytes, at, &before).map(|(frame, ..)| frame);
+                    match frame.filter(|frame| (frame.kind, frame.index) == (FrameKind::Entry, index)) {
+                        Some(frame) => found.push(frame.payload.to_vec()),
+                        None => return Err(NodeError::Damaged { file: path, offset: place.offset.into(), index }),
+                    }
+                }
+            }
+            found.push(self.entry(range.start + found.len() as u64)?);
+        }
+        Ok(found)
     }
 
     /// The payloads of entry `index`: the entry, and its effects where it has some. They are checked against their chain values.
