@@ -14,7 +14,10 @@
 //! - A file is never a symbolic link: a link that someone put there could lead out of the ledger. Directories may be links, so that `journal/` can lie on
 //!   a disk of its own.
 
+mod appended;
+
 use crate::{NodeError, failpoint};
+use appended::Appended;
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -38,6 +41,14 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// What the system says; some of it may be written then.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Writes all of `bytes` behind what counts of the file, which ends at `offset`; it is not durable yet. Some of the room behind becomes zeros.
+    ///
+    /// # Errors
+    /// As [`DiskFile::write_at`].
+    fn append_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(bytes, offset)
+    }
 
     /// Reserves room up to `len` bytes, zeros where nothing was written.
     ///
@@ -71,6 +82,14 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the system says; an error for a symbolic link.
     fn open(&self, path: &Path, writable: bool) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens a file that is there and that is mostly [appended to](DiskFile::append_at).
+    ///
+    /// # Errors
+    /// As [`Disk::open`].
+    fn open_appended(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path, true)
+    }
 
     /// Makes a file, or empties the one that is there. Neither it nor its name is durable yet.
     ///
@@ -398,6 +417,10 @@ impl Disk for OsDisk {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(writable).custom_flags(NO_FOLLOW).open(path).map_err(no_link)?;
         Ok(Arc::new(file))
+    }
+
+    fn open_appended(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(Appended::open(path)?))
     }
 
     fn create(&self, path: &Path, mode: u32) -> io::Result<Arc<dyn DiskFile>> {

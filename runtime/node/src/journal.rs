@@ -200,7 +200,7 @@ impl Journal {
             journal.rewrite(end)?;
         } else {
             let path = segment_path(dir, end.segment);
-            let file = journal.disk.open(&path, true).map_err(disk::failed("cannot open", &path))?;
+            let file = journal.disk.open_appended(&path).map_err(disk::failed("cannot open", &path))?;
             let bytes = read_header(&*file).map_err(disk::failed("cannot read", &path))?;
             journal.open = bytes.map(|header| (file, header.len));
         }
@@ -284,7 +284,7 @@ impl Journal {
         if !self.disk.exists(&path).map_err(disk::failed("cannot look for", &path))? {
             return Err(NodeError::NoSegment(path));
         }
-        if let Err(error) = self.stages.write.pass(|| file.write_at(&block.bytes, self.offset)) {
+        if let Err(error) = self.stages.write.pass(|| file.append_at(&block.bytes, self.offset)) {
             if !disk::is_full(&error) {
                 return Err(unknown(error));
             }
@@ -333,5 +333,5 @@ fn create_segment(disk: &dyn Disk, dir: &Path, header: Header, block: &[u8]) -> 
         file.write_at(&header.to_bytes(), 0)?;
         file.write_at(block, HEADER_BYTES as u64)
     })?;
-    disk.open(&path, true).map_err(disk::failed("cannot open", &path))
+    disk.open_appended(&path).map_err(disk::failed("cannot open", &path))
 }

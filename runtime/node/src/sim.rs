@@ -458,6 +458,21 @@ impl DiskFile for SimFile {
         })
     }
 
+    /// As the system's disk does it: in whole pages, of which the first has again what stood before, and zeros behind the last byte.
+    fn append_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        const PAGE: u64 = 4_096;
+        let (before, len) = ((offset % PAGE) as usize, self.disk.len(&self.path)?);
+        let mut pages = vec![0; before];
+        self.read_at(&mut pages, offset - before as u64)?;
+        pages.extend_from_slice(bytes);
+        let end = (offset + bytes.len() as u64).next_multiple_of(PAGE);
+        if end > len {
+            return self.write_at(bytes, offset);
+        }
+        pages.resize(before + (end - offset) as usize, 0);
+        self.write_at(&pages, offset - before as u64)
+    }
+
     fn allocate(&self, len: u64) -> io::Result<()> {
         self.with(|inner, node| {
             inner.begin()?;
