@@ -173,6 +173,7 @@ fn write_pages(file: &File, mut pages: &[IoSlice<'_>], mut offset: u64) -> io::R
 mod tests {
     use super::*;
     use crate::disk::{Disk, OsDisk};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Blocks of all lengths, read back by others meanwhile, behind what a plain write left; then again after the file was opened anew.
     #[test]
@@ -198,6 +199,41 @@ mod tests {
                 assert!(found[expected.len()..].iter().all(|byte| *byte == 0));
             }
         }
+    }
+
+    /// What the cache holds of a page is dropped before the write that changed it returns.
+    #[test]
+    fn readers_beside_the_writer_see_all_that_was_appended() {
+        const LEN: usize = 2 << 20;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        OsDisk.create(&path, 0o600).unwrap().allocate(LEN as u64).unwrap();
+        let (file, written) = (Appended::open(&path).unwrap(), AtomicUsize::new(0));
+        let expected: Vec<u8> = (0..LEN).map(|at| (at / 7 % 255) as u8 + 1).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let reader = OsDisk.open(&path, false).unwrap();
+                    let mut bytes = vec![0; 20_000];
+                    loop {
+                        let len = written.load(Ordering::Acquire);
+                        let from = len.saturating_sub(bytes.len());
+                        reader.read_at(&mut bytes[..len - from], from as u64).unwrap();
+                        assert!(bytes[..len - from] == expected[from..len], "up to {len}");
+                        if len >= LEN - 10_000 {
+                            return;
+                        }
+                    }
+                });
+            }
+            let mut at = 0;
+            while at < LEN - 10_000 {
+                let len = 1 + at % 9_000;
+                file.append_at(&expected[at..at + len], at as u64).unwrap();
+                at += len;
+                written.store(at, Ordering::Release);
+            }
+        });
     }
 
     #[test]
