@@ -11,7 +11,7 @@ use crate::health::{Health, State};
 use crate::journal::{Mark, Reader, SEGMENT_BYTES};
 use crate::pipeline::{self, Message, Pipeline};
 use crate::publication::{Board, Content, Cosigner, Level, PublicLog, Publisher};
-use crate::recorder::{Recorder, Room};
+use crate::recorder::{Recorder, Scratch};
 use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Place, Sequencer, Submission};
@@ -235,7 +235,7 @@ impl Ledger {
             health: health.clone(),
             disk: options.disk.clone(),
             dir: dir.into(),
-            room: Room::default(),
+            scratch: Scratch::default(),
         };
         let mut ledger = Ledger {
             id,

@@ -34,8 +34,8 @@ use std::time::Instant;
 /// Bytes that must be free on the ledger's disk for a block to be made.
 pub(crate) const RESERVE_BYTES: u64 = 16 << 20;
 
-/// Bytes that are kept from block to block, so that the next one finds room.
-const ROOM_BYTES: usize = 1 << 20;
+/// Bytes of memory that are kept from block to block.
+const SCRATCH_BYTES: usize = 1 << 20;
 
 /// The end of the log, as the next block needs it.
 #[derive(Clone)]
@@ -63,24 +63,24 @@ pub(crate) struct Recorder {
     pub(crate) closed: Arc<Mutex<Option<Mark>>>,
     /// The ledger's directory, where there must be room.
     pub(crate) dir: PathBuf,
-    pub(crate) room: Room,
+    pub(crate) scratch: Scratch,
 }
 
-/// What a block is put together in; nothing is left in it between blocks.
-pub(crate) struct Room {
+/// What a block is put together in; its memory serves the next one, too.
+pub(crate) struct Scratch {
     frames: journal::Block,
     effects: Vec<u8>,
 }
 
-impl Default for Room {
+impl Default for Scratch {
     fn default() -> Self {
-        Room { frames: journal::Block::new(0), effects: Vec::new() }
+        Scratch { frames: journal::Block::new(0), effects: Vec::new() }
     }
 }
 
 /// A block in the making.
 struct Draft {
-    room: Room,
+    scratch: Scratch,
     chain: Hash,
     tip: Tip,
     leaves: Vec<Hash>,
@@ -93,7 +93,7 @@ impl Draft {
     fn push(&mut self, record: Record) -> Entry {
         let index = self.tip.index;
         let entry = Entry { version: ENTRY_VERSION, index, previous: self.tip.previous, time: self.tip.time, record };
-        let frames = &mut self.room.frames;
+        let frames = &mut self.scratch.frames;
         let bytes = frames.push_with(FrameKind::Entry, index, &mut self.chain, |out| entry.encode(out));
         self.leaves.push(merkle::leaf_hash(bytes));
         self.tip.previous = Hash::of(bytes);
@@ -107,7 +107,7 @@ impl Draft {
         let Submission { signed, reply, .. } = submission;
         self.requests.push((signed.call.request, self.tip.index));
         // As `Effects` are encoded: the writes, then the trace.
-        let effects = &mut self.room.effects;
+        let effects = &mut self.scratch.effects;
         effects.clear();
         execution.writes.encode(effects);
         let (writes, traced) = (Hash::of(effects), effects.len());
@@ -126,7 +126,7 @@ impl Draft {
         };
         let entry = self.push(record);
         let (index, height) = (entry.index, self.tip.height);
-        self.room.frames.push(FrameKind::Effects, index, &self.room.effects, &mut self.chain);
+        self.scratch.frames.push(FrameKind::Effects, index, &self.scratch.effects, &mut self.chain);
         (reply, Answer { index, height, entry, trace: execution.trace, repeated: false })
     }
 }
@@ -162,11 +162,11 @@ impl Recorder {
     /// Records a block. The answers are to be given: when the block is durable, or with what kept it from it.
     pub(crate) fn record(&mut self, block: Block) -> (Recorded, Answers) {
         let Block { height, time, calls, repeats, writes, .. } = block;
-        let mut room = std::mem::take(&mut self.room);
-        room.frames.reset(self.tip.index, ROOM_BYTES);
-        room.effects.shrink_to(ROOM_BYTES);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.frames.reset(self.tip.index, SCRATCH_BYTES);
+        scratch.effects.shrink_to(SCRATCH_BYTES);
         let mut draft = Draft {
-            room,
+            scratch,
             chain: self.journal.chain(),
             tip: Tip { height, time, ..self.tip.clone() },
             leaves: Vec::new(),
@@ -222,10 +222,10 @@ impl Recorder {
         self.health.metrics.encode.since(draft.begun);
         self.check_room()?;
         failpoint::pass("before-append");
-        self.journal.append(&draft.room.frames, draft.chain)?;
+        self.journal.append(&draft.scratch.frames, draft.chain)?;
         self.health.full(false);
-        self.health.metrics.recorded(entries, draft.room.frames.len());
-        self.room = draft.room;
+        self.health.metrics.recorded(entries, draft.scratch.frames.len());
+        self.scratch = draft.scratch;
         let begun = Instant::now();
         failpoint::pass("after-commit");
 

@@ -58,10 +58,10 @@ impl Block {
         self.first = first;
     }
 
-    /// Takes all frames out, and begins another block at entry `first`. Room for so many bytes is kept.
-    pub(crate) fn reset(&mut self, first: u64, room_max: usize) {
+    /// Takes all frames out, and begins another block at entry `first`. Memory for so many bytes is kept.
+    pub(crate) fn reset(&mut self, first: u64, kept_max: usize) {
         self.bytes.clear();
-        self.bytes.shrink_to(room_max);
+        self.bytes.shrink_to(kept_max);
         self.entries.clear();
         self.begin(first);
     }
