@@ -412,6 +412,23 @@ fn open_to_read(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path).map_err(no_link)
 }
 
+/// Where the zeros at the end of the first `len` bytes of a file begin, or little behind: a copy may hold room as zeros.
+fn without_zeros(file: &File, mut len: u64) -> io::Result<u64> {
+    const STEP: usize = 1 << 16;
+    static ZEROS: [u8; STEP] = [0; STEP];
+    let mut bytes = vec![0; STEP];
+    while let Some(last) = len.checked_sub(1) {
+        let from = last - last % STEP as u64;
+        let step = &mut bytes[..(len - from) as usize];
+        file.read_exact_at(step, from)?;
+        if *step != ZEROS[..step.len()] {
+            break;
+        }
+        len = from;
+    }
+    Ok(len)
+}
+
 impl Disk for OsDisk {
     fn open(&self, path: &Path, writable: bool) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
@@ -447,7 +464,8 @@ impl Disk for OsDisk {
             };
             written = rustix::fs::seek(&file, SeekFrom::Hole(data)).unwrap_or(len);
         }
-        let mut bytes = vec![0; usize::try_from(written.min(len)).unwrap_or(usize::MAX)];
+        written = without_zeros(&file, written.min(len))?;
+        let mut bytes = vec![0; usize::try_from(written).unwrap_or(usize::MAX)];
         file.read_exact_at(&mut bytes, 0)?;
         Ok((bytes, len))
     }
@@ -539,5 +557,12 @@ mod tests {
         assert!(whole[bytes.len()..].iter().all(|byte| *byte == 0));
         file.write_at(b"!", (1 << 20) - 1).unwrap();
         assert_eq!(OsDisk.read_written(&path).unwrap().0.last(), Some(&b'!'));
+        // A copy has written zeros where there was room.
+        std::fs::write(&path, [&whole[..], &vec![0; 300_000]].concat()).unwrap();
+        let (bytes, len) = OsDisk.read_written(&path).unwrap();
+        assert_eq!((bytes.len(), len), (131_072, (1 << 20) + 300_000));
+        assert_eq!(bytes, whole[..bytes.len()]);
+        std::fs::write(&path, vec![0; 70_000]).unwrap();
+        assert_eq!(OsDisk.read_written(&path).unwrap(), (vec![], 70_000));
     }
 }

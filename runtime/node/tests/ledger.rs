@@ -2,12 +2,14 @@
 
 mod common;
 
-use chancery_node::{Ledger, NodeError, Refusal, verify};
+use chancery_node::{Clock, Ledger, NodeError, Options, Refusal, verify};
 use chancery_state::Scan;
 use chancery_types::codec::Encode;
 use chancery_types::{Action, Call, Entry, LedgerId, Outcome, PublicKey, RequestId, SignedCall, Timestamp};
 use common::{LARGE_STACK, actor, call, copy, deployed, invoke, log_key, module, options, put, reopen, silent};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 fn checked(dir: &Path) -> Result<chancery_node::Report, NodeError> {
     verify(dir, &silent())
@@ -48,6 +50,42 @@ fn many_threads_call_and_every_call_is_recorded_once() {
     assert_eq!(report.keys, 64 * 20 + 1);
     assert_eq!(report.checkpoint, Some(head.size));
     assert_eq!(reopen(dir.path()).unwrap().head(), head);
+}
+
+/// The time, and which threads asked for it.
+#[derive(Default)]
+struct Asked(Mutex<Vec<String>>);
+
+impl Clock for Asked {
+    fn now(&self) -> Timestamp {
+        self.0.lock().unwrap().push(std::thread::current().name().unwrap_or_default().into());
+        Timestamp(1_000)
+    }
+}
+
+/// Whoever executes a call asks for the time of its block. A lone call is executed by its caller, one that found others on their way is not.
+#[test]
+fn a_lone_call_wakes_no_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    deployed(dir.path()).close().unwrap();
+    let clock = Arc::new(Asked::default());
+    let ledger = Ledger::open(dir.path(), Options { clock: clock.clone(), ..options() }).unwrap();
+    let by_sequencer = |stack: usize, calls: Range<u128>| {
+        clock.0.lock().unwrap().clear();
+        std::thread::scope(|scope| {
+            let caller = std::thread::Builder::new().name("caller".into()).stack_size(stack);
+            let run = || calls.for_each(|number| drop(ledger.call(put(&ledger, number)).unwrap()));
+            caller.spawn_scoped(scope, run).unwrap().join().unwrap();
+        });
+        let asked = clock.0.lock().unwrap();
+        asked.iter().filter(|name| *name == "sequencer").count()
+    };
+    // Whether calls come one at a time shows with the first, once the threads that had to do with it have come to rest.
+    let lone = (100..200).find(|number| by_sequencer(LARGE_STACK, *number..number + 1) == 0);
+    assert!(lone.is_some());
+    assert_eq!(by_sequencer(LARGE_STACK, 200..220), 0);
+    assert_eq!(by_sequencer(2 << 20, 220..230), 10, "its stack is too small for a contract");
+    ledger.close().unwrap();
 }
 
 #[test]
