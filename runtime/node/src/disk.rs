@@ -18,7 +18,7 @@ mod appended;
 
 use crate::{NodeError, failpoint};
 use appended::Appended;
-use rustix::fs::SeekFrom;
+use rustix::fs::{Advice, SeekFrom};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -103,11 +103,12 @@ pub trait Disk: Send + Sync {
     /// As [`Disk::open`].
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// The content of a file up to where room follows into which nothing was written, and the file's length. What is not given is zeros.
+    /// The content of a file up to where room follows into which nothing was written, and the file's length. What is not given is zeros. What stands
+    /// before `from` need not be read, and may be given as zeros.
     ///
     /// # Errors
     /// As [`Disk::open`].
-    fn read_written(&self, path: &Path) -> io::Result<(Vec<u8>, u64)> {
+    fn read_written(&self, path: &Path, _from: u64) -> io::Result<(Vec<u8>, u64)> {
         let bytes = self.read(path)?;
         let len = bytes.len() as u64;
         Ok((bytes, len))
@@ -412,6 +413,12 @@ fn open_to_read(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path).map_err(no_link)
 }
 
+/// Reads what is asked for and nothing behind it: room that is in the cache counts as written for whoever looks for holes.
+fn without_readahead(file: &File) {
+    // It is advice; where it is not taken, more is read.
+    drop(rustix::fs::fadvise(file, 0, None, Advice::Random));
+}
+
 /// Where the zeros at the end of the first `len` bytes of a file begin, or little behind: a copy may hold room as zeros.
 fn without_zeros(file: &File, mut len: u64) -> io::Result<u64> {
     const STEP: usize = 1 << 16;
@@ -433,6 +440,7 @@ impl Disk for OsDisk {
     fn open(&self, path: &Path, writable: bool) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(writable).custom_flags(NO_FOLLOW).open(path).map_err(no_link)?;
+        without_readahead(&file);
         Ok(Arc::new(file))
     }
 
@@ -452,8 +460,9 @@ impl Disk for OsDisk {
         Ok(bytes)
     }
 
-    fn read_written(&self, path: &Path) -> io::Result<(Vec<u8>, u64)> {
+    fn read_written(&self, path: &Path, from: u64) -> io::Result<(Vec<u8>, u64)> {
         let file = open_to_read(path)?;
+        without_readahead(&file);
         let (len, mut written) = (file.metadata()?.len(), 0);
         while written < len {
             // ENXIO: there is nothing more but a hole. Any other error: the file system does not tell holes.
@@ -466,7 +475,9 @@ impl Disk for OsDisk {
         }
         written = without_zeros(&file, written.min(len))?;
         let mut bytes = vec![0; usize::try_from(written).unwrap_or(usize::MAX)];
-        file.read_exact_at(&mut bytes, 0)?;
+        if let Some(asked) = usize::try_from(from).ok().and_then(|from| bytes.get_mut(from..)) {
+            file.read_exact_at(asked, from)?;
+        }
         Ok((bytes, len))
     }
 
@@ -544,11 +555,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let file = OsDisk.create(&path, 0o600).unwrap();
-        assert_eq!(OsDisk.read_written(&path).unwrap(), (vec![], 0));
+        assert_eq!(OsDisk.read_written(&path, 0).unwrap(), (vec![], 0));
         file.allocate(1 << 20).unwrap();
         // A hole stands before it, too.
         file.write_at(b"written", 70_000).unwrap();
-        let (bytes, len) = OsDisk.read_written(&path).unwrap();
+        let (bytes, len) = OsDisk.read_written(&path, 0).unwrap();
         assert_eq!(len, 1 << 20);
         assert_eq!(&bytes[70_000..70_007], b"written");
         assert!(bytes[..70_000].iter().chain(&bytes[70_007..]).all(|byte| *byte == 0));
@@ -556,13 +567,15 @@ mod tests {
         assert_eq!((whole.len(), &whole[..bytes.len()]), (1 << 20, &bytes[..]));
         assert!(whole[bytes.len()..].iter().all(|byte| *byte == 0));
         file.write_at(b"!", (1 << 20) - 1).unwrap();
-        assert_eq!(OsDisk.read_written(&path).unwrap().0.last(), Some(&b'!'));
+        assert_eq!(OsDisk.read_written(&path, 0).unwrap().0.last(), Some(&b'!'));
+        let (bytes, _) = OsDisk.read_written(&path, 70_003).unwrap();
+        assert_eq!((bytes.len(), &bytes[70_003..70_007]), (1 << 20, &b"tten"[..]));
         // A copy has written zeros where there was room.
         std::fs::write(&path, [&whole[..], &vec![0; 300_000]].concat()).unwrap();
-        let (bytes, len) = OsDisk.read_written(&path).unwrap();
+        let (bytes, len) = OsDisk.read_written(&path, 0).unwrap();
         assert_eq!((bytes.len(), len), (131_072, (1 << 20) + 300_000));
         assert_eq!(bytes, whole[..bytes.len()]);
         std::fs::write(&path, vec![0; 70_000]).unwrap();
-        assert_eq!(OsDisk.read_written(&path).unwrap(), (vec![], 70_000));
+        assert_eq!(OsDisk.read_written(&path, 0).unwrap(), (vec![], 70_000));
     }
 }

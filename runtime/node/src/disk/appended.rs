@@ -194,7 +194,7 @@ mod tests {
                 file.append_at(&block, expected.len() as u64).unwrap();
                 file.sync_data().unwrap();
                 expected.extend(block);
-                let (found, len) = OsDisk.read_written(&path).unwrap();
+                let (found, len) = OsDisk.read_written(&path, 0).unwrap();
                 assert_eq!((len, &found[..expected.len()]), (LEN, &expected[..]));
                 assert!(found[expected.len()..].iter().all(|byte| *byte == 0));
             }

@@ -201,7 +201,8 @@ pub(crate) fn scan_from(
         if !marked && (header.first, header.chain) != (end.entries, end.chain) {
             return Err(NodeError::Damaged { file: path, offset: 0, index: end.entries });
         }
-        let (bytes, len) = disk.read_written(&path).map_err(disk::failed("cannot read", &path))?;
+        let from = if marked { end.offset } else { 0 };
+        let (bytes, len) = disk.read_written(&path, from).map_err(disk::failed("cannot read", &path))?;
         if !marked {
             (end.segment, end.offset) = (segment, HEADER_BYTES as u64);
         }
@@ -229,7 +230,7 @@ fn scan_segment(
 ) -> Result<(), NodeError> {
     let damaged =
         |offset: usize, index: u64| NodeError::Damaged { file: path.to_path_buf(), offset: offset as u64, index };
-    // A segment is read whole: its offsets are those of memory.
+    // Places in memory are those in the segment.
     let (mut offset, mut chain, mut next) = (end.offset as usize, end.chain, end.entries);
     let mut first = (offset as u64, next, chain);
     while stop != Some(end.entries) {
