@@ -416,7 +416,7 @@ fn open_to_read(path: &Path) -> io::Result<File> {
 /// Reads what is asked for and nothing behind it: room that is in the cache counts as written for whoever looks for holes.
 fn without_readahead(file: &File) {
     // It is advice; where it is not taken, more is read.
-    drop(rustix::fs::fadvise(file, 0, None, Advice::Random));
+    let _ = rustix::fs::fadvise(file, 0, None, Advice::Random);
 }
 
 /// Where the zeros at the end of the first `len` bytes of a file begin, or little behind: a copy may hold room as zeros.
