@@ -85,6 +85,7 @@ impl From<NodeError> for Failure {
         }
         let code = match &error {
             NodeError::NoLedger(_)
+            | NodeError::NoPublicLog(_)
             | NodeError::NoEntry { .. }
             | NodeError::NoContract(_)
             | NodeError::NoModule(_)

@@ -76,7 +76,13 @@ fn an_export_is_verified_from_a_directory_and_from_a_web_server() {
     let home = home();
     let nowhere = home.run(&["log", "verify", "nowhere"]);
     check_failure(&["nowhere"], &nowhere, 4, &["nowhere is no directory", "an exported log"]);
+    std::fs::create_dir(home.dir.path().join("nothing")).unwrap();
+    for command in [["log", "verify", "nothing"], ["log", "mirror", "nothing"]] {
+        let command = [&command[..], if command[1] == "mirror" { &["mirror"] } else { &[] }].concat();
+        check_failure(&command, &home.run(&command), 4, &["nothing holds neither a ledger nor a public log"]);
+    }
     home.ok(&["log", "export", "export"]);
+    check_failure(&["a file"], &home.run(&["audit", "export/checkpoint"]), 4, &["holds no ledger"]);
     let report = home.json(&["log", "verify", "export"]);
     assert_eq!((&report["calls"], &report["modules"], &report["own_policy"]), (&3.into(), &1.into(), &true.into()));
     let url = serve(home.dir.path().join("export"));

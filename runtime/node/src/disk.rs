@@ -347,7 +347,8 @@ impl dyn Disk + '_ {
     pub fn read_if_there(&self, path: &Path) -> Result<Option<Vec<u8>>, NodeError> {
         match self.read(path) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            // Nor is anything below what is no directory.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(failed("cannot read", path)(error)),
         }
     }
@@ -484,7 +485,7 @@ impl Disk for OsDisk {
     fn exists(&self, path: &Path) -> io::Result<bool> {
         match path.symlink_metadata() {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
             Err(error) => Err(error),
         }
     }

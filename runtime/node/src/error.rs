@@ -11,6 +11,9 @@ pub enum NodeError {
     /// There is no ledger here.
     #[error("{0} holds no ledger: make one with `chancery init`, or name another directory with --data")]
     NoLedger(PathBuf),
+    /// There is no public log here, and no ledger.
+    #[error("{0} holds neither a ledger nor a public log: name the directory of either, or the URL of a public log")]
+    NoPublicLog(String),
     /// There is a ledger already.
     #[error("{0} is not empty: a new ledger needs a directory of its own")]
     NotEmpty(PathBuf),

@@ -99,16 +99,20 @@ impl Place {
     /// The policy that lies beside the log. Whoever serves the log could serve any: it is to be compared with one from elsewhere.
     ///
     /// # Errors
-    /// [`NodeError::Public`] where there is none, [`NodeError::Policy`] where it does not read.
+    /// [`NodeError::NoPublicLog`] where there is no checkpoint either, [`NodeError::Public`] where there is no policy, [`NodeError::Policy`] where it
+    /// does not read.
     pub fn own_policy(&self) -> Result<Policy, NodeError> {
-        let found =
-            self.get("policy", POLICY_BYTES_MAX).map_err(|error| NodeError::Public(format!("policy: {error}")))?;
-        let missing = || {
-            NodeError::Public(
-                "there is no `policy` beside it that says whose checkpoints to believe: give one with --policy".into(),
-            )
+        let found = |path: &str, bytes_max| {
+            self.get(path, bytes_max).map_err(|error| NodeError::Public(format!("{path}: {error}")))
         };
-        Policy::parse(&found.ok_or_else(missing)?).map_err(|error| NodeError::Policy(error.to_string()))
+        let missing = || match found("checkpoint", NOTE_BYTES_MAX) {
+            Ok(None) => NodeError::NoPublicLog(self.to_string()),
+            _ => NodeError::Public(
+                "there is no `policy` beside it that says whose checkpoints to believe: give one with --policy".into(),
+            ),
+        };
+        Policy::parse(&found("policy", POLICY_BYTES_MAX)?.ok_or_else(missing)?)
+            .map_err(|error| NodeError::Policy(error.to_string()))
     }
 }
 

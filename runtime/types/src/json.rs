@@ -2,7 +2,7 @@
 //!
 //! | type | JSON | read as well |
 //! |---|---|---|
-//! | yes/no | `true`, `false` | `"yes"`, `"no"` |
+//! | yes/no | `true`, `false` | `"yes"`, `"no"`, `"true"`, `"false"`, in small letters or capitals |
 //! | `u8` to `u32`, `i32` | number | text |
 //! | `u64`, `u128`, `i64` | text, since JSON readers lose digits beyond 2⁵³ | number |
 //! | money | decimal text `"547.00"` | number without exponent |
@@ -131,8 +131,12 @@ pub fn encode(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), TypeErr
         Type::Unit => value.is_null().then_some(()).ok_or_else(wrong)?,
         Type::Bool => match value {
             Value::Bool(value) => value.encode(out),
-            Value::String(text) if text == "yes" || text == "true" => true.encode(out),
-            Value::String(text) if text == "no" || text == "false" => false.encode(out),
+            Value::String(text) => {
+                // Tables write them large.
+                let is_one_of = |words: [&str; 2]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+                let value = is_one_of(["yes", "true"]);
+                (value || is_one_of(["no", "false"])).then_some(value).ok_or_else(wrong)?.encode(out);
+            }
             _ => return Err(wrong()),
         },
         Type::U8 => number!(u8),
@@ -439,6 +443,23 @@ mod tests {
                 field("big", Type::U64),
                 field("bytes", Type::List { of: Box::new(Type::U8) }),
             ],
+        }
+    }
+
+    #[test]
+    fn a_yes_is_read_as_people_and_their_tables_write_it() {
+        let read = |value: Value| {
+            let mut bytes = Vec::new();
+            encode(&Type::Bool, &value, &mut bytes).map(|()| bytes)
+        };
+        for word in ["yes", "Yes", "TRUE", "true", "True"] {
+            assert_eq!(read(json!(word)), Ok(vec![1]), "{word}");
+        }
+        for word in ["no", "NO", "FALSE", "false"] {
+            assert_eq!(read(json!(word)), Ok(vec![0]), "{word}");
+        }
+        for other in [json!("1"), json!(1), json!(""), json!("truth"), json!(null)] {
+            assert!(read(other.clone()).is_err(), "{other}");
         }
     }
 
