@@ -9,12 +9,13 @@ use crate::execute::{At, Executor};
 use crate::export::read_policy;
 use crate::health::{Health, State};
 use crate::journal::{Mark, Reader, SEGMENT_BYTES};
-use crate::pipeline::{self, Message, Pipeline};
-use crate::publication::{Board, Content, Cosigner, Level, PublicLog, Publisher};
+use crate::pipeline::{Message, Pipeline};
+use crate::publication::{Board, Content, Level, PublicLog, Publisher};
 use crate::recorder::{Recorder, Scratch};
 use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Place, Sequencer, Submission};
+use crate::stages::Stages;
 use crate::witness::{WitnessClient, objections};
 use crate::{NodeError, Refusal, stack, summary};
 use chancery_engine::{Compiler, Engine, Execution};
@@ -147,7 +148,7 @@ pub struct Ledger {
     pipeline: Option<Arc<Pipeline>>,
     threads: Vec<JoinHandle<()>>,
     #[cfg(any(test, feature = "sim"))]
-    pub(crate) stepping: Option<Mutex<crate::sim::Stepped>>,
+    pub(crate) stepping: Option<Mutex<Stages>>,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -188,27 +189,10 @@ impl Ledger {
         let follower = Follower { committed: committed.clone(), health: health.clone(), dirty: true };
         let board = Arc::new(Board::default());
         let content = Content { reader: reader.clone(), log: log.clone() };
-        let size = head.read().unwrap_or_else(PoisonError::into_inner).size;
-        board.committed(size);
-        let key = log_vkey(&*options.disk, dir, &origin)?;
-        let policy = read_policy(&options.disk, dir, &key)?
-            .filter(|policy| policy.witnesses().iter().any(|witness| witness.url.is_some()));
-        let witnesses = policy.map(|policy| Arc::new(WitnessClient::new(policy)));
-        if let (Some(client), Some(_)) = (&witnesses, &options.log_key) {
-            ask_witnesses(client, &origin, size, &content)?;
-        }
-        let log_key = options.log_key.clone();
-        let publisher = options.log_key.map(|key| Publisher {
-            public: PublicLog::of(options.disk.clone(), dir),
-            content: content.clone(),
-            origin: origin.clone(),
-            key,
-            board: board.clone(),
-            witnesses: witnesses.clone(),
-            health: health.clone(),
-        });
+        board.committed(tip.index);
+        let publisher = publisher(dir, &options, &origin, &content, &board, &health)?;
         match &publisher {
-            Some(publisher) => publisher.open(published, size)?,
+            Some(publisher) => publisher.open(published, tip.index)?,
             None => board.end("the log key is not at hand"),
         }
         let end = Place { index: tip.index, height: tip.height, time: tip.time };
@@ -251,7 +235,7 @@ impl Ledger {
             progress: options.progress,
             board,
             content,
-            log_key,
+            log_key: options.log_key,
             health,
             actors: Actors::default(),
             closed,
@@ -263,37 +247,13 @@ impl Ledger {
             stepping: None,
             _lock: lock,
         };
+        let stages = Stages { sequencer, messages, recorder, follower, jobs, publisher };
         #[cfg(any(test, feature = "sim"))]
         if !options.threads {
-            let stepped = crate::sim::Stepped { sequencer, messages, recorder, follower, jobs, publisher };
-            ledger.stepping = Some(Mutex::new(stepped));
+            ledger.stepping = Some(Mutex::new(stages));
             return Ok(ledger);
         }
-        let threads = &mut ledger.threads;
-        // The recorder takes a block when it has done the one before.
-        let (blocks_sender, blocks) = sync_channel(1);
-        let (sequencer, recorder) = (Mutex::new(sequencer), Mutex::new(recorder));
-        let pipeline = Arc::new(Pipeline { sequencer, recorder, health: ledger.health.clone() });
-        ledger.pipeline = Some(pipeline.clone());
-        let (answers_sender, answers) = sync_channel(pipeline::ANSWERS_MAX);
-        let (orders, records) = (pipeline.clone(), pipeline.clone());
-        threads.push(stack::spawn("sequencer", move || orders.sequence(&messages, &blocks_sender))?);
-        threads.push(stack::spawn("recorder", move || records.record(&blocks, &sender, &answers_sender))?);
-        threads.push(stack::spawn("answers", move || pipeline.answer(&answers))?);
-        threads.push(stack::spawn("view", move || follower.run(&jobs))?);
-        if let (Some(client), Some(publisher)) = (witnesses, &publisher) {
-            let cosigner = Cosigner {
-                public: publisher.public.clone(),
-                content: ledger.content.clone(),
-                board: ledger.board.clone(),
-                client,
-                health: ledger.health.clone(),
-            };
-            threads.push(stack::spawn("witnesses", move || cosigner.run())?);
-        }
-        if let Some(publisher) = publisher {
-            threads.push(stack::spawn("publication", move || publisher.run())?);
-        }
+        ledger.pipeline = Some(stages.start(sender, &mut ledger.threads)?);
         Ok(ledger)
     }
 
@@ -611,6 +571,35 @@ impl Ledger {
     pub fn answer(&self, index: u64) -> Result<Answer, NodeError> {
         first_answer(&self.reader, index)
     }
+}
+
+/// What publishes the log, where the log key is at hand. The witnesses of its policy must not have seen more of this log than there is.
+fn publisher(
+    dir: &Path,
+    options: &Options,
+    origin: &str,
+    content: &Content,
+    board: &Arc<Board>,
+    health: &Arc<Health>,
+) -> Result<Option<Publisher>, NodeError> {
+    let vkey = log_vkey(&*options.disk, dir, origin)?;
+    let policy = read_policy(&options.disk, dir, &vkey)?;
+    let Some(key) = options.log_key.clone() else { return Ok(None) };
+    let asked = policy.filter(|policy| policy.witnesses().iter().any(|witness| witness.url.is_some()));
+    let witnesses = asked.map(|policy| Arc::new(WitnessClient::new(policy)));
+    if let Some(client) = &witnesses {
+        ask_witnesses(client, origin, content.reader.size(), content)?;
+    }
+    let (origin, content, board, health) = (origin.into(), content.clone(), board.clone(), health.clone());
+    Ok(Some(Publisher {
+        public: PublicLog::of(options.disk.clone(), dir),
+        content,
+        origin,
+        key,
+        board,
+        witnesses,
+        health,
+    }))
 }
 
 /// Refuses where a witness has seen more of this log than there is, or another tree. Witnesses that cannot be asked do not object.

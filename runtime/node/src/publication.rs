@@ -346,6 +346,14 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
+    /// What collects cosignatures, where there are witnesses.
+    pub(crate) fn cosigner(&self) -> Option<Cosigner> {
+        let client = self.witnesses.clone()?;
+        let Publisher { public, content, board, health, .. } = self;
+        let (public, content, board, health) = (public.clone(), content.clone(), board.clone(), health.clone());
+        Some(Cosigner { public, content, board, client, health })
+    }
+
     /// Brings the public log to the head of a ledger that is being opened. `published` is the size that its checkpoint covers.
     pub(crate) fn open(&self, published: u64, head: u64) -> Result<(), NodeError> {
         let note = self.public.checkpoint()?.unwrap_or_default();

@@ -21,7 +21,6 @@
 mod step;
 mod view;
 
-pub(crate) use step::Stepped;
 pub use view::{SimViews, VIEW_FAULTS, ViewContent, ViewFault};
 
 use crate::disk::{Disk, DiskFile};

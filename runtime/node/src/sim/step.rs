@@ -1,26 +1,14 @@
 //! A ledger that is moved step by step: what its threads would do is done when a test says so.
 
 use crate::NodeError;
-use crate::committed::{Follower, Job};
+use crate::committed::Job;
 use crate::ledger::Ledger;
 use crate::pipeline::Message;
 use crate::publication::Publisher;
-use crate::recorder::Recorder;
-use crate::sequencer::Sequencer;
+use crate::stages::Stages;
 use std::sync::PoisonError;
-use std::sync::mpsc::Receiver;
 
-/// What the threads of a ledger would do, done when a test says so.
-pub(crate) struct Stepped {
-    pub(crate) sequencer: Sequencer,
-    pub(crate) messages: Receiver<Message>,
-    pub(crate) recorder: Recorder,
-    pub(crate) follower: Follower,
-    pub(crate) jobs: Receiver<Job>,
-    pub(crate) publisher: Option<Publisher>,
-}
-
-impl Stepped {
+impl Stages {
     fn follow(&mut self) {
         let jobs: Vec<Job> = self.jobs.try_iter().collect();
         if let Err(error) = self.follower.apply(jobs) {
@@ -77,7 +65,7 @@ impl Stepped {
 
 /// Steps of a ledger that was opened without threads.
 impl Ledger {
-    fn stepped(&self, work: impl FnOnce(&mut Stepped)) {
+    fn stepped(&self, work: impl FnOnce(&mut Stages)) {
         if let Some(stepped) = &self.stepping {
             work(&mut stepped.lock().unwrap_or_else(PoisonError::into_inner));
         }
@@ -85,12 +73,12 @@ impl Ledger {
 
     /// Makes blocks of what has queued.
     pub fn step(&self) {
-        self.stepped(Stepped::step);
+        self.stepped(Stages::step);
     }
 
     /// Brings the view to the last block.
     pub fn follow(&self) {
-        self.stepped(Stepped::follow);
+        self.stepped(Stages::follow);
     }
 
     /// Publishes what is committed.
