@@ -217,8 +217,8 @@ fn across_cores<T: Send, R: Send>(
     work: impl Fn(T) -> R + Sync,
     mut take: impl FnMut(R) -> Outcome,
 ) -> Outcome {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (count, work) = (all.len().div_ceil(SHARE), &work);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(count);
     let mut shares: Vec<Vec<Vec<T>>> = (0..cores).map(|_| Vec::new()).collect();
     let mut all = all.into_iter();
     (0..count).for_each(|turn| shares[turn % cores].push(all.by_ref().take(SHARE).collect()));

@@ -116,6 +116,7 @@ impl DiskFile for Appended {
         let within = ((at + bytes.len()) / PAGE).min(count - 1);
         end.pages.swap(0, within);
         end.pages.truncate(KEPT_MAX);
+        end.pages.shrink_to(KEPT_MAX);
         Ok(())
     }
 
