@@ -179,6 +179,14 @@ impl View {
     }
 }
 
+/// Frees the pages that so many writes have replaced. sled leaves that to its collector, which goes a step with every 128th operation, and a batch counts as
+/// one: what batches left behind grew without bound, to 24 GB in a process that had recorded 6 × 10⁶ calls.
+fn collect(writes: usize) {
+    /// Replaced pages that a step frees at least.
+    const STEP: usize = 64;
+    (0..writes / STEP + 4).for_each(|_| crossbeam_epoch::pin().flush());
+}
+
 impl StateView for View {
     fn position(&self) -> Result<Option<Position>, StateError> {
         let bytes = self.db.get(POSITION).map_err(failed)?;
@@ -196,7 +204,9 @@ impl StateView for View {
             }
         }
         out.insert(POSITION, position.to_bytes());
-        self.db.apply_batch(out).map_err(failed)
+        self.db.apply_batch(out).map_err(failed)?;
+        collect(batch.writes.len());
+        Ok(())
     }
 
     fn pairs(&self) -> Pairs<'_> {
@@ -287,6 +297,32 @@ mod tests {
         });
         assert!(View::open(dir.path()).is_ok());
         holder.join().unwrap();
+    }
+
+    /// What the process takes, in MiB.
+    fn resident() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
+    }
+
+    #[test]
+    fn what_batches_replace_is_freed() {
+        let dir = tempfile::tempdir().unwrap();
+        let view = View::open(dir.path()).unwrap();
+        let batch = |number: u64| {
+            let write = |place: u64| {
+                let key = ((number * 7_919 + place * 104_729) % 40_000).to_be_bytes().to_vec();
+                Write { contract: ContractId::default(), key, value: Some(vec![number as u8; 100]) }
+            };
+            view.apply(&ViewBatch { writes: (0..1_000).map(write).collect(), position: Some(position(number)) })
+                .unwrap();
+        };
+        (0..100).for_each(batch);
+        let before = resident();
+        (100..800).for_each(batch);
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 20, "{grown} MiB more after 700,000 writes to 40,000 keys");
     }
 
     #[test]
