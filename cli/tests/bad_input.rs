@@ -316,6 +316,13 @@ fn a_table_that_is_none() {
     let rows = home.file("rows.csv", "case_id,month,household_size\nA,2024-05,2\n");
     let over = ["batch", "food-assistance", "apply", &rows, "--as", "officer", "--report", "./rows.csv"];
     home.fails(&over, 2, &["cannot write the report", "it is the file of the rows", "--report"]);
+    // A report that finds no room is told when the rows are carried out, and they are carried out once.
+    let full = ["batch", "food-assistance", "apply", &rows, "--as", "officer", "--report", "/dev/full"];
+    let told = ["the rows were carried out", "/dev/full cannot be written", "nothing is done twice"];
+    check_failure(&full, &home.run(&full), 6, &told);
+    home.fails(&full, 6, &told);
+    let again = home.run(&full[..6]);
+    assert!(again.out.contains("of them by an earlier run"), "{again:?}");
     assert!(std::fs::read_to_string(&rows).unwrap().starts_with("case_id"), "the rows were overwritten");
 }
 

@@ -79,7 +79,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let reached = last.map_or(Ok(()), |last| wait.reach(&ledger, last));
     town::close(ledger);
     // Where the batch came to an end early, the report says how far.
-    report.finish()?;
+    let written = report.finish();
     carried_out.map_err(|failure| Failure {
         code: failure.code,
         message: format!(
@@ -88,6 +88,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             report.rows()
         ),
     })?;
+    written?;
     report.summarise(session)?;
     reached
 }

@@ -16,8 +16,8 @@
 //! closed  = "chancery journal closed 1", then lines "ledger HEX", "entries N", "chain HEX", and BLAKE3 of all before, HEX; each ends in LF
 //! ```
 //!
-//! A block is the frames of its calls and then the frame of its seal, written by one write and made durable by one `fdatasync`: **the commit
-//! point**. A block never spans two segments. The chain before the first frame is zero.
+//! A block is the frames of its calls and then the frame of its seal, written at once (`append_at` of [`crate::disk`] says how) and made durable by one
+//! `fdatasync`: **the commit point**. A block never spans two segments. The chain before the first frame is zero.
 //!
 //! A segment is [`SEGMENT_BYTES`] long from the start and comes into being whole: its header, and the block that is rewritten into it if any,
 //! are fsynced before it has its name. So a header that does not verify is never an interrupted write.

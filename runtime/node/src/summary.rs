@@ -15,7 +15,8 @@
 //!
 //! It is derived, and believed as far as it is borne out: the journal has the mark's chain value at the mark's place; the seal before the mark hashes
 //! to the last leaf and names the root and number of the keys; and the published checkpoint, which the log's key signed, has the root of the leaves.
-//! A summary of which one of these is not true counts for nothing, and the whole journal is read. It is used after a clean stop alone, for
+//! That a request id was left out of it, by somebody who can write here and computes the last hash anew, would show when it is used again: to `log verify`
+//! and every audit, which read the whole log. A summary of which one of these is not true counts for nothing, and the whole journal is read. It is used after a clean stop alone, for
 //! after any other the view is in doubt, and compared with the journal key by key.
 
 use crate::NodeError;
