@@ -86,10 +86,10 @@ fn entry(number: u64) -> Entry {
 }
 
 fn calls() -> Box<dyn FnMut()> {
-    let encoded: Vec<Vec<u8>> = (0..100).map(|number| signed(number).to_bytes()).collect();
+    let encoded: Vec<Vec<u8>> = (0..100).map(|number| signed(number).call.to_bytes()).collect();
     Box::new(move || {
         for bytes in &encoded {
-            black_box(SignedCall::from_bytes(bytes).expect("it was encoded just now"));
+            black_box(Call::from_bytes(bytes).expect("it was encoded just now"));
             black_box(Hash::of(bytes));
         }
     })

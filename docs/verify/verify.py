@@ -14,7 +14,7 @@ Not checked: that the calls' outcomes are what the contracts say. `chancery audi
 The log is a Merkle tree over its entries (RFC 6962 with SHA-256), in the formats of c2sp.org: tlog-tiles, tlog-checkpoint, signed-note,
 tlog-cosignature, tlog-proof, tlog-policy. What is inside an entry, the root of the state tree among it, is hashed with BLAKE3.
 """
-import base64, hashlib, os, re, struct, sys
+import base64, functools, hashlib, os, re, struct, sys
 
 class Untrue(Exception):
     """What does not hold: file, field, what was expected and found."""
@@ -48,6 +48,7 @@ def point(data):
 
 BASE = point(bytes([0x58] + [0x66] * 31))
 
+@functools.lru_cache                                           # of what is signed together each call asks again
 def ed25519(public, message, signature):
     if len(public) != 32 or len(signature) != 64: return False
     a, r, s = point(public), point(signature[:32]), int.from_bytes(signature[32:], "little")
@@ -205,7 +206,8 @@ class Reader:
     def bytes(self): return self.take(self.number(4))
 
 def index_of(entry, where):
-    check(len(entry) > 50 and entry[:2] == b"\1\0", f"{where}: not an entry of version 1")
+    version = 2 if entry[50:51] == b"\3" else 1                # version 2 has but this: calls that are signed together
+    check(len(entry) > 50 and entry[:2] == bytes([version, 0]), f"{where}: not an entry of version 1 or 2")
     return int.from_bytes(entry[2:10], "little")
 
 def call_of(entry, where):
@@ -215,8 +217,13 @@ def call_of(entry, where):
     check(action < 2, f"{where}: unknown action {action}")
     method = r.bytes() if action == 0 else r.take(32) and b"(deploy)"
     r.bytes()
-    signed = ed25519(actor, b"chancery call v1\n" + entry[51:r.at], r.take(64))
-    check(signed, f"{where}, actor: the call is not signed by the actor that it names")
+    message, signature = b"chancery call v1\n" + entry[51:r.at], r.take(64)
+    if entry[50] == 3:                                       # signed together with others, by the root that its path leads to
+        path, node = [(r.number(1), r.take(32)) for _ in range(r.number(4))], blake3(b"\0" + message)
+        check(1 <= len(path) <= 16 and all(right < 2 for right, _ in path), f"{where}, path: not of 1 to 16 steps")
+        for right, sibling in path: node = blake3(b"\1" + (node + sibling if right else sibling + node))
+        message = b"chancery calls v1\n" + node
+    check(ed25519(actor, message, signature), f"{where}, actor: the call is not signed by the actor that it names")
     _, module, outcome = r.take(32), r.take(32), r.number(1)
     check(outcome < 5, f"{where}: unknown outcome {outcome}")
     if outcome == 0: r.bytes()                               # done: the result
@@ -268,7 +275,7 @@ def check_entries(directory, origin, size, actors):
             check(says == index, f"{where} says that it is entry {says}: entries were dropped or reordered")
             genesis = index > 0 or entry[50] == 0 and Reader(entry, path, 51).bytes() == origin.encode()
             check(genesis, f"{where} is not the genesis of {origin!r}")
-            if actors and entry[50] == 1: call_of(entry, where)
+            if actors and entry[50] in (1, 3): call_of(entry, where)
     return leaves
 
 def check_tiles(directory, leaves):
@@ -372,7 +379,7 @@ def receipt(text, where, policy):
     (entry, *parts), text = parse(text, where, RECEIPT)
     entry, parts = data_of(entry, f"{where}, entry"), [data_of(part, where) for part in parts]
     origin, stands, text = tlog_proof(text, where, policy, entry)
-    digests, what = call_of(entry, f"{where}, entry") if entry[50] == 1 else ((None,) * 3, "no call")
+    digests, what = call_of(entry, f"{where}, entry") if entry[50] in (1, 3) else ((None,) * 3, "no call")
     named = [(name, part, digest) for name, part, digest in zip(("module", "trace", "writes"), parts, digests) if part is not None]
     for name, part, digest in named: check(blake3(part) == digest, f"{where}, {name}: it is not the one that the entry names")
     said = f"receipt: {what}; {stands}; with {', '.join(name for name, *_ in named) or 'nothing else'}"

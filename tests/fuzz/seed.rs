@@ -16,7 +16,7 @@ fn main() -> std::io::Result<()> {
     }
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime/receipt/tests/golden");
     let proofs = ["held.state-proof", "absent.state-proof", "v1/held.state-proof", "v1/absent.state-proof"];
-    let files = ["call.receipt", "v1/call.receipt", "grown.consistency-proof"];
+    let files = ["call.receipt", "together.receipt", "v1/call.receipt", "grown.consistency-proof"];
     for (target, names) in [("receipt", [&files[..], &proofs].concat()), ("state_proof", proofs.to_vec())] {
         std::fs::create_dir_all(corpus.join(target))?;
         for (number, name) in names.iter().enumerate() {

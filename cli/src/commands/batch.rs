@@ -18,7 +18,7 @@ use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, gas,
 use chancery_node::{Answer, Checked, Ledger, Refusal, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Interface, Method, MethodKind};
-use chancery_types::{Action, PublicKey, RequestId, SignedCall};
+use chancery_types::{Action, Call, PublicKey, RequestId, SignedCall};
 use ed25519_dalek::SigningKey;
 use report::Report;
 use rows::{Row, read};
@@ -49,7 +49,7 @@ pub struct Arguments {
 
 /// Calls that wait for their block at once.
 const IN_FLIGHT_MAX: usize = 1_024;
-/// Rows that a core works on in one turn, and how many turns it may be ahead.
+/// Rows that a core works on in one turn, whose calls are signed together, and how many turns it may be ahead.
 const SHARE: usize = 64;
 const SHARES_MAX: usize = 2;
 
@@ -107,6 +107,12 @@ pub struct Batch<'a> {
     pub contract: &'a str,
 }
 
+/// What came of reading a row.
+enum Asked {
+    Call(u64, Call),
+    Ready(Prepared),
+}
+
 /// A row ready to be queued.
 enum Prepared {
     Invalid(Line),
@@ -140,7 +146,7 @@ impl Batch<'_> {
         let digest = file.digest;
         across_cores(
             file.rows,
-            |row| self.prepare(&digest, row),
+            |rows| self.prepare(&digest, rows),
             |prepared| {
                 pending.push_back(self.start(prepared?)?);
                 if pending.len() >= IN_FLIGHT_MAX
@@ -157,26 +163,45 @@ impl Batch<'_> {
         })
     }
 
-    fn prepare(&self, digest: &blake3::Hash, row: Row) -> Outcome<Prepared> {
+    /// Makes rows ready. The calls of those that are not done yet are signed together.
+    fn prepare(&self, digest: &blake3::Hash, rows: Vec<Row>) -> Vec<Outcome<Prepared>> {
+        let asked: Vec<_> = rows.into_iter().map(|row| self.ask(digest, row)).collect();
+        let calls =
+            asked.iter().flatten().filter_map(|asked| if let Asked::Call(_, call) = asked { Some(call) } else { None });
+        let mut signed = SignedCall::sign_all(calls.cloned().collect(), self.key).into_iter();
+        let prepared = asked.into_iter().map(|asked| match (asked?, &mut signed) {
+            (Asked::Call(row, _), signed) => {
+                self.check(row, signed.next().ok_or_else(|| Failure::internal("a row's call was not signed"))?)
+            }
+            (Asked::Ready(prepared), _) => Ok(prepared),
+        });
+        prepared.collect()
+    }
+
+    /// What a row asks for, unless it has its answer.
+    fn ask(&self, digest: &blake3::Hash, row: Row) -> Outcome<Asked> {
         let request = self.request(digest, row.number);
         let arguments = match row.arguments {
             Ok(arguments) => arguments,
             Err((field, reason)) => {
                 let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
-                return Ok(Prepared::Invalid(Line::invalid(row.number, reason)));
+                return Ok(Asked::Ready(Prepared::Invalid(Line::invalid(row.number, reason))));
             }
         };
         let action = Action::Invoke { contract: self.contract.into(), method: self.method.name.clone(), arguments };
         let call = call(self.ledger, self.key, request, VALID_FOR_SECONDS, action);
-        if let Some(answer) = answered(self.ledger, &call)? {
-            return Ok(Prepared::Answered(row.number, request, Box::new(answer)));
-        }
-        match self.ledger.check(SignedCall::sign(call, self.key)) {
-            Ok(checked) => Ok(Prepared::Checked(row.number, request, Box::new(checked))),
+        Ok(match answered(self.ledger, &call)? {
+            Some(answer) => Asked::Ready(Prepared::Answered(row.number, request, Box::new(answer))),
+            None => Asked::Call(row.number, call),
+        })
+    }
+
+    fn check(&self, row: u64, signed: SignedCall) -> Outcome<Prepared> {
+        let request = signed.call.request;
+        match self.ledger.check(signed) {
+            Ok(checked) => Ok(Prepared::Checked(row, request, Box::new(checked))),
             // The only refusal that concerns a row and not all of them.
-            Err(refusal @ Refusal::TooLarge { .. }) => {
-                Ok(Prepared::Invalid(Line::invalid(row.number, refusal.to_string())))
-            }
+            Err(refusal @ Refusal::TooLarge { .. }) => Ok(Prepared::Invalid(Line::invalid(row, refusal.to_string()))),
             Err(refusal) => Err(refusal.into()),
         }
     }
@@ -212,10 +237,10 @@ impl Batch<'_> {
     }
 }
 
-/// Does some work for each of many, on all cores, while what came of it is taken in their order.
+/// Does some work for shares of many, on all cores, while what came of it is taken in their order.
 fn across_cores<T: Send, R: Send>(
     all: Vec<T>,
-    work: impl Fn(T) -> R + Sync,
+    work: impl Fn(Vec<T>) -> Vec<R> + Sync,
     mut take: impl FnMut(R) -> Outcome,
 ) -> Outcome {
     let (count, work) = (all.len().div_ceil(SHARE), &work);
@@ -230,7 +255,7 @@ fn across_cores<T: Send, R: Send>(
             let (sender, receiver) = sync_channel::<Vec<R>>(SHARES_MAX);
             done.push(receiver);
             workers.push(scope.spawn(move || {
-                let mut work = shares.into_iter().map(|share| share.into_iter().map(work).collect());
+                let mut work = shares.into_iter().map(work);
                 // Nobody takes any more where what came before was a failure.
                 work.try_for_each(|share| sender.send(share))
             }));

@@ -327,6 +327,9 @@ fn decoded(entry: &Entry, effects: &Effects, interfaces: &mut Interfaces<'_>) ->
             shown["contract_id"] = contract.to_string().into();
             shown["module"] = module.to_string().into();
             shown["signature"] = format!("{:?}", signed.signature).into();
+            if let Some(root) = signed.root() {
+                shown["signed_root"] = root.to_string().into();
+            }
         }
     }
     shown["previous"] = entry.previous.to_string().into();

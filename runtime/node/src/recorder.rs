@@ -24,7 +24,7 @@ use chancery_state::view::Position;
 use chancery_state::{Tree, tree};
 use chancery_tlog::merkle;
 use chancery_types::codec::Encode;
-use chancery_types::entry::{ENTRY_VERSION, WriteSet};
+use chancery_types::entry::WriteSet;
 use chancery_types::{Entry, Hash, Height, Record, RequestId, Timestamp};
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -92,7 +92,8 @@ impl Draft {
     /// Adds an entry, and returns it.
     fn push(&mut self, record: Record) -> Entry {
         let index = self.tip.index;
-        let entry = Entry { version: ENTRY_VERSION, index, previous: self.tip.previous, time: self.tip.time, record };
+        let (version, previous, time) = (record.version(), self.tip.previous, self.tip.time);
+        let entry = Entry { version, index, previous, time, record };
         let frames = &mut self.scratch.frames;
         let bytes = frames.push_with(FrameKind::Entry, index, &mut self.chain, |out| entry.encode(out));
         self.leaves.push(merkle::leaf_hash(bytes));

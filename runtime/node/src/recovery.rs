@@ -31,7 +31,7 @@ use chancery_state::{StateError, StateView, Tree};
 use chancery_tlog::note::{VerifierKey, is_key_name};
 use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::codec::{Decode, Encode};
-use chancery_types::entry::{ENTRY_VERSION, Effects};
+use chancery_types::entry::Effects;
 use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, RequestId, Timestamp};
 use ed25519_dalek::SigningKey;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -77,13 +77,8 @@ pub(crate) fn create(
         return Err(NodeError::NotEmpty(dir.into()));
     }
     let nonce = random()?;
-    let genesis = Entry {
-        version: ENTRY_VERSION,
-        index: 0,
-        previous: Hash::default(),
-        time,
-        record: Record::Genesis { origin: origin.into(), nonce },
-    };
+    let record = Record::Genesis { origin: origin.into(), nonce };
+    let genesis = Entry { version: record.version(), index: 0, previous: Hash::default(), time, record };
     let bytes = genesis.to_bytes();
     let state_root = Tree::new().root();
     let seal = Entry {
@@ -215,7 +210,7 @@ impl Survey {
             return Ok(false);
         }
         let entry = Entry::from_bytes(frame.payload).map_err(|_| inconsistent("it does not decode"))?;
-        if entry.version != ENTRY_VERSION || entry.index != frame.index || entry.previous != self.previous {
+        if entry.version != entry.record.version() || entry.index != frame.index || entry.previous != self.previous {
             return Err(inconsistent("version, index or previous hash do not fit"));
         }
         self.previous = Hash::of(frame.payload);

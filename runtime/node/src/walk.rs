@@ -18,7 +18,7 @@ use crate::{NodeError, Progress};
 use chancery_state::tree::{self, Change};
 use chancery_tlog::merkle;
 use chancery_types::codec::{Decode, Encode};
-use chancery_types::entry::{ENTRY_VERSION, Effects, Write};
+use chancery_types::entry::{Effects, Write};
 use chancery_types::{Entry, Hash, Height, LedgerId, ModuleId, Record, RequestId, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -296,8 +296,9 @@ impl Chain {
     /// What every entry owes to the one before.
     fn check_place(&self, entry: &Entry) -> Result<(), NodeError> {
         let wrong = |problem: String| Err(inconsistent(self.next, problem));
-        if entry.version != ENTRY_VERSION {
-            return wrong(format!("it has format version {}, this program reads {ENTRY_VERSION}", entry.version));
+        if entry.version != entry.record.version() {
+            let (found, expected) = (entry.version, entry.record.version());
+            return wrong(format!("it says format version {found}, what it holds is of version {expected}"));
         }
         if entry.index != self.next {
             return wrong(format!("entry {} stands in its place: one was dropped, added or moved", entry.index));

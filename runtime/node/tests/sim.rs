@@ -336,6 +336,10 @@ impl Run {
     /// A round of calls, and what happens behind the commit point.
     fn round(&mut self, ledger: &Ledger) {
         let mut calls: Vec<_> = (0..1 + self.random.below(4)).map(|_| self.some_call()).collect();
+        if self.random.once_in(3) {
+            // Those among them that were sent before are now signed in another way.
+            calls = SignedCall::sign_all(calls.into_iter().map(|signed| signed.call).collect(), &officer());
+        }
         if self.random.once_in(6) {
             calls.push(self.some_deployment(ledger));
         }

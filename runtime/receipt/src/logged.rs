@@ -45,13 +45,17 @@ pub(crate) fn check_entry(
         return Err(untrue(format!("an entry has at most {ENTRY_BYTES_MAX} bytes, this has {}", bytes.len())));
     }
     if let Some(version) = bytes.first_chunk().map(|version| u16::from_le_bytes(*version))
-        && version != ENTRY_VERSION
+        && !(1..=ENTRY_VERSION).contains(&version)
     {
-        return Err(untrue(format!("expected an entry of version {ENTRY_VERSION}, found version {version}")));
+        return Err(untrue(format!("expected an entry of version 1 to {ENTRY_VERSION}, found version {version}")));
     }
     let entry = Entry::from_bytes(bytes).map_err(|error| untrue(format!("it does not decode as an entry: {error}")))?;
     if entry.to_bytes() != bytes {
         return Err(untrue("it is not in its one encoding".into()));
+    }
+    if entry.version != entry.record.version() {
+        let (says, holds) = (entry.version, entry.record.version());
+        return Err(untrue(format!("it says that it is of version {says}, what it holds is of version {holds}")));
     }
     if entry.index != proof.index {
         let (says, found) = (entry.index, proof.index);

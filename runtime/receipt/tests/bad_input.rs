@@ -272,7 +272,11 @@ fn entry(town: &Town) -> Kind {
         ("non-UTF-8", refused(at(called, 0xff), &["entry: it does not decode", "UTF-8"])),
         ("wrong origin", refused(at(51, good[51] ^ 1), &["actor", "not signed by the actor"])),
         ("wrong key", refused(at(83, good[83] ^ 1), &["actor", "not signed by the actor"])),
-        ("future version", refused(at(0, 2), &["entry: expected an entry of version 1, found version 2"])),
+        ("future version", refused(at(0, 3), &["entry: expected an entry of version 1 to 2, found version 3"])),
+        (
+            "future version",
+            refused(at(0, 2), &["entry: it says that it is of version 2, what it holds is of version 1"]),
+        ),
     ];
     Kind { name: "entry", read: Box::new(read), good: good.clone(), rows }
 }

@@ -11,9 +11,13 @@ use std::path::Path;
 fn golden_files_are_written_and_verified() {
     let town = Town::grown(20, 4);
     // Without the module, whose bytes are no part of these formats.
-    let full = chancery_receipt::Receipt { module: None, ..town.full_receipt(8) };
+    let full = Receipt { module: None, ..town.full_receipt(8) };
+    let mut grown = Town::grown(20, 4);
+    let together = grown.calls(5);
+    grown.seal();
     let files = [
         ("call.receipt", full.to_text().unwrap()),
+        ("together.receipt", Receipt { module: None, ..grown.full_receipt(together[4]) }.to_text().unwrap()),
         ("held.state-proof", town.state(b"case/8").to_text().unwrap()),
         ("absent.state-proof", town.state(b"case/9").to_text().unwrap()),
         ("grown.consistency-proof", town.consistency(7).to_text()),

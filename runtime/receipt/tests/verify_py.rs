@@ -1,6 +1,9 @@
 //! The hashes and signatures that `verify.py` computes on its own, against those of the crates.
 
-use chancery_types::{ContractId, Hash};
+mod common;
+
+use chancery_types::codec::{Decode, Encode};
+use chancery_types::{ContractId, Entry, Hash, Record};
 use ed25519_dalek::{Signer, SigningKey};
 use std::process::Command;
 
@@ -65,12 +68,35 @@ fn its_ed25519_accepts_what_the_strict_verifier_accepts() {
     }
 }
 
+/// The entry of a call that was signed together with others, whole and with a bit flipped in each byte from the call to the end of the path.
+#[test]
+fn it_asks_the_signature_of_the_root_that_a_path_leads_to() {
+    let mut town = common::Town::grown(4, 4);
+    let indices = town.calls(3);
+    for index in indices {
+        let entry = &town.entries[usize::try_from(index).unwrap()];
+        let Record::Call { signed, .. } = Entry::from_bytes(entry).unwrap().record else { panic!("a call") };
+        let signed = signed.call.to_bytes().len() + 64 + signed.path.to_bytes().len();
+        let found = python(&format!(
+            r#"
+def refused(entry):
+    try: return not call_of(bytes(entry), "it")
+    except (Untrue, UnicodeDecodeError): return True
+good = bytearray({entry:?})
+print(refused(good), sum(not refused(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:]) for at in range(51, 51 + {signed})))
+"#
+        ));
+        assert_eq!(found.trim(), "False 0", "entry {index}: the honest one is refused, or so many others are not");
+    }
+}
+
 /// State proofs of both versions, and receipts with them.
 #[test]
 fn it_verifies_the_golden_files_of_every_version() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let golden = here.join("tests/golden");
-    let names = ["call.receipt", "held.state-proof", "absent.state-proof", "grown.consistency-proof"];
+    let names =
+        ["call.receipt", "together.receipt", "held.state-proof", "absent.state-proof", "grown.consistency-proof"];
     let old = ["v1/call.receipt", "v1/held.state-proof", "v1/absent.state-proof"];
     let output = Command::new("python3")
         .arg(here.join("../../docs/verify/verify.py"))

@@ -4,22 +4,22 @@
 //! Entries are chained by BLAKE3 and hashed into the log's Merkle tree. A block is the entries of its calls and, last,
 //! a [`Record::Seal`]. `docs/src/formats/entry.md` describes every byte.
 
-use crate::call::SignedCall;
-use crate::codec::{codec_enum, codec_struct};
+use crate::call::{Call, PATH_MAX, Sibling, SignedCall};
+use crate::codec::{Decode, DecodeError, Encode, Reader, codec_enum, codec_struct};
 use crate::date::Timestamp;
 use crate::fault::TrapKind;
 use crate::id::{ContractId, Gas, Hash, Height, ModuleId};
 use alloc::{string::String, vec::Vec};
 
-/// The version of the entry format that this code writes, the first field of every entry.
-pub const ENTRY_VERSION: u16 = 1;
+/// The newest version of the entry format. The first field of every entry is the oldest one that has its record: [`Record::version`].
+pub const ENTRY_VERSION: u16 = 2;
 /// Longest entry in bytes (tlog-tiles v0.1.0, "Log entries").
 pub const ENTRY_BYTES_MAX: usize = 65_535;
 
 /// One transition.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Format version, [`ENTRY_VERSION`].
+    /// Format version, that of the record.
     pub version: u16,
     /// Position in the log, from 0.
     pub index: u64,
@@ -77,11 +77,84 @@ pub enum Record {
         keys: u64,
     },
 }
-codec_enum!(Record {
-    0 = Genesis { origin, nonce },
-    1 = Call { signed, contract, module, outcome, gas, prices, events, trace, movements, writes },
-    2 = Seal { height, state_root, entries, keys },
-});
+
+/// The ordinals of the records.
+mod tag {
+    pub(super) const GENESIS: u8 = 0;
+    /// A call that was signed alone.
+    pub(super) const CALL: u8 = 1;
+    pub(super) const SEAL: u8 = 2;
+    /// A call that was signed together with others: its path stands behind the signature.
+    pub(super) const CALL_OF_SEVERAL: u8 = 3;
+}
+
+impl Record {
+    /// The oldest version of the entry format that has it: 2 where a call was signed together with others, else 1.
+    pub const fn version(&self) -> u16 {
+        match self {
+            Record::Call { signed, .. } if !signed.path.is_empty() => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl Encode for Record {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Record::Genesis { origin, nonce } => {
+                out.push(tag::GENESIS);
+                (origin, nonce).encode(out);
+            }
+            Record::Call { signed, contract, module, outcome, gas, prices, events, trace, movements, writes } => {
+                let SignedCall { call, signature, path } = signed;
+                out.push(if path.is_empty() { tag::CALL } else { tag::CALL_OF_SEVERAL });
+                (call, signature).encode(out);
+                if !path.is_empty() {
+                    path.encode(out);
+                }
+                (contract, module, outcome).encode(out);
+                (gas, prices, events).encode(out);
+                (trace, movements, writes).encode(out);
+            }
+            Record::Seal { height, state_root, entries, keys } => {
+                out.push(tag::SEAL);
+                (height, state_root, entries, keys).encode(out);
+            }
+        }
+    }
+}
+
+impl Decode for Record {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let tag = u8::decode(reader)?;
+        Ok(match tag {
+            tag::GENESIS => {
+                let (origin, nonce) = Decode::decode(reader)?;
+                Record::Genesis { origin, nonce }
+            }
+            tag::CALL | tag::CALL_OF_SEVERAL => {
+                let (call, signature) = <(Call, _)>::decode(reader)?;
+                let path = if tag == tag::CALL { Vec::new() } else { path(reader)? };
+                let (contract, module, outcome) = Decode::decode(reader)?;
+                let (gas, prices, events) = Decode::decode(reader)?;
+                let (trace, movements, writes) = Decode::decode(reader)?;
+                let signed = SignedCall { call, signature, path };
+                Record::Call { signed, contract, module, outcome, gas, prices, events, trace, movements, writes }
+            }
+            tag::SEAL => {
+                let (height, state_root, entries, keys) = Decode::decode(reader)?;
+                Record::Seal { height, state_root, entries, keys }
+            }
+            _ => return Err(DecodeError::UnknownTag),
+        })
+    }
+}
+
+/// The path of a call that was signed together with others.
+fn path(reader: &mut Reader<'_>) -> Result<Vec<Sibling>, DecodeError> {
+    let path = Vec::decode(reader)?;
+    if (1..=PATH_MAX).contains(&path.len()) { Ok(path) } else { Err(DecodeError::OutOfRange) }
+}
 
 /// What came of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -239,12 +312,12 @@ const RECORD_TAG_AT: usize = 2 + 8 + 32 + 8;
 impl Entry {
     /// Whether an encoded entry is that of a call, told without decoding it.
     pub fn is_call(encoded: &[u8]) -> bool {
-        encoded.get(RECORD_TAG_AT) == Some(&1)
+        matches!(encoded.get(RECORD_TAG_AT), Some(&(tag::CALL | tag::CALL_OF_SEVERAL)))
     }
 
     /// Whether an encoded entry is a seal, told without decoding it.
     pub fn is_seal(encoded: &[u8]) -> bool {
-        encoded.get(RECORD_TAG_AT) == Some(&2)
+        encoded.get(RECORD_TAG_AT) == Some(&tag::SEAL)
     }
 
     /// The seal's content, if the entry is one.
@@ -259,7 +332,6 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Encode;
 
     #[test]
     fn a_seal_is_told_from_its_encoding() {

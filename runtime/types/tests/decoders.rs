@@ -3,6 +3,7 @@
 //!
 //! In CI each decoder gets a bounded number of inputs; `CHANCERY_FUZZ=10000000` makes it so many, `CHANCERY_SEED` begins elsewhere.
 
+use chancery_types::call::Sibling;
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::date::{Date, Month};
 use chancery_types::decision::{Finding, Input, Step, Value};
@@ -99,22 +100,29 @@ fn step() -> Step {
     Step { rule: "income".into(), citation: "§ 4".into(), inputs, finding: Finding::Computed { value } }
 }
 
-fn signed(action: Action) -> SignedCall {
-    let call = Call {
+fn call(action: Action) -> Call {
+    Call {
         ledger: LedgerId([1; 32]),
         actor: PublicKey([2; 32]),
         request: RequestId(3),
         valid_until: Timestamp(4),
         action,
-    };
-    SignedCall { call, signature: Signature([5; 64]) }
+    }
 }
 
-fn calls() -> Vec<SignedCall> {
+fn calls() -> Vec<Call> {
     vec![
-        signed(Action::Invoke { contract: "notes".into(), method: "put".into(), arguments: vec![1, 2, 3] }),
-        signed(Action::Deploy { name: "notes".into(), module: ModuleId([9; 32]), arguments: vec![] }),
+        call(Action::Invoke { contract: "notes".into(), method: "put".into(), arguments: vec![1, 2, 3] }),
+        call(Action::Deploy { name: "notes".into(), module: ModuleId([9; 32]), arguments: vec![] }),
     ]
+}
+
+/// Signed alone, and with others.
+fn signed() -> Vec<SignedCall> {
+    let siblings = [Sibling::Left { hash: Hash([6; 32]) }, Sibling::Right { hash: Hash([7; 32]) }];
+    let paths = [Vec::new(), siblings.to_vec()];
+    let signed = |(call, path)| SignedCall { call, signature: Signature([5; 64]), path };
+    calls().into_iter().cycle().zip(paths).map(signed).collect()
 }
 
 fn outcomes() -> Vec<Outcome> {
@@ -128,7 +136,13 @@ fn outcomes() -> Vec<Outcome> {
 }
 
 fn entries() -> Vec<Entry> {
-    let entry = |record| Entry { version: 1, index: 7, previous: Hash([8; 32]), time: Timestamp(9), record };
+    let entry = |record: Record| Entry {
+        version: record.version(),
+        index: 7,
+        previous: Hash([8; 32]),
+        time: Timestamp(9),
+        record,
+    };
     let mut entries = vec![
         entry(Record::Genesis { origin: "ledger.example/test".into(), nonce: [1; 32] }),
         entry(Record::Seal { height: Height(3), state_root: Hash([4; 32]), entries: 5, keys: 6 }),
@@ -151,7 +165,7 @@ fn entries() -> Vec<Entry> {
         }],
         writes: Hash([4; 32]),
     };
-    let calls = calls().into_iter().cycle();
+    let calls = signed().into_iter().cycle();
     entries.extend(calls.zip(outcomes()).map(call).map(entry));
     entries
 }
@@ -203,7 +217,7 @@ fn every_decoder_takes_only_the_one_encoding_and_never_panics() {
     let write = |value| Write { contract: ContractId([1; 32]), key: b"key".into(), value };
     let effects = Effects { writes: vec![write(None), write(Some(vec![1, 2]))], trace: vec![step()] };
     let totals = [
-        feed("SignedCall", &calls()),
+        feed("Call", &calls()),
         feed("Entry", &entries()),
         feed("Outcome", &outcomes()),
         feed("Step", &[step()]),

@@ -11,6 +11,7 @@ use chancery_sdk::key::Key;
 use chancery_state::tree;
 use chancery_tests::{check_golden, dump, golden, undump};
 use chancery_tlog::{Checkpoint, merkle, note::VerifierKey};
+use chancery_types::call::Sibling;
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::{Effects, Rejection, Write};
 use chancery_types::interface::Type;
@@ -68,6 +69,16 @@ fn parts_of_call(signed: &SignedCall) -> Parts {
         ]),
     }
     parts.push(("signature", signed.signature.to_bytes()));
+    if !signed.path.is_empty() {
+        parts.push(("path: count", count(signed.path.len())));
+    }
+    for sibling in &signed.path {
+        let (side, tag, hash) = match sibling {
+            Sibling::Left { hash } => ("sibling, 0 = at the left", 0, hash),
+            Sibling::Right { hash } => ("sibling, 1 = at the right", 1, hash),
+        };
+        parts.extend([(side, vec![tag]), ("its hash", hash.to_bytes())]);
+    }
     parts
 }
 
@@ -109,7 +120,10 @@ fn parts_of_entry(entry: &Entry) -> Parts {
             ("keys", keys.to_bytes()),
         ]),
         Record::Call { signed, contract, module, outcome, gas, prices, events, trace, movements, writes } => {
-            parts.push(("record, 1 = call", vec![1]));
+            parts.push(match signed.path.as_slice() {
+                [] => ("record, 1 = call", vec![1]),
+                _ => ("record, 3 = call signed together with others", vec![3]),
+            });
             parts.extend(parts_of_call(signed));
             parts.extend([("contract", contract.to_bytes()), ("module", module.to_bytes())]);
             parts.extend(parts_of_outcome(outcome));
@@ -178,6 +192,23 @@ fn the_entries_of_the_page_are_those_of_the_code() {
         assert_eq!(Entry::from_bytes(&read).as_ref(), Ok(entry), "the page decodes");
         assert_eq!(Entry::is_seal(&read), entry.seal().is_some());
     }
+}
+
+#[test]
+fn the_entry_of_a_call_that_was_signed_with_others_is_that_of_the_code() {
+    let entry = Sample::signed_together();
+    let parts = parts_of_entry(&entry);
+    assert_eq!(concat(&parts), entry.to_bytes(), "the parts are the encoding");
+    check_golden(ENTRY, "entry of two calls", &dump(&parts));
+    let read = undump(&golden(ENTRY, "entry of two calls"));
+    assert_eq!(Entry::from_bytes(&read).as_ref(), Ok(&entry), "the page decodes");
+    // By nothing but the page's formulas.
+    let Record::Call { signed, .. } = &entry.record else { panic!("a call") };
+    let [Sibling::Left { hash }] = signed.path[..] else { panic!("the second of two") };
+    let message = [&b"chancery call v1\n"[..], &signed.call.to_bytes()].concat();
+    let root = blake3_of(&[&[1], &hash.0, &blake3_of(&[&[0], &message]).0]);
+    let message = [&b"chancery calls v1\n"[..], &root.0].concat();
+    assert!(signed.call.actor.verifies(&message, &signed.signature) && signed.is_authentic());
 }
 
 /// The segment as the page describes it, by nothing but the page's formulas.

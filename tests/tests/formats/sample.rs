@@ -7,7 +7,7 @@ use chancery_state::{Tree, tree};
 use chancery_tlog::{Checkpoint, merkle, note::VerifierKey};
 use chancery_types::codec::Encode;
 use chancery_types::decision::Input;
-use chancery_types::entry::{ENTRY_VERSION, Effects, Write};
+use chancery_types::entry::{Effects, Write};
 use chancery_types::{
     Action, Call, ContractId, Entry, Event, Finding, Gas, Hash, Height, LedgerId, ModuleId, Outcome, PublicKey, Record,
     RequestId, SignedCall, Step, Timestamp, Value,
@@ -69,12 +69,33 @@ impl Sample {
             let path = tree::path(&write.contract, &write.key);
             self.state.update([(path, write.value.as_deref().map(tree::value_hash))]);
         }
-        self.entries.push((Entry { version: ENTRY_VERSION, index, previous, time, record }, effects));
+        self.entries.push((Entry { version: record.version(), index, previous, time, record }, effects));
     }
 
     fn seal(&mut self, time: Timestamp, height: u64, entries: u32) {
         let (state_root, keys) = (self.state.root(), self.state.len());
         self.push(time, Record::Seal { height: Height(height), state_root, entries, keys }, None);
+    }
+
+    /// The entry that would follow: of the second of two calls that the officer signed together.
+    pub fn signed_together() -> Entry {
+        let mut sample = Sample::new();
+        let calls = [4, 5].map(|request| sample.asked(request, invoke("hello")));
+        let mut signed = SignedCall::sign_all(calls.to_vec(), &officer());
+        let Record::Call { contract, module, outcome, gas, prices, events, trace, movements, writes, .. } =
+            sample.entries[3].0.record.clone()
+        else {
+            panic!("the call that is done")
+        };
+        let signed = signed.remove(1);
+        let record = Record::Call { signed, contract, module, outcome, gas, prices, events, trace, movements, writes };
+        sample.push(BLOCK_TIME, record, None);
+        sample.entries.remove(6).0
+    }
+
+    fn asked(&self, request: u128, action: Action) -> Call {
+        let valid_until = Timestamp(BLOCK_TIME.0 + 300_000);
+        Call { ledger: self.ledger, actor: public(&officer()), request: RequestId(request), valid_until, action }
     }
 
     fn call(
@@ -86,9 +107,7 @@ impl Sample {
         events: Vec<Event>,
         effects: Effects,
     ) {
-        let actor = public(&officer());
-        let valid_until = Timestamp(BLOCK_TIME.0 + 300_000);
-        let call = Call { ledger: self.ledger, actor, request: RequestId(request), valid_until, action };
+        let call = self.asked(request, action);
         let record = Record::Call {
             signed: SignedCall::sign(call, &officer()),
             contract: self.contract,

@@ -107,10 +107,14 @@ fn read_csv(text: &str, fields: &[Field], wrong: &dyn Fn(String) -> Failure) -> 
         Row { number, arguments }
     };
     let mut rows = Vec::with_capacity(records.len() + 1);
-    across_cores((1..).zip(records).collect(), row, |row| {
-        rows.push(row);
-        Ok(())
-    })?;
+    across_cores(
+        (1..).zip(records).collect(),
+        |share| share.into_iter().map(row).collect(),
+        |row| {
+            rows.push(row);
+            Ok(())
+        },
+    )?;
     if !last.iter().eq([END.trim()]) {
         let reason = "a quote in this row is not closed, so that all rows behind it are in it: close it".into();
         rows.push(Row { number: rows.len() as u64 + 1, arguments: Err((String::new(), reason)) });
@@ -157,10 +161,14 @@ fn read_json_lines(text: &str, fields: &[Field]) -> Outcome<(Vec<Row>, Vec<Strin
         (Row { number, arguments }, ignored)
     };
     let (mut rows, mut ignored) = (Vec::new(), BTreeSet::new());
-    across_cores(lines, row, |(row, fields)| {
-        rows.push(row);
-        ignored.extend(fields.into_iter().map(|(name, _)| name));
-        Ok(())
-    })?;
+    across_cores(
+        lines,
+        |share| share.into_iter().map(row).collect(),
+        |(row, fields)| {
+            rows.push(row);
+            ignored.extend(fields.into_iter().map(|(name, _)| name));
+            Ok(())
+        },
+    )?;
     Ok((rows, ignored.into_iter().collect()))
 }

@@ -12,7 +12,7 @@ use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::call::{Action, Call, SignedCall};
 use chancery_types::codec::Encode;
 use chancery_types::decision::{Finding, Step};
-use chancery_types::entry::{ENTRY_VERSION, Entry, Outcome, Record, Write, WriteSet};
+use chancery_types::entry::{Entry, Outcome, Record, Write, WriteSet};
 use chancery_types::{ContractId, Gas, Hash, Height, LedgerId, ModuleId, PublicKey, RequestId, Timestamp};
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ impl Town {
         let index = self.size();
         let previous = self.entries.last().map(|entry| Hash::of(entry)).unwrap_or_default();
         let time = Timestamp(1_700_000_000_000 + self.height * 1_000);
-        let bytes = Entry { version: ENTRY_VERSION, index, previous, time, record }.to_bytes();
+        let bytes = Entry { version: record.version(), index, previous, time, record }.to_bytes();
         self.log.push(merkle::leaf_hash(&bytes));
         self.entries.push(bytes);
         self.open += 1;
@@ -106,23 +106,37 @@ impl Town {
 
     /// A call that sets the key `case/N` to `granted N`.
     pub fn call(&mut self) -> u64 {
-        let (index, actor) = (self.size(), key(7));
-        let (at, value) = (format!("case/{index}").into_bytes(), format!("granted {index}").into_bytes());
-        let action = Action::Invoke { contract: "permits".into(), method: "grant".into(), arguments: at.clone() };
-        let call = Call {
+        let call = self.asked(self.size());
+        self.done(SignedCall::sign(call, &key(7)))
+    }
+
+    /// As many such calls, signed together.
+    pub fn calls(&mut self, count: u64) -> Vec<u64> {
+        let calls = (self.size()..self.size() + count).map(|index| self.asked(index)).collect();
+        SignedCall::sign_all(calls, &key(7)).into_iter().map(|signed| self.done(signed)).collect()
+    }
+
+    fn asked(&self, index: u64) -> Call {
+        let arguments = format!("case/{index}").into_bytes();
+        Call {
             ledger: self.ledger,
-            actor: PublicKey(actor.verifying_key().to_bytes()),
+            actor: PublicKey(key(7).verifying_key().to_bytes()),
             request: RequestId(u128::from(index)),
             valid_until: Timestamp(u64::MAX),
-            action,
-        };
+            action: Action::Invoke { contract: "permits".into(), method: "grant".into(), arguments },
+        }
+    }
+
+    fn done(&mut self, signed: SignedCall) -> u64 {
+        let index = self.size();
+        let (at, value) = (format!("case/{index}").into_bytes(), format!("granted {index}").into_bytes());
         let step = Step { rule: "is complete".into(), citation: "§ 3".into(), inputs: vec![], finding: Finding::Met };
         let writes = vec![Write { contract: CONTRACT, key: at.clone(), value: Some(value.clone()) }];
         self.state.update([(tree::path(&CONTRACT, &at), Some(tree::value_hash(&value)))]);
         self.values.insert(at, value);
         let trace = vec![step];
         self.push(Record::Call {
-            signed: SignedCall::sign(call, &actor),
+            signed,
             contract: CONTRACT,
             module: ModuleId(Hash::of(MODULE).0),
             outcome: Outcome::Done { result: vec![] },

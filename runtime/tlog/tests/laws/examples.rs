@@ -6,8 +6,9 @@ use chancery_tlog::note::VerifierKey;
 use chancery_tlog::tile::{encode_bundle, tiles_for};
 use chancery_tlog::witness::Request;
 use chancery_tlog::{Checkpoint, TlogProof};
+use chancery_types::call::Sibling;
 use chancery_types::codec::Encode;
-use chancery_types::entry::{ENTRY_VERSION, Event, Outcome};
+use chancery_types::entry::{Event, Outcome};
 use chancery_types::{
     Action, Call, ContractId, Entry, Gas, Hash, Height, LedgerId, ModuleId, PublicKey, Record, RequestId, Signature,
     SignedCall, Timestamp,
@@ -88,8 +89,9 @@ fn entries() -> Vec<Vec<u8>> {
         valid_until: Timestamp(4),
         action,
     };
-    let call = Record::Call {
-        signed: SignedCall { call, signature: Signature([5; 64]) },
+    let siblings = [Sibling::Right { hash: Hash([15; 32]) }, Sibling::Left { hash: Hash([16; 32]) }];
+    let [alone, together] = [Vec::new(), siblings.to_vec()].map(|path| Record::Call {
+        signed: SignedCall { call: call.clone(), signature: Signature([5; 64]), path },
         contract: ContractId([6; 32]),
         module: ModuleId([7; 32]),
         outcome: Outcome::Refused { code: 1, detail: vec![8], reasons: vec!["§ 5".into()] },
@@ -99,8 +101,17 @@ fn entries() -> Vec<Vec<u8>> {
         trace: Hash([11; 32]),
         movements: Vec::new(),
         writes: Hash([12; 32]),
+    });
+    let entry = |index, record: Record| Entry {
+        version: record.version(),
+        index,
+        previous: Hash([13; 32]),
+        time: Timestamp(14),
+        record,
     };
-    let entry =
-        |index, record| Entry { version: ENTRY_VERSION, index, previous: Hash([13; 32]), time: Timestamp(14), record };
-    [genesis, call, seal].into_iter().zip(0..).map(|(record, index)| entry(index, record).to_bytes()).collect()
+    [genesis, alone, seal, together]
+        .into_iter()
+        .zip(0..)
+        .map(|(record, index)| entry(index, record).to_bytes())
+        .collect()
 }
