@@ -5,8 +5,10 @@ use chancery_benches::measure::geometric_mean;
 use chancery_benches::{CALLS_TOGETHER, Disburse, Town, engine, together};
 use chancery_load::{limits, quantile};
 use chancery_node::{AuditOptions, Compiler, Options, Progress, audit, verify};
-use chancery_state::{Tree, tree};
+use chancery_state::{StateKey, StateView, Tree, View, tree};
 use chancery_types::{ContractId, Hash};
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -35,26 +37,39 @@ impl Scale {
 /// A figure.
 pub struct Figure {
     /// Where a figure has several parts: a letter.
-    pub part: &'static str,
+    pub part: String,
     /// What was measured.
     pub what: String,
     /// How much; nothing where it was skipped, and `what` says why.
     pub value: Option<f64>,
     /// Of what.
-    pub unit: &'static str,
+    pub unit: String,
     /// What is to be reached.
-    pub reach: &'static str,
+    pub reach: String,
 }
 
-fn figure(part: &'static str, what: impl Into<String>, value: f64, unit: &'static str, reach: &'static str) -> Figure {
-    Figure { part, what: what.into(), value: Some(value), unit, reach }
+fn figure(part: &str, what: impl Into<String>, value: f64, unit: &str, reach: &str) -> Figure {
+    Figure { part: part.into(), what: what.into(), value: Some(value), unit: unit.into(), reach: reach.into() }
 }
 
-fn skipped(part: &'static str, what: impl Into<String>) -> Figure {
-    Figure { part, what: what.into(), value: None, unit: "", reach: "" }
+fn skipped(part: &str, what: impl Into<String>) -> Figure {
+    Figure { value: None, ..figure(part, what, 0.0, "", "") }
 }
 
-type Measure = fn(Scale, Option<&Path>) -> Vec<Figure>;
+/// What is to be measured.
+pub struct Settings {
+    /// How long it may take.
+    pub scale: Scale,
+    /// Cases for the contract food-assistance.
+    pub cases: Option<PathBuf>,
+    /// Keys of the large ledger.
+    pub keys: u64,
+}
+
+type Measure = fn(&Settings) -> Vec<Figure>;
+
+/// Parts that other figures run in a process of their own.
+pub const PARTS: [(&str, Measure); 1] = [("P5-LEDGER", ledger)];
 
 /// All figures.
 pub const ALL: [(&str, Measure); 9] =
@@ -91,7 +106,7 @@ fn progress() -> Progress {
 }
 
 /// What the machine itself can do: every other figure is to be read beside these.
-fn raw(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+fn raw(&Settings { scale, .. }: &Settings) -> Vec<Figure> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut file = limits::Synced::new(dir.path(), BLOCK_BYTES).expect("the disk has room");
     let syncs: Vec<Duration> = (0..scale.of(2_000, 50)).map(|_| file.sync().expect("the disk works")).collect();
@@ -107,7 +122,7 @@ fn raw(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
 }
 
 /// A call in memory.
-fn p1(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+fn p1(&Settings { scale, .. }: &Settings) -> Vec<Figure> {
     let mut workload = Disburse::new(engine());
     let calls = scale.of(20_000, 200);
     let round = |_| {
@@ -128,7 +143,7 @@ pub fn load(town: &mut Town, scale: Scale, submitters: usize, calls: u64) -> f64
     median((0..scale.rounds()).map(round).collect())
 }
 
-fn p2(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+fn p2(&Settings { scale, .. }: &Settings) -> Vec<Figure> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut town = town(dir.path());
     let value = load(&mut town, scale, SUBMITTERS, scale.of(20_000, 500));
@@ -136,7 +151,7 @@ fn p2(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
 }
 
 /// A lone caller's latency, beside one fdatasync of as many bytes.
-fn p3(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+fn p3(&Settings { scale, .. }: &Settings) -> Vec<Figure> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut town = town(dir.path());
     let lone = town.lone(dir.path(), BLOCK_BYTES, scale.of(2_000, 50)).expect("the load is carried out");
@@ -149,7 +164,7 @@ fn p3(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
 }
 
 /// Metering.
-fn p4(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+fn p4(&Settings { scale, .. }: &Settings) -> Vec<Figure> {
     let overheads = overheads(u32::try_from(scale.of(400, 1)).unwrap_or(1));
     let mean = |ratios: Vec<u64>| geometric_mean(&ratios) as f64 / 1_000.0;
     let own = mean(overheads.iter().map(|kernel| kernel.metered).collect());
@@ -164,7 +179,8 @@ fn p4(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
 const BLOCK_CHANGES: u64 = 192;
 
 /// The state tree's cost by its size. The largest tree is the first that is made, so that no memory of another is used again.
-fn p5(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+fn p5(settings: &Settings) -> Vec<Figure> {
+    let scale = settings.scale;
     let (small, middle, large) = (10_000, scale.of(1_000_000, 15_000), scale.of(10_000_000, 20_000));
     reset_peak();
     let before = process_bytes("VmRSS:");
@@ -187,27 +203,85 @@ fn p5(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
         found.push(figure(hashing, format!("of it plain hashing, {keys} keys"), cost.hashing, "us", ""));
     }
     found.push(figure("j", format!("a tree made of {middle} sorted pairs"), sorted.as_secs_f64(), "s", ""));
-    found.extend(calls_as_keys_grow(small, scale.of(1_000_000, 11_000), scale));
+    found.extend(in_own_process("P5-LEDGER", settings, &[]));
     found
 }
 
-/// What a call of the load costs on a ledger with few keys and with many.
-fn calls_as_keys_grow(few: u64, many: u64, scale: Scale) -> [Figure; 3] {
+/// What a ledger costs as its keys grow: a call of the load, memory of the process, and disk.
+fn ledger(&Settings { scale, keys, .. }: &Settings) -> Vec<Figure> {
+    let (few, many) = (10_000, scale.of(keys, 11_000));
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut town = town(dir.path());
     let mut cost_at = |keys: u64| {
-        while town.ledger.head().keys < keys {
-            let payments = town.payments(1_000);
-            town.submit(payments).expect("the payments are done");
-        }
+        let missing = keys.saturating_sub(town.ledger.head().keys);
+        town.fill(missing).expect("the payments are done");
         1e6 / load(&mut town, scale, SUBMITTERS, scale.of(20_000, 500))
     };
     let (at_few, at_many) = (cost_at(few), cost_at(many));
-    [
+    let (memory, peak) = (process_bytes("VmRSS:"), process_bytes("VmHWM:"));
+    let keys = town.ledger.head().keys;
+    town.ledger.close().expect("the disk has room");
+    let state = state_bytes(&dir.path().join("view"));
+    let [journal, view, whole] = ["journal", "view", ""].map(|part| bytes_below(&dir.path().join(part)));
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    vec![
         figure("k", format!("a call of the load, {few} keys and more"), at_few, "us", ""),
         figure("l", format!("a call of the load, {many} keys and more"), at_many, "us", ""),
         figure("", format!("a call of the load, {many} keys over {few}"), at_many / at_few, "x", "<= 1.5"),
+        figure("m", format!("memory of a process with a ledger of {many} keys"), mebibytes(memory), "MiB", "<= 2048"),
+        figure("n", "its peak", mebibytes(peak), "MiB", "<= 2048"),
+        figure("o", "its memory per key and call", memory as f64 / keys as f64, "bytes", ""),
+        figure("p", "disk of the ledger over its journal", whole as f64 / journal as f64, "x", "<= 4"),
+        figure("q", "disk of the view over keys and values", view as f64 / state as f64, "x", "<= 4"),
     ]
+}
+
+/// Bytes of all keys and values of a view.
+fn state_bytes(view: &Path) -> u64 {
+    let view = View::open(view).expect("the view of a ledger that is closed");
+    let bytes = |((contract, key), value): (StateKey, Vec<u8>)| contract.0.len() + key.len() + value.len();
+    view.pairs().map(|pair| bytes(pair.expect("a pair of the state")) as u64).sum()
+}
+
+/// Bytes that the files below a directory take on the disk.
+fn bytes_below(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).expect("a directory of the ledger");
+    let bytes = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.expect("an entry of a directory");
+        let metadata = entry.metadata().expect("a file of the ledger");
+        if metadata.is_dir() { bytes_below(&entry.path()) } else { 512 * metadata.blocks() }
+    };
+    entries.map(bytes).sum()
+}
+
+/// Measures a part in a process of its own, with a memory of its own, perhaps begun by another program.
+fn in_own_process(part: &str, settings: &Settings, by: &[&str]) -> Vec<Figure> {
+    let measured = || -> Option<Vec<Figure>> {
+        let this = std::env::current_exe().ok()?;
+        let json = tempfile::NamedTempFile::new().ok()?;
+        let mut words = by.iter().map(OsString::from).chain([this.into()]);
+        let mut command = Command::new(words.next()?);
+        command.args(words).args(["--only", part, "--keys", &settings.keys.to_string(), "--json"]).arg(json.path());
+        if settings.scale == Scale::Quick {
+            command.arg("--quick");
+        }
+        command.output().ok()?;
+        let found: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&std::fs::read(json.path()).ok()?).ok()?;
+        let one = |(id, found): (String, serde_json::Value)| {
+            let text = |name: &str| found[name].as_str().unwrap_or_default().to_string();
+            let part = id.strip_prefix(part).unwrap_or(&id).to_string();
+            Figure {
+                part,
+                what: text("what"),
+                value: found["value"].as_f64(),
+                unit: text("unit"),
+                reach: text("reach"),
+            }
+        };
+        Some(found.into_iter().map(one).collect())
+    };
+    measured().unwrap_or_else(|| vec![skipped("", format!("{part}: it could not be run in a process of its own"))])
 }
 
 fn state_path(key: u64) -> Hash {
@@ -299,7 +373,7 @@ fn reset_peak() {
 }
 
 /// Audit, beside the speed at which the same log was written.
-fn p6(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+fn p6(&Settings { scale, .. }: &Settings) -> Vec<Figure> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut town = town(dir.path());
     let written = load(&mut town, scale, SUBMITTERS, scale.of(20_000, 500));
@@ -319,7 +393,7 @@ fn p6(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
 }
 
 /// Bulk determination by the command line, from a file to durable answers.
-fn p7(scale: Scale, cases: Option<&Path>) -> Vec<Figure> {
+fn p7(&Settings { scale, ref cases, .. }: &Settings) -> Vec<Figure> {
     let what = "cases a second by `chancery batch`";
     let Some(cases) = cases else { return vec![skipped("", format!("{what}: no --cases FILE"))] };
     let Some(chancery) = beside("chancery") else {
@@ -361,23 +435,15 @@ fn beside(name: &str) -> Option<PathBuf> {
 }
 
 /// Two cores over one.
-fn p8(scale: Scale, _: Option<&Path>) -> Vec<Figure> {
+fn p8(settings: &Settings) -> Vec<Figure> {
+    let scale = settings.scale;
     let rounds = u32::try_from(scale.of(300, 2)).unwrap_or(1);
     let (one, two) = (together(1, rounds), together(2, rounds));
     let ratio = 2.0 * one.as_secs_f64() / two.as_secs_f64();
     let what = format!("in memory, two threads over one ({CALLS_TOGETHER} calls each)");
     let mut found = vec![figure("a", what, ratio, "x", ">= 1.7")];
     let speed = |cores: &str| {
-        let this = std::env::current_exe().ok()?;
-        let json = tempfile::NamedTempFile::new().ok()?;
-        let mut command = Command::new("taskset");
-        command.args(["-c", cores]).arg(this).args(["--only", "P2", "--json"]).arg(json.path());
-        if scale == Scale::Quick {
-            command.arg("--quick");
-        }
-        command.output().ok()?;
-        let found: serde_json::Value = serde_json::from_slice(&std::fs::read(json.path()).ok()?).ok()?;
-        found["P2"]["value"].as_f64()
+        in_own_process("P2", settings, &["taskset", "-c", cores]).into_iter().find_map(|found| found.value)
     };
     found.push(match (speed("0"), speed("0,1")) {
         (Some(one), Some(two)) => figure("b", "end to end, two cores over one", two / one, "x", ">= 1.7"),

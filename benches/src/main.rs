@@ -1,12 +1,13 @@
 //! `chancery-benches`: the figures P1 to P8 on this machine, in one run.
 //!
 //! ```sh
-//! chancery-benches [--json FILE] [--plots DIR] [--metrics FILE] [--only P1,P2] [--quick] [--cases CASES.csv]
+//! chancery-benches [--json FILE] [--plots DIR] [--metrics FILE] [--only P1,P2] [--quick] [--cases CASES.csv] [--keys KEYS]
 //! ```
 //!
 //! Each figure is the median of several rounds, and is printed beside what it is compared with. `--quick` runs one short round of each, to see
 //! that they work. L1 to L4 are what the machine itself can do. `--plots` draws ([`plots`]) after the figures. `--metrics` installs the recorder that
 //! an operator would have, and keeps its file: what that costs is the difference to a run without. P7 needs the program `chancery` beside this one, and a file of cases for the contract food-assistance.
+//! The ledger of P5 is filled to a million keys, or to as many as `--keys` says: ten million take some ten minutes more, and 25 GB of the directory for temporary files.
 
 #![allow(clippy::float_arithmetic, reason = "figures for people")]
 
@@ -15,7 +16,7 @@ mod plots;
 mod series;
 
 use chancery_node::prometheus::{Kept, Prometheus};
-use figures::{Figure, Scale};
+use figures::{Figure, Scale, Settings};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,15 +27,15 @@ struct Arguments {
     plots: Option<PathBuf>,
     metrics: Option<PathBuf>,
     only: Vec<String>,
-    cases: Option<PathBuf>,
-    scale: Scale,
+    settings: Settings,
 }
 
-const USAGE: &str = "expected --json FILE, --plots DIR, --metrics FILE, --only P1,P2, --cases FILE, --quick";
+const USAGE: &str =
+    "expected --json FILE, --plots DIR, --metrics FILE, --only P1,P2, --cases FILE, --keys KEYS, --quick";
 
 fn arguments() -> Result<Arguments, String> {
-    let (json, plots, metrics, cases) = (None, None, None, None);
-    let mut asked = Arguments { json, plots, metrics, only: Vec::new(), cases, scale: Scale::Whole };
+    let settings = Settings { scale: Scale::Whole, cases: None, keys: 1_000_000 };
+    let mut asked = Arguments { json: None, plots: None, metrics: None, only: Vec::new(), settings };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -43,8 +44,9 @@ fn arguments() -> Result<Arguments, String> {
             "--plots" => asked.plots = Some(value()?.into()),
             "--metrics" => asked.metrics = Some(value()?.into()),
             "--only" => asked.only = value()?.split(',').map(str::to_uppercase).collect(),
-            "--cases" => asked.cases = Some(value()?.into()),
-            "--quick" => asked.scale = Scale::Quick,
+            "--cases" => asked.settings.cases = Some(value()?.into()),
+            "--keys" => asked.settings.keys = value()?.parse().map_err(|_| "--keys needs a number".to_string())?,
+            "--quick" => asked.settings.scale = Scale::Quick,
             _ => return Err(format!("unknown argument {word}: {USAGE}")),
         }
     }
@@ -84,25 +86,26 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         std::fs::write(path, text + "\n").map_err(|error| cannot(path)(&error))?;
     }
     if let Some(dir) = &arguments.plots {
-        plot(dir, &found, arguments.scale).map_err(|error| cannot(dir)(&error))?;
+        plot(dir, &found, arguments.settings.scale).map_err(|error| cannot(dir)(&error))?;
     }
     Ok(())
 }
 
 /// Measures and prints the figures that are asked for.
-fn figures(Arguments { only, cases, scale, .. }: &Arguments) -> Map<String, Value> {
-    let wanted = |id: &str| only.is_empty() || only.iter().any(|wanted| wanted == id);
+fn figures(Arguments { only, settings, .. }: &Arguments) -> Map<String, Value> {
+    let named = |id: &str| only.iter().any(|wanted| wanted == id);
+    let all = figures::ALL.into_iter().filter(|(id, _)| only.is_empty() || named(id));
     println!("{:4} {:58} {:>12} {:6} reach", "", "what", "value", "unit");
     let mut found = Map::new();
-    for (id, measure) in figures::ALL {
-        if !wanted(id) {
-            continue;
-        }
-        for Figure { part, what, value, unit, reach } in measure(*scale, cases.as_deref()) {
+    for (id, measure) in all.chain(figures::PARTS.into_iter().filter(|(id, _)| named(id))) {
+        for Figure { part, what, value, unit, reach } in measure(settings) {
             let value = value.map(|value| (value * 1_000.0).round() / 1_000.0);
             let text = value.map_or("skipped".into(), |value| format!("{value}"));
             println!("{:4} {what:58} {text:>12} {unit:6} {reach}", format!("{id}{part}"));
-            found.insert(format!("{id}{part}"), serde_json::json!({ "value": value, "unit": unit, "what": what }));
+            found.insert(
+                format!("{id}{part}"),
+                serde_json::json!({ "value": value, "unit": unit, "what": what, "reach": reach }),
+            );
         }
     }
     found

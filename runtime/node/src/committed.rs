@@ -30,7 +30,7 @@ pub(crate) const BACKLOG_BLOCKS_MAX: usize = 256;
 const COALESCE_BLOCKS_MAX: usize = 128;
 const COALESCE_FOR: Duration = Duration::from_millis(20);
 /// Bytes of values, with their keys, that are kept in memory for reading: about twice as many.
-const RECENT_BYTES: usize = 32 << 20;
+const RECENT_BYTES: usize = 16 << 20;
 /// How often sled's files are made durable.
 const VIEW_CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 /// How long the thread waits for a block before it looks at the time.

@@ -24,11 +24,12 @@
 //!
 //! Examining takes the ledger's lock, so that nobody writes meanwhile. It changes nothing but what opening sled changes in its files.
 
+use crate::content::Content;
 use crate::disk::{self, Disk, TEMPORARY};
 use crate::export::read_policy;
 use crate::journal::{self, Frame, FrameKind, Location};
 use crate::ledger::Options;
-use crate::publication::{Content, PublicLog};
+use crate::publication::PublicLog;
 use crate::recorder::RESERVE_BYTES;
 use crate::recovery::{self, check_checkpoint, check_format, check_reach, log_vkey};
 use crate::verify::{Report, verify_on};
@@ -44,7 +45,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 /// What a directory of a ledger holds; quarantined views and temporary files beside it.
 const NAMES: [&str; 10] =
@@ -283,7 +284,7 @@ fn check_file(disk: &dyn Disk, path: &Path, whole: bool, found: &mut Diagnosis, 
 /// Goes through the journal, and gathers what the rest is compared with.
 fn read_journal(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnosis) -> Result<Log, NodeError> {
     let journal = dir.join("journal");
-    let (mut log, mut open, mut locations) = (merkle::Tree::new(), Vec::new(), Vec::new());
+    let (mut log, mut open, mut locations) = (merkle::Tree::recent(), Vec::new(), Vec::new());
     let (mut time, mut origin, mut modules) = (Timestamp(0), String::new(), BTreeMap::new());
     let end = journal::scan(&**disk, &journal, |frame: Frame<'_>, location: Location| {
         if frame.kind == FrameKind::Effects {
@@ -316,8 +317,7 @@ fn read_journal(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnosis) -> Resu
         found.note(&journal, "the ledger was not closed in order, or `closed` is damaged", remedy);
     }
     found.examined.push(("entries of the journal", size));
-    let content =
-        Content { reader: journal::reader(disk.clone(), &journal, locations), log: Arc::new(RwLock::new(log)) };
+    let content = Content::new(journal::reader(disk.clone(), &journal, locations), log);
     if let Err(error) = check_reach(&**disk, dir, &end) {
         found.error(&dir.join("public/checkpoint"), &error);
     }
@@ -340,8 +340,7 @@ fn check_checkpoint_and_keys(disk: &Arc<dyn Disk>, dir: &Path, log: &Log, found:
     if found.findings.iter().any(|finding| finding.file == path) {
         return 0;
     }
-    let tree = log.content.log.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match check_checkpoint(&**disk, dir, &log.origin, &tree) {
+    match check_checkpoint(&**disk, dir, &log.origin, |size| log.content.root_at(size).ok()) {
         Ok(Some(checkpoint)) => return checkpoint.size,
         Ok(None) => found.note(&path, "nothing is published", "open the ledger with its log key"),
         Err(error) => found.error(&path, &error),

@@ -4,13 +4,14 @@ use crate::actors::Actors;
 use crate::answer::{Answer, Ticket, first_answer};
 use crate::blobs::Blobs;
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
+use crate::content::Content;
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executor};
 use crate::export::read_policy;
 use crate::health::{Health, State};
 use crate::journal::{Mark, Reader, SEGMENT_BYTES};
 use crate::pipeline::{Message, Pipeline};
-use crate::publication::{Board, Content, Level, PublicLog, Publisher};
+use crate::publication::{Board, Level, PublicLog, Publisher};
 use crate::recorder::{Recorder, Scratch};
 use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
@@ -183,12 +184,12 @@ impl Ledger {
             blobs: dir.join("blobs"),
             modules: metrics.modules.clone(),
         });
-        let (log, head) = (Arc::new(RwLock::new(log)), Arc::new(RwLock::new(head)));
+        let head = Arc::new(RwLock::new(head));
         let (view_sender, jobs) = sync_channel(BACKLOG_BLOCKS_MAX);
         let (sender, messages) = channel();
         let follower = Follower { committed: committed.clone(), health: health.clone(), dirty: true };
         let board = Arc::new(Board::default());
-        let content = Content { reader: reader.clone(), log: log.clone() };
+        let content = Content::new(reader.clone(), log);
         board.committed(tip.index);
         let publisher = publisher(dir, &options, &origin, &content, &board, &health)?;
         match &publisher {
@@ -212,7 +213,7 @@ impl Ledger {
             journal,
             reader: reader.clone(),
             tip,
-            log: log.clone(),
+            log: content.log.clone(),
             head: head.clone(),
             view: view_sender,
             board: board.clone(),
@@ -296,7 +297,7 @@ impl Ledger {
         else {
             return;
         };
-        let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
+        let log = self.content.log();
         let state = self.committed.tree();
         let requests = self.committed.requests();
         let locations = self.reader.locations();
@@ -604,8 +605,7 @@ fn publisher(
 
 /// Refuses where a witness has seen more of this log than there is, or another tree. Witnesses that cannot be asked do not object.
 fn ask_witnesses(client: &WitnessClient, origin: &str, size: u64, content: &Content) -> Result<(), NodeError> {
-    let root_at = |size| content.log.read().unwrap_or_else(PoisonError::into_inner).root_at(size);
-    let objections = objections(client, origin, size, root_at);
+    let objections = objections(client, origin, size, |size| content.root_at(size).ok());
     match objections.iter().find(|objection| objection.fault.is_alarm()) {
         Some(alarm) => Err(NodeError::Witness(alarm.to_string())),
         None => Ok(()),

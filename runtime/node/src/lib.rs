@@ -13,6 +13,7 @@ mod answer;
 pub mod audit;
 mod blobs;
 pub mod committed;
+mod content;
 pub mod disk;
 pub mod doctor;
 mod error;

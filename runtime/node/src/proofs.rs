@@ -13,7 +13,6 @@ use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::Effects;
 use chancery_types::{ContractId, Entry, Hash, Height, Record};
 use std::collections::HashMap;
-use std::sync::PoisonError;
 
 /// What a receipt holds beyond the entry and its proof.
 #[derive(Clone, Debug, Default)]
@@ -74,8 +73,7 @@ impl Ledger {
     /// As [`Ledger::wait_for`].
     pub fn prove_inclusion(&self, index: u64, level: Level) -> Result<TlogProof, NodeError> {
         let (size, checkpoint) = self.wait_for(index, level.max(Level::Published))?;
-        let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
-        let path = log.prove_inclusion(index, size).ok_or(NodeError::NoEntry { index, size })?;
+        let path = self.content.prove_inclusion(index, size)?;
         Ok(TlogProof { extra: None, index, path, checkpoint })
     }
 
@@ -84,10 +82,8 @@ impl Ledger {
     /// # Errors
     /// [`NodeError::NoEntry`] unless 0 < `old` ≤ `new` ≤ the log's size.
     pub fn prove_consistency(&self, old: u64, new: u64) -> Result<(Vec<Hash>, Hash, Hash), NodeError> {
-        let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
-        let proof = log.prove_consistency(old, new).zip(log.root_at(old)).zip(log.root_at(new));
-        let proof = proof.map(|((path, old_root), new_root)| (path, old_root, new_root));
-        proof.ok_or(NodeError::NoEntry { index: new.max(1) - 1, size: log.size() })
+        let path = self.content.prove_consistency(old, new)?;
+        Ok((path, self.content.root_at(old)?, self.content.root_at(new)?))
     }
 
     /// The file that proves that the log of `new` entries continues that of `old`, with checkpoints at both sizes.

@@ -26,16 +26,16 @@
 //! right edge must have the right content. What is not is written again. What is damaged further left is found by `log verify` on an export.
 
 use crate::NodeError;
+use crate::content::Content;
 use crate::disk::{self, Disk};
 use crate::failpoint;
 use crate::health::Health;
-use crate::journal::Reader;
 use crate::witness::{WitnessClient, WitnessError};
-use chancery_tlog::tile::{bundles_for, encode_bundle, tiles_for};
-use chancery_tlog::{Bundle, Checkpoint, Tile, merkle, tile};
+use chancery_tlog::tile::{self, bundles_for, tiles_for};
+use chancery_tlog::{Bundle, Tile};
 use ed25519_dalek::SigningKey;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often the log is published while blocks keep coming and nobody waits for it.
@@ -181,36 +181,6 @@ impl PublicLog {
             }
         }
         self.disk.write_files(&self.dir, &files, 0o644)
-    }
-}
-
-/// What is published: entries and their hashes.
-#[derive(Clone)]
-pub(crate) struct Content {
-    pub(crate) reader: Arc<Reader>,
-    pub(crate) log: Arc<RwLock<merkle::Tree>>,
-}
-
-impl Content {
-    pub(crate) fn tile(&self, tile: &Tile) -> Result<Vec<u8>, NodeError> {
-        let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
-        let (index, size) = (tile.index, log.size());
-        log.tile(tile).ok_or(NodeError::NoEntry { index, size })
-    }
-
-    pub(crate) fn bundle(&self, bundle: &Bundle) -> Result<Vec<u8>, NodeError> {
-        let indices = bundle.first()..bundle.first() + u64::from(bundle.width);
-        let entries = self.reader.entries(indices)?;
-        let problem =
-            |error: tile::TileError| NodeError::Inconsistent { index: bundle.first(), problem: error.to_string() };
-        encode_bundle(&entries).map_err(problem)
-    }
-
-    /// The checkpoint over the first `size` entries.
-    pub(crate) fn checkpoint(&self, origin: &str, size: u64) -> Result<Checkpoint, NodeError> {
-        let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
-        let root = log.root_at(size).ok_or(NodeError::NoEntry { index: size, size: log.size() })?;
-        Ok(Checkpoint { origin: origin.into(), size, root })
     }
 }
 
@@ -471,10 +441,7 @@ impl Cosigner {
     pub(crate) fn run(self) {
         let mut asked_at: Option<Instant> = None;
         while let Some((size, note)) = self.next(asked_at) {
-            let consistency = |old: u64| {
-                let log = self.content.log.read().unwrap_or_else(PoisonError::into_inner);
-                log.prove_consistency(old, size)
-            };
+            let consistency = |old: u64| self.content.prove_consistency(old, size).ok();
             self.board.change(|state| state.tries += 1);
             let answer = self.health.metrics.witness.pass(|| self.client.cosign(&note, &consistency));
             let (note, faults, refused) = match answer {

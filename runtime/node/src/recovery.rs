@@ -17,6 +17,7 @@
 //! in the end, that of the last seal, is moved aside as `view.quarantine-N` and rebuilt from the journal. The published checkpoint must be one of the log that was found.
 
 use crate::NodeError;
+use crate::content::Content;
 use crate::disk::{self, Disk};
 use crate::journal::{self, End, Frame, FrameKind, Journal, Location, Mark};
 use crate::ledger::{Head, Options};
@@ -161,7 +162,7 @@ impl Survey {
         Survey {
             locations: Vec::new(),
             genesis: None,
-            log: merkle::Tree::new(),
+            log: merkle::Tree::recent(),
             requests,
             open: Default::default(),
             previous: Hash::default(),
@@ -260,7 +261,12 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
     let mut head = head.ok_or_else(|| inconsistent("there is no seal"))?;
     head.root = log.root();
     check_reach(disk, dir, &end)?;
-    let published = check_checkpoint(disk, dir, &origin, &log)?.map_or(0, |checkpoint| checkpoint.size);
+    let read_again = || {
+        let reader = journal::reader(options.disk.clone(), &dir.join("journal"), locations.clone());
+        Content::new(reader, log.clone())
+    };
+    let root_at = |size| log.root_at(size).or_else(|| read_again().root_at(size).ok());
+    let published = check_checkpoint(disk, dir, &origin, root_at)?.map_or(0, |checkpoint| checkpoint.size);
     let tip = Tip { index: head.size, height: head.height, previous: last, time: head.time, tree };
     let journal = Journal::open(options.disk.clone(), &dir.join("journal"), &end, locations, options.segment_bytes)?;
     let engine = match &options.engine {
@@ -415,16 +421,16 @@ pub(crate) fn check_reach(disk: &dyn Disk, dir: &Path, end: &End) -> Result<(), 
     end.reaches(&dir.join("journal"), size, "the published checkpoint")
 }
 
-/// The published checkpoint must be one of this log.
+/// The published checkpoint must be one of this log, whose root at a size `root_at` gives.
 pub(crate) fn check_checkpoint(
     disk: &dyn Disk,
     dir: &Path,
     origin: &str,
-    log: &merkle::Tree,
+    root_at: impl FnOnce(u64) -> Option<Hash>,
 ) -> Result<Option<Checkpoint>, NodeError> {
     log_vkey(disk, dir, origin)?;
     let Some(found) = published(disk, dir)? else { return Ok(None) };
-    match log.root_at(found.size) {
+    match root_at(found.size) {
         Some(root) if root == found.root => Ok(Some(found)),
         _ => Err(NodeError::Checkpoint(format!(
             "{}: its root over {} entries is another than the journal's",

@@ -6,11 +6,11 @@
 
 use crate::NodeError;
 use crate::recovery::random;
-use chancery_types::{Reader, RequestId};
+use chancery_types::RequestId;
 use hashbrown::HashTable;
 
 /// A fingerprint, `u32` LE, and the index of an entry, `u48` LE.
-type Place = [u8; Requests::PLACE_BYTES];
+pub(crate) type Place = [u8; Requests::PLACE_BYTES];
 
 /// The index.
 pub(crate) struct Requests {
@@ -58,22 +58,16 @@ impl Requests {
             .map(|[.., e, f, g, h, i, j]| u64::from_le_bytes([*e, *f, *g, *h, *i, *j, 0, 0]))
     }
 
-    /// Key, 32 bytes ‖ number of places, `u64` LE ‖ places in no order: fingerprint, `u32` LE ‖ index, `u48` LE.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.key);
-        out.extend_from_slice(&(self.places.len() as u64).to_le_bytes());
-        self.places.iter().for_each(|place| out.extend_from_slice(place));
+    /// The key of the fingerprints, and the places in no order.
+    pub(crate) fn parts(&self) -> (&[u8; 32], impl ExactSizeIterator<Item = &Place>) {
+        (&self.key, self.places.iter())
     }
 
-    /// Reads what [`Requests::encode`] writes.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        let key = *reader.take(32).ok()?.first_chunk()?;
-        let count = u64::from_le_bytes(*reader.take(8).ok()?.first_chunk()?);
-        let bytes = usize::try_from(count).ok()?.checked_mul(Requests::PLACE_BYTES)?;
-        let (places, _) = reader.take(bytes).ok()?.as_chunks();
-        let mut requests = Requests { key, places: HashTable::with_capacity(places.len()) };
-        places.iter().for_each(|place| requests.place(*place));
-        Some(requests)
+    /// The index that has these [parts](Requests::parts), `count` places.
+    pub(crate) fn of_parts(key: [u8; 32], count: usize, places: impl Iterator<Item = Place>) -> Self {
+        let mut requests = Requests { key, places: HashTable::with_capacity(count) };
+        places.for_each(|place| requests.place(place));
+        requests
     }
 }
 
@@ -99,12 +93,9 @@ mod tests {
         const COUNT: u64 = 200_000;
         let mut requests = Requests::new().unwrap();
         (0..COUNT).for_each(|number| requests.insert(id(number), (number << 27) + number));
-        let mut encoded = Vec::new();
-        requests.encode(&mut encoded);
-        assert_eq!(encoded.len(), 40 + Requests::PLACE_BYTES * COUNT as usize);
-        let mut reader = Reader::new(&encoded);
-        let read = Requests::decode(&mut reader).unwrap();
-        reader.finish().unwrap();
+        let (key, places) = requests.parts();
+        assert_eq!(places.len() as u64, COUNT);
+        let read = Requests::of_parts(*key, places.len(), places.copied());
         for requests in [&requests, &read] {
             for number in 0..COUNT {
                 assert!(requests.candidates(id(number)).any(|index| index == (number << 27) + number));
@@ -122,6 +113,5 @@ mod tests {
         let mut found: Vec<u64> = requests.candidates(RequestId(7)).collect();
         found.sort_unstable();
         assert_eq!(found, (0..9).collect::<Vec<_>>());
-        assert!(Requests::decode(&mut Reader::new(&[0; 39])).is_none());
     }
 }

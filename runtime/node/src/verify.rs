@@ -92,7 +92,8 @@ pub fn verify_on(disk: &dyn Disk, dir: &Path, progress: &Progress) -> Result<Rep
 /// What a walk through a data directory found, once the checkpoint fits.
 pub(crate) fn report(disk: &dyn Disk, dir: &Path, chain: Chain, state: &Tree, torn: bool) -> Result<Report, NodeError> {
     let (ledger, origin) = chain.genesis.ok_or_else(|| inconsistent(0, "the log has no genesis"))?;
-    let checkpoint = check_checkpoint(disk, dir, &origin, &chain.log)?.map(|checkpoint| checkpoint.size);
+    let checkpoint =
+        check_checkpoint(disk, dir, &origin, |size| chain.log.root_at(size))?.map(|checkpoint| checkpoint.size);
     Ok(Report {
         ledger,
         origin,

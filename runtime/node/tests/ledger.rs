@@ -2,8 +2,9 @@
 
 mod common;
 
-use chancery_node::{Clock, Ledger, NodeError, Options, Refusal, verify};
+use chancery_node::{Clock, Ledger, Level, NodeError, Options, Refusal, verify};
 use chancery_state::Scan;
+use chancery_tlog::merkle;
 use chancery_types::codec::Encode;
 use chancery_types::{Action, Call, Entry, LedgerId, Outcome, PublicKey, RequestId, SignedCall, Timestamp};
 use common::{LARGE_STACK, actor, call, copy, deployed, invoke, log_key, module, options, put, reopen, silent};
@@ -386,6 +387,23 @@ fn put_many(ledger: &Ledger, first: u128, count: u128) {
     tickets.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
 }
 
+/// The hashes within tiles that a summary does not have are computed from the entries: proofs are those of the tree over all entries.
+fn check_proofs(ledger: &Ledger) {
+    let (size, mut tree) = (ledger.head().size, merkle::Tree::new());
+    (0..size).for_each(|index| tree.push(merkle::leaf_hash(&ledger.entry(index).unwrap().0.to_bytes())));
+    for index in [0, 1, 255, 256, 4_000, size - 257, size - 1] {
+        let found = ledger.prove_inclusion(index, Level::Published).unwrap();
+        assert_eq!(Some(found.path), tree.prove_inclusion(index, size), "entry {index}");
+    }
+    for old in [1, 2, 255, 256, 257, 3_001, size - 1, size] {
+        let (path, old_root, root) = ledger.prove_consistency(old, size).unwrap();
+        assert_eq!(Some(path), tree.prove_consistency(old, size), "from {old}");
+        assert_eq!((Some(old_root), root), (tree.root_at(old), tree.root()));
+    }
+    assert!(matches!(ledger.prove_consistency(0, size), Err(NodeError::NoEntry { .. })));
+    assert!(matches!(ledger.prove_consistency(1, size + 1), Err(NodeError::NoEntry { .. })));
+}
+
 #[test]
 fn a_long_log_opens_from_its_summary_and_without_it_from_the_journal() {
     let (dir, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -404,6 +422,7 @@ fn a_long_log_opens_from_its_summary_and_without_it_from_the_journal() {
     assert_eq!(ledger.head(), head);
     let repeated = ledger.submit(put(&ledger, 17)).unwrap().wait().unwrap();
     assert!(repeated.repeated, "what was done before the summary is not done again");
+    check_proofs(&ledger);
     put_many(&ledger, 6_000, 4_200);
     let head = ledger.head();
     ledger.close().unwrap();
@@ -438,7 +457,7 @@ fn a_long_log_opens_from_its_summary_and_without_it_from_the_journal() {
     let whole = std::fs::read(&summary).unwrap();
     let mut flipped = whole.clone();
     flipped[200] ^= 1;
-    for bad in [&flipped[..], &whole[..whole.len() - 1], b"", b"CHSUM002"] {
+    for bad in [&flipped[..], &whole[..whole.len() - 1], b"", b"CHSUM003"] {
         std::fs::write(&summary, bad).unwrap();
         let found = chancery_node::doctor::examine(dir, &options()).unwrap().findings;
         assert!(

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// sled's page cache.
-const CACHE_BYTES: u64 = 64 << 20;
+const CACHE_BYTES: u64 = 32 << 20;
 
 /// How long a view that was just closed may hold its files, and how often that is looked at.
 const LOCKED_FOR_MAX: Duration = Duration::from_secs(5);
