@@ -11,7 +11,7 @@ use crate::health::Health;
 use crate::journal::Reader;
 use crate::metrics::Cache;
 use crate::requests::Requests;
-use chancery_state::overlay::laid_over;
+use chancery_state::overlay::{Pending, laid_over};
 use chancery_state::view::Position;
 use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, tree};
 use chancery_types::codec::Decode;
@@ -26,8 +26,7 @@ use std::time::{Duration, Instant};
 
 /// Blocks that may wait for the view.
 pub(crate) const BACKLOG_BLOCKS_MAX: usize = 256;
-/// Blocks applied as one, and how long the first of them waits for more: a key that all of them write is written once.
-const COALESCE_BLOCKS_MAX: usize = 128;
+/// How long a block waits for more to be applied with it: a key that all of them write is written once.
 const COALESCE_FOR: Duration = Duration::from_millis(20);
 /// Bytes of values, with their keys, that are kept in memory for reading: about twice as many.
 const RECENT_BYTES: usize = 16 << 20;
@@ -36,27 +35,23 @@ const VIEW_CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 /// How long the thread waits for a block before it looks at the time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A committed block on its way to the view.
-pub(crate) struct Job {
-    pub(crate) writes: WriteSet,
-    pub(crate) position: Position,
-    /// The tree of the state after it.
-    pub(crate) tree: Tree,
-}
-
-/// A value that the view does not have yet.
-struct Newer {
-    value: Option<Vec<u8>>,
-    /// The block that wrote it.
-    height: Height,
-}
-
+/// What is committed and not yet in the view, and the tree of the committed state.
 #[derive(Default)]
 struct Waiting {
-    values: BTreeMap<StateKey, Newer>,
+    /// What is written in blocks of which the view knows nothing, and where they lead to.
+    newer: Pending,
+    position: Option<Position>,
+    /// What is on its way to the view.
+    applying: Arc<Pending>,
     /// The tree of the committed state, and the entries that it is after.
     tree: Tree,
     entries: u64,
+}
+
+impl Waiting {
+    fn get(&self, key: &StateKey) -> Option<&Option<Vec<u8>>> {
+        self.newer.get(key).or_else(|| self.applying.get(key))
+    }
 }
 
 /// Values that were read or written not long ago, in two generations: what is used moves to the younger one, and when that is full it becomes
@@ -151,7 +146,7 @@ impl Store for Proven<'_> {
         let pairs = self.committed.view.scan(contract, range)?;
         for (key, value) in &pairs {
             // What waits is newer than the view and laid over it.
-            if !self.waiting.values.contains_key(&(*contract, key.clone())) {
+            if self.waiting.get(&(*contract, key.clone())).is_none() {
                 self.check(self.held(contract, key), Some(value))?;
             }
         }
@@ -173,38 +168,36 @@ impl Committed {
         Committed { view, waiting, requests, reader, recent, doubt, values }
     }
 
-    /// Makes a block visible to readers, and its request ids with the indices of their entries.
-    pub(crate) fn commit(&self, job: &Job, ids: &[(RequestId, u64)]) {
+    /// Makes a block visible to readers: what it writes, the position and the tree that it leads to, and its request ids with the indices of their entries.
+    pub(crate) fn commit(&self, writes: WriteSet, position: Position, tree: Tree, ids: &[(RequestId, u64)]) {
         let mut requests = self.requests.write().unwrap_or_else(PoisonError::into_inner);
         ids.iter().for_each(|(request, index)| requests.insert(*request, *index));
         drop(requests);
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        for write in &job.writes {
-            let key = (write.contract, write.key.clone());
-            recent.refresh(&key, &write.value);
-            waiting.values.insert(key, Newer { value: write.value.clone(), height: job.position.height });
+        for Write { contract, key, value } in writes {
+            let key = (contract, key);
+            recent.refresh(&key, &value);
+            waiting.newer.insert(key, value);
         }
-        (waiting.tree, waiting.entries) = (job.tree.clone(), job.position.entries);
+        (waiting.tree, waiting.entries, waiting.position) = (tree, position.entries, Some(position));
     }
 
-    /// Applies blocks to the view; what they leave is no longer kept in memory.
-    fn apply(&self, jobs: Vec<Job>) -> Result<(), StateError> {
-        let Some(position) = jobs.last().map(|job| job.position) else { return Ok(()) };
-        let mut newest = BTreeMap::new();
-        for job in jobs {
-            newest.extend(job.writes.into_iter().map(|write| ((write.contract, write.key), write.value)));
-        }
-        let writes = newest.into_iter().map(|((contract, key), value)| Write { contract, key, value }).collect();
-        let batch = ViewBatch { writes, position: Some(position) };
-        self.view.apply(&batch)?;
+    /// Applies to the view what waits for it.
+    fn apply(&self) -> Result<(), StateError> {
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
-        for Write { contract, key, .. } in batch.writes {
-            let key = (contract, key);
-            if waiting.values.get(&key).is_some_and(|newer| newer.height <= position.height) {
-                waiting.values.remove(&key);
-            }
-        }
+        let Some(position) = waiting.position.take() else { return Ok(()) };
+        let applying = Arc::new(std::mem::take(&mut waiting.newer));
+        waiting.applying = applying.clone();
+        drop(waiting);
+        let write = |((contract, key), value): (&StateKey, &Option<Vec<u8>>)| Write {
+            contract: *contract,
+            key: key.clone(),
+            value: value.clone(),
+        };
+        let writes = applying.iter().map(write).collect();
+        self.view.apply(&ViewBatch { writes, position: Some(position) })?;
+        self.waiting.write().unwrap_or_else(PoisonError::into_inner).applying = Arc::default();
         Ok(())
     }
 
@@ -219,8 +212,8 @@ impl Committed {
     ) -> Result<(Option<Vec<u8>>, Tree, u64), StateError> {
         // The lock is held: no block is committed between reading value and tree.
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
-        let value = match waiting.values.get(&(*contract, key.to_vec())) {
-            Some(newer) => newer.value.clone(),
+        let value = match waiting.get(&(*contract, key.to_vec())) {
+            Some(newer) => newer.clone(),
             None => Proven { committed: self, waiting: &waiting }.get(contract, key)?,
         };
         Ok((value, waiting.tree.clone(), waiting.entries))
@@ -271,10 +264,10 @@ impl Store for Committed {
             self.values.asked(true);
             return Ok(value);
         }
-        let waits = waiting.values.get(&key);
+        let waits = waiting.get(&key);
         self.values.asked(waits.is_some());
         let value = match waits {
-            Some(newer) => newer.value.clone(),
+            Some(newer) => newer.clone(),
             // The lock is held: a value leaves memory only after the view has it.
             None => Proven { committed: self, waiting: &waiting }.get(contract, &key.1)?,
         };
@@ -287,8 +280,10 @@ impl Store for Committed {
     fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
         let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
-        let newer = waiting.values.range(bounds).map(|((_, key), newer)| (key, &newer.value));
-        laid_over(&Proven { committed: self, waiting: &waiting }, newer, contract, range)
+        // Of two values the newer is kept.
+        let over: BTreeMap<_, _> = waiting.applying.range(bounds.clone()).chain(waiting.newer.range(bounds)).collect();
+        let over = over.into_iter().map(|((_, key), value)| (key, value));
+        laid_over(&Proven { committed: self, waiting: &waiting }, over, contract, range)
     }
 }
 
@@ -302,27 +297,26 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// Follows the blocks until the sequencer hangs up, then leaves the view at the head.
-    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
+    pub(crate) fn run(mut self, blocks: &Receiver<Height>) {
         // A panic inside the store is a fault of the view like any other.
-        let followed = catch_unwind(AssertUnwindSafe(|| self.follow(jobs)));
+        let followed = catch_unwind(AssertUnwindSafe(|| self.follow(blocks)));
         let panicked = || Err(StateError::View("the store panicked".into()).into());
         if let Err(error) = followed.unwrap_or_else(|_| panicked()) {
             self.health.stop(&error);
         }
     }
 
-    fn follow(&mut self, jobs: &Receiver<Job>) -> Result<(), NodeError> {
+    fn follow(&mut self, blocks: &Receiver<Height>) -> Result<(), NodeError> {
         let mut durable_at = Instant::now();
         loop {
-            let batch: Vec<Job> = match jobs.recv_timeout(LOOK_EVERY) {
-                Ok(job) => {
+            match blocks.recv_timeout(LOOK_EVERY) {
+                Ok(_) => {
                     std::thread::sleep(COALESCE_FOR);
-                    std::iter::once(job).chain(jobs.try_iter().take(COALESCE_BLOCKS_MAX - 1)).collect()
+                    self.apply(1 + blocks.try_iter().count())?;
                 }
-                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
-            };
-            self.apply(batch)?;
+            }
             if durable_at.elapsed() >= VIEW_CHECKPOINT_EVERY {
                 self.checkpoint()?;
                 durable_at = Instant::now();
@@ -331,15 +325,15 @@ impl Follower {
         self.checkpoint()
     }
 
-    /// Brings the view further.
-    pub(crate) fn apply(&mut self, batch: Vec<Job>) -> Result<(), NodeError> {
+    /// Brings the view further, having heard of so many blocks.
+    pub(crate) fn apply(&mut self, blocks: usize) -> Result<(), NodeError> {
         failpoint::pass("view-apply");
-        if batch.is_empty() {
+        if blocks == 0 {
             return Ok(());
         }
-        let (metrics, blocks) = (&self.health.metrics, u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        metrics.view.pass(|| self.committed.apply(batch))?;
-        metrics.view_blocks.decrement(blocks);
+        let metrics = &self.health.metrics;
+        metrics.view.pass(|| self.committed.apply())?;
+        metrics.view_blocks.decrement(u32::try_from(blocks).unwrap_or(u32::MAX));
         self.dirty = true;
         Ok(())
     }

@@ -185,7 +185,7 @@ impl Ledger {
             modules: metrics.modules.clone(),
         });
         let head = Arc::new(RwLock::new(head));
-        let (view_sender, jobs) = sync_channel(BACKLOG_BLOCKS_MAX);
+        let (view_sender, committed_blocks) = sync_channel(BACKLOG_BLOCKS_MAX);
         let (sender, messages) = channel();
         let follower = Follower { committed: committed.clone(), health: health.clone(), dirty: true };
         let board = Arc::new(Board::default());
@@ -248,7 +248,7 @@ impl Ledger {
             stepping: None,
             _lock: lock,
         };
-        let stages = Stages { sequencer, messages, recorder, follower, jobs, publisher };
+        let stages = Stages { sequencer, messages, recorder, follower, committed: committed_blocks, publisher };
         #[cfg(any(test, feature = "sim"))]
         if !options.threads {
             ledger.stepping = Some(Mutex::new(stages));

@@ -10,7 +10,7 @@
 //! error of the journal stops the ledger.
 
 use crate::answer::first_answer;
-use crate::committed::{Committed, Job};
+use crate::committed::Committed;
 use crate::disk::{self, Disk};
 use crate::execute::Executed;
 use crate::health::Health;
@@ -55,7 +55,7 @@ pub(crate) struct Recorder {
     pub(crate) tip: Tip,
     pub(crate) log: Arc<RwLock<merkle::Tree>>,
     pub(crate) head: Arc<RwLock<Head>>,
-    pub(crate) view: SyncSender<Job>,
+    pub(crate) view: SyncSender<Height>,
     pub(crate) board: Arc<Board>,
     pub(crate) health: Arc<Health>,
     pub(crate) disk: Arc<dyn Disk>,
@@ -237,15 +237,14 @@ impl Recorder {
         };
         let (size, time) = (draft.tip.index, draft.tip.time);
         let position = Position { height, root: state_root, entries: size };
-        let job = Job { writes, position, tree: draft.tip.tree.clone() };
-        self.committed.commit(&job, &draft.requests);
+        self.committed.commit(writes, position, draft.tip.tree.clone(), &draft.requests);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) =
             Head { size, root, height, state_root, keys, time };
         self.tip = draft.tip;
         self.board.committed(size);
         self.health.metrics.reached(size, keys);
         self.health.metrics.view_blocks.increment(1);
-        if self.view.send(job).is_err() {
+        if self.view.send(height).is_err() {
             self.health.stop(&NodeError::Stopped("the view's thread ended".into()));
         }
         self.health.metrics.commit.since(begun);

@@ -9,12 +9,13 @@
 //! Tests of a simulated ledger move the same stages step by step.
 
 use crate::NodeError;
-use crate::committed::{Follower, Job};
+use crate::committed::Follower;
 use crate::pipeline::{ANSWERS_MAX, Message, Pipeline};
 use crate::publication::Publisher;
 use crate::recorder::Recorder;
 use crate::sequencer::Sequencer;
 use crate::stack;
+use chancery_types::Height;
 use std::sync::mpsc::{Receiver, Sender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -25,7 +26,8 @@ pub(crate) struct Stages {
     pub(crate) messages: Receiver<Message>,
     pub(crate) recorder: Recorder,
     pub(crate) follower: Follower,
-    pub(crate) jobs: Receiver<Job>,
+    /// The blocks that are committed.
+    pub(crate) committed: Receiver<Height>,
     /// Where the log key is at hand.
     pub(crate) publisher: Option<Publisher>,
 }
@@ -40,7 +42,7 @@ impl Stages {
         sender: Sender<Message>,
         threads: &mut Vec<JoinHandle<()>>,
     ) -> Result<Arc<Pipeline>, NodeError> {
-        let Stages { sequencer, messages, recorder, follower, jobs, publisher } = self;
+        let Stages { sequencer, messages, recorder, follower, committed, publisher } = self;
         let health = follower.health.clone();
         let (sequencer, recorder) = (Mutex::new(sequencer), Mutex::new(recorder));
         let pipeline = Arc::new(Pipeline { sequencer, recorder, health });
@@ -51,7 +53,7 @@ impl Stages {
         threads.push(stack::spawn("sequencer", move || orders.sequence(&messages, &blocks_sender))?);
         threads.push(stack::spawn("recorder", move || records.record(&blocks, &sender, &answers_sender))?);
         threads.push(stack::spawn("answers", move || gives.answer(&answers))?);
-        threads.push(stack::spawn("view", move || follower.run(&jobs))?);
+        threads.push(stack::spawn("view", move || follower.run(&committed))?);
         if let Some(cosigner) = publisher.as_ref().and_then(Publisher::cosigner) {
             threads.push(stack::spawn("witnesses", move || cosigner.run())?);
         }

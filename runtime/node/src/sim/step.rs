@@ -1,7 +1,6 @@
 //! A ledger that is moved step by step: what its threads would do is done when a test says so.
 
 use crate::NodeError;
-use crate::committed::Job;
 use crate::ledger::Ledger;
 use crate::pipeline::Message;
 use crate::publication::Publisher;
@@ -10,8 +9,7 @@ use std::sync::PoisonError;
 
 impl Stages {
     fn follow(&mut self) {
-        let jobs: Vec<Job> = self.jobs.try_iter().collect();
-        if let Err(error) = self.follower.apply(jobs) {
+        if let Err(error) = self.follower.apply(self.committed.try_iter().count()) {
             self.follower.health.stop(&error);
         }
     }
