@@ -6,7 +6,7 @@ use crate::stored;
 use crate::town;
 use chancery_node::{Answer, Execution};
 use chancery_types::interface::{Interface, Type};
-use chancery_types::{Action, Event, Finding, Outcome as CallOutcome, Reader, Step, json};
+use chancery_types::{Action, Event, Finding, Outcome as CallOutcome, Reader, Step, Trace, json};
 use serde_json::{Map, Value, json};
 
 /// The arguments of what was called, in hexadecimal digits where the interface does not fit them, and the type of its result.
@@ -66,7 +66,7 @@ pub fn outcome(interface: &Interface, returns: &Type, outcome: &CallOutcome) -> 
 }
 
 /// The decision trace, step by step.
-pub fn trace(steps: &[Step]) -> Value {
+pub fn trace(trace: &Trace) -> Value {
     let step = |step: &Step| {
         let inputs: Map<String, Value> =
             step.inputs.iter().map(|input| (input.name.clone(), input.value.to_string().into())).collect();
@@ -76,7 +76,7 @@ pub fn trace(steps: &[Step]) -> Value {
         }
         shown
     };
-    Value::Array(steps.iter().map(step).collect())
+    Value::Array(trace.steps().iter().map(step).collect())
 }
 
 fn finding(step: &Step) -> String {
@@ -89,14 +89,14 @@ fn finding(step: &Step) -> String {
 }
 
 /// The trace in lines for people.
-pub fn trace_lines(steps: &[Step]) -> String {
+pub fn trace_lines(trace: &Trace) -> String {
     let line = |step: &Step| {
         let citation = if step.citation.is_empty() { String::new() } else { format!(" ({})", step.citation) };
         let inputs: Vec<String> = step.inputs.iter().map(|input| format!("{} {}", input.name, input.value)).collect();
         let inputs = if inputs.is_empty() { String::new() } else { format!("\n      from {}", inputs.join(", ")) };
         format!("    {}{citation}: {}{inputs}\n", step.rule, finding(step))
     };
-    steps.iter().map(line).collect()
+    trace.steps().iter().map(line).collect()
 }
 
 /// An execution that was not recorded, for people and programs.

@@ -167,8 +167,8 @@ fn verify(session: &Session, file: &Path, policy_file: &Path) -> Outcome {
             // People read the trace as reasoning.
             let mut shown = shown.clone();
             shown.as_object_mut().and_then(|shown| shown.shift_remove("trace"));
-            let reasoning = reasoning.filter(|steps| !steps.is_empty());
-            let reasoning = reasoning.map(|steps| format!("reasoning:\n{}", trace_lines(&steps))).unwrap_or_default();
+            let reasoning = reasoning.filter(|trace| !trace.is_empty());
+            let reasoning = reasoning.map(|trace| format!("reasoning:\n{}", trace_lines(&trace))).unwrap_or_default();
             lines(&shown, 0) + &reasoning
         },
         || shown.clone(),
@@ -218,8 +218,8 @@ fn receipt_value(receipt: &VerifiedReceipt) -> Value {
         let states = receipt.states.iter().map(|state| state_value(state, receipt.interface.as_ref()));
         add(json!({"states": states.collect::<Vec<_>>()}));
     }
-    if let Some(steps) = &receipt.trace {
-        add(json!({"rules": steps.len(), "trace": trace(steps)}));
+    if let Some(reasoning) = &receipt.trace {
+        add(json!({"rules": reasoning.len(), "trace": trace(reasoning)}));
     }
     shown
 }

@@ -1,7 +1,7 @@
 //! What goes into an execution and what comes out of it.
 
 use chancery_types::entry::WriteSet;
-use chancery_types::{ContractId, Event, Gas, Height, LedgerId, Outcome, PublicKey, RequestId, Step, Timestamp};
+use chancery_types::{ContractId, Event, Gas, Height, LedgerId, Outcome, PublicKey, RequestId, Timestamp, Trace};
 
 /// Bytes that the host function `context` writes.
 pub const CONTEXT_BYTES: usize = 128;
@@ -84,7 +84,7 @@ pub struct Execution {
     /// Events in order; none unless done.
     pub events: Vec<Event>,
     /// The decision trace, whatever the outcome.
-    pub trace: Vec<Step>,
+    pub trace: Trace,
     /// Writes, each key once, in order; none unless done.
     pub writes: WriteSet,
     /// What the contract logged; shown in tests and dry runs, never recorded.

@@ -20,9 +20,9 @@ pub use crate::call::{CONTEXT_BYTES, Context, Execution, HostCost, Invocation, K
 use crate::limits::*;
 use crate::prices::SCAN_PAIR;
 use chancery_state::{Overlay, Pair, Scan, StateError, Store};
-use chancery_types::codec::{Decode, Encode};
+use chancery_types::codec::Encode;
 use chancery_types::entry::{Rejection, WriteSet};
-use chancery_types::{Event, Finding, Gas, Hash, Outcome, PublicKey, Signature, Step, TrapKind};
+use chancery_types::{Event, Finding, Gas, Hash, Outcome, PublicKey, Signature, Step, Trace, TrapKind};
 pub use functions::{Function, HOST_FUNCTIONS, HostFunction, IMPORT_MODULE, Scalar};
 pub use header::c_header;
 use meter::Meter;
@@ -76,8 +76,7 @@ pub struct Host {
     fault: Option<(u16, Vec<u8>)>,
     events: Vec<Event>,
     events_bytes: usize,
-    trace: Vec<Step>,
-    trace_bytes: usize,
+    trace: Trace,
     writes: usize,
     writes_bytes: usize,
     log: Vec<String>,
@@ -100,8 +99,7 @@ impl Host {
             fault: None,
             events: Vec::new(),
             events_bytes: 0,
-            trace: Vec::new(),
-            trace_bytes: 0,
+            trace: Trace::default(),
             writes: 0,
             writes_bytes: 0,
             log: Vec::new(),
@@ -288,10 +286,8 @@ impl Host {
     /// Out of gas, a trace of more than [`TRACE_BYTES_MAX`], or bytes that are not the one encoding of a step.
     pub fn trace(&mut self, step: &[u8]) -> Result<(), Stop> {
         self.meter.call(Function::Trace, step.len())?;
-        self.trace_bytes = self.trace_bytes.saturating_add(step.len());
-        within(self.trace_bytes, TRACE_BYTES_MAX)?;
-        self.trace.push(Step::from_bytes(step).map_err(|_| Stop::Trap(TrapKind::BadEncoding))?);
-        Ok(())
+        within(self.trace.bytes().saturating_add(step.len()), TRACE_BYTES_MAX)?;
+        self.trace.push(step).map_err(|_| Stop::Trap(TrapKind::BadEncoding))
     }
 
     /// `verify_ed25519`: whether the signature is the key's, by the strict rules.
@@ -352,7 +348,7 @@ impl Host {
             Ok(ANSWER_BAD_ARGUMENTS) => Outcome::Rejected { rejection: Rejection::BadArguments },
             Ok(answer) => match self.fault.take() {
                 Some((code, detail)) if answer == ANSWER_REFUSED => {
-                    Outcome::Refused { code, detail, reasons: reasons(&self.trace) }
+                    Outcome::Refused { code, detail, reasons: reasons(&self.trace.steps()) }
                 }
                 _ => Outcome::Trapped { kind: TrapKind::BadAnswer },
             },

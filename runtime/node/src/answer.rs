@@ -5,7 +5,7 @@ use crate::publication::{Board, Level};
 use crate::{NodeError, Refusal};
 use chancery_types::codec::Decode;
 use chancery_types::entry::Effects;
-use chancery_types::{Call, Entry, Height, Outcome, Record, Step};
+use chancery_types::{Call, Entry, Height, Outcome, Record, Trace};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -19,7 +19,7 @@ pub struct Answer {
     /// The entry.
     pub entry: Entry,
     /// The decision trace.
-    pub trace: Vec<Step>,
+    pub trace: Trace,
     /// Whether the call had been answered before and this is the first answer again.
     pub repeated: bool,
 }

@@ -8,7 +8,7 @@ use chancery_engine::{Context, Engine, Execution, Invocation, Kind, Module, pric
 use chancery_state::Store;
 use chancery_types::entry::{Rejection, WriteSet};
 use chancery_types::interface::MethodKind;
-use chancery_types::{Action, Call, ContractId, Gas, Hash, Height, LedgerId, ModuleId, Outcome, Timestamp};
+use chancery_types::{Action, Call, ContractId, Gas, Hash, Height, LedgerId, ModuleId, Outcome, Timestamp, Trace};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub(crate) fn rejected(rejection: Rejection) -> Executed {
             outcome: Outcome::Rejected { rejection },
             gas: Gas(prices::REJECTED),
             events: Vec::new(),
-            trace: Vec::new(),
+            trace: Trace::default(),
             writes: WriteSet::new(),
             diagnostics: Vec::new(),
             costs: Vec::new(),

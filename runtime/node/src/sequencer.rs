@@ -334,9 +334,8 @@ fn execute(
 /// About how many bytes an execution takes in the journal.
 fn bytes_of(execution: &Execution) -> usize {
     const ENTRY: usize = 1_024;
-    const STEP: usize = 512;
     let written = |write: &chancery_types::entry::Write| write.key.len() + write.value.as_ref().map_or(0, Vec::len);
     let writes: usize = execution.writes.iter().map(written).sum();
     let events: usize = execution.events.iter().map(|event| event.data.len()).sum();
-    ENTRY + writes + events + execution.trace.len() * STEP
+    ENTRY + writes + events + execution.trace.bytes()
 }

@@ -20,7 +20,7 @@ use crate::logged::{Logged, check_entry};
 use crate::state_proof::NEXT;
 use crate::{FILE_BYTES_MAX, Policy, ReceiptError, StateProof, TlogProof, VerifiedState, module};
 use chancery_types::codec::{Decode, Encode};
-use chancery_types::decision::Step;
+use chancery_types::decision::Trace;
 use chancery_types::entry::{ENTRY_BYTES_MAX, WriteSet};
 use chancery_types::{Entry, Hash, Interface, Record};
 
@@ -38,7 +38,7 @@ pub struct Receipt {
     pub entry: Vec<u8>,
     /// The module that was executed.
     pub module: Option<Vec<u8>>,
-    /// The encoded decision trace (`Vec<Step>`).
+    /// The encoded decision trace.
     pub trace: Option<Vec<u8>>,
     /// The encoded write set.
     pub writes: Option<Vec<u8>>,
@@ -58,7 +58,7 @@ pub struct VerifiedReceipt {
     /// The interface description of the module that was executed, where the receipt holds the module.
     pub interface: Option<Interface>,
     /// The reasoning, where the receipt holds it.
-    pub trace: Option<Vec<Step>>,
+    pub trace: Option<Trace>,
     /// What the call changed, where the receipt holds it.
     pub writes: Option<WriteSet>,
     /// Values of the state.

@@ -30,7 +30,7 @@ fn a_receipt_shows_the_entry_the_reasoning_and_the_state() {
     let names: Vec<&str> = receipt.log.witnesses.iter().map(|witness| witness.name.as_str()).collect();
     assert_eq!(names, ["witness.example/north", "witness.example/south"]);
     assert_eq!(receipt.interface.unwrap().name, "minimal");
-    assert_eq!(receipt.trace.unwrap()[0].rule, "is complete");
+    assert_eq!(receipt.trace.unwrap().steps()[0].rule, "is complete");
     let (key, value) = (b"case/11".to_vec(), b"granted 11".to_vec());
     assert_eq!(receipt.writes.unwrap(), [Write { contract: CONTRACT, key: key.clone(), value: Some(value.clone()) }]);
     assert_eq!((&receipt.states[0].key, &receipt.states[0].value), (&key, &Some(value)));

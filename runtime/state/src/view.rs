@@ -299,32 +299,6 @@ mod tests {
         holder.join().unwrap();
     }
 
-    /// What the process takes, in MiB.
-    fn resident() -> u64 {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
-    }
-
-    #[test]
-    fn what_batches_replace_is_freed() {
-        let dir = tempfile::tempdir().unwrap();
-        let view = View::open(dir.path()).unwrap();
-        let batch = |number: u64| {
-            let write = |place: u64| {
-                let key = ((number * 7_919 + place * 104_729) % 40_000).to_be_bytes().to_vec();
-                Write { contract: ContractId::default(), key, value: Some(vec![number as u8; 100]) }
-            };
-            view.apply(&ViewBatch { writes: (0..1_000).map(write).collect(), position: Some(position(number)) })
-                .unwrap();
-        };
-        (0..100).for_each(batch);
-        let before = resident();
-        (100..800).for_each(batch);
-        let grown = resident().saturating_sub(before);
-        assert!(grown < 20, "{grown} MiB more after 700,000 writes to 40,000 keys");
-    }
-
     #[test]
     fn a_damaged_view_is_an_error_and_not_a_panic() {
         let dir = tempfile::tempdir().unwrap();

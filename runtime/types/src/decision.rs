@@ -1,9 +1,10 @@
 //! The decision trace: how a contract came to its outcome, rule by rule.
 //!
 //! The trace of a call is the list of its [`Step`]s in the order in which they were reached, kept beside the entry in
-//! the journal. The entry holds its digest: BLAKE3 of the encoded list.
+//! the journal. The entry holds its digest: BLAKE3 of the encoded list. A [`Trace`] is that list as it is encoded: few
+//! traces are ever looked at.
 
-use crate::codec::{codec_enum, codec_struct};
+use crate::codec::{Decode, DecodeError, Encode, Reader, codec_enum, codec_struct};
 use crate::date::{Date, Month};
 use crate::id::Hash;
 use crate::money::{Ratio, write_decimal};
@@ -125,6 +126,113 @@ impl fmt::Display for Value {
             Value::Text { value } => f.write_str(value),
             Value::Hash { value } => fmt::Display::fmt(value, f),
         }
+    }
+}
+
+/// The trace of a call: the encoding of a list of steps, each checked.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Trace {
+    count: u32,
+    steps: Vec<u8>,
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.steps()).finish()
+    }
+}
+
+impl Trace {
+    /// Adds an encoded step.
+    ///
+    /// # Errors
+    /// When the bytes are not the encoding of a step.
+    pub fn push(&mut self, step: &[u8]) -> Result<(), DecodeError> {
+        let mut reader = Reader::new(step);
+        check_step(&mut reader)?;
+        reader.finish()?;
+        self.count = self.count.checked_add(1).ok_or(DecodeError::OutOfRange)?;
+        self.steps.extend_from_slice(step);
+        Ok(())
+    }
+
+    /// How many steps.
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes of its steps.
+    pub const fn bytes(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The steps.
+    pub fn steps(&self) -> Vec<Step> {
+        let mut reader = Reader::new(&self.steps);
+        // Each was checked.
+        (0..self.count).map_while(|_| Step::decode(&mut reader).ok()).collect()
+    }
+}
+
+impl FromIterator<Step> for Trace {
+    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
+        let mut trace = Trace::default();
+        for step in steps {
+            step.encode(&mut trace.steps);
+            trace.count += 1;
+        }
+        trace
+    }
+}
+
+impl Encode for Trace {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.count.encode(out);
+        out.extend_from_slice(&self.steps);
+    }
+}
+
+impl Decode for Trace {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let count = u32::decode(reader)?;
+        let whole = reader.rest();
+        (0..count).try_for_each(|_| check_step(reader))?;
+        let steps = &whole[..whole.len() - reader.rest().len()];
+        Ok(Trace { count, steps: steps.to_vec() })
+    }
+}
+
+/// Reads over a step: what [`Step::decode`] takes and refuses, and nothing is made of it.
+fn check_step(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    reader.text()?;
+    reader.text()?;
+    for _ in 0..u32::decode(reader)? {
+        reader.text()?;
+        check_value(reader)?;
+    }
+    match u8::decode(reader)? {
+        0 | 1 | 3 => Ok(()),
+        2 => check_value(reader),
+        _ => Err(DecodeError::UnknownTag),
+    }
+}
+
+fn check_value(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    match u8::decode(reader)? {
+        0 => bool::decode(reader).map(drop),
+        1 => i64::decode(reader).map(drop),
+        2 => <(i64, [u8; 3], u8)>::decode(reader).map(drop),
+        3 => Ratio::decode(reader).map(drop),
+        4 => Date::decode(reader).map(drop),
+        5 => Month::decode(reader).map(drop),
+        6 => reader.text().map(drop),
+        7 => Hash::decode(reader).map(drop),
+        _ => Err(DecodeError::UnknownTag),
     }
 }
 

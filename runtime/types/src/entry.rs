@@ -302,7 +302,7 @@ pub struct Effects {
     /// The changes.
     pub writes: WriteSet,
     /// The decision trace.
-    pub trace: Vec<crate::decision::Step>,
+    pub trace: crate::decision::Trace,
 }
 codec_struct!(Effects { writes, trace });
 

@@ -27,7 +27,7 @@ pub mod money;
 pub use call::{Action, Call, SignedCall};
 pub use codec::{Decode, DecodeError, Encode, Reader};
 pub use date::{Date, Month, Timestamp};
-pub use decision::{Finding, Step, Value};
+pub use decision::{Finding, Step, Trace, Value};
 pub use entry::{Entry, Event, Movement, Outcome, Record};
 pub use fault::TrapKind;
 pub use id::{ContractId, Gas, Hash, Height, LedgerId, ModuleId, PublicKey, RequestId, Signature};

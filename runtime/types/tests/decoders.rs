@@ -11,7 +11,7 @@ use chancery_types::entry::{Effects, Entry, Event, Movement, Outcome, Record, Re
 use chancery_types::interface::{Field, Interface, Method, MethodKind, Storage, Type, Variant};
 use chancery_types::{
     Action, Call, ContractId, Gas, Hash, Height, LedgerId, ModuleId, PublicKey, Ratio, RequestId, Signature,
-    SignedCall, Timestamp, TrapKind,
+    SignedCall, Timestamp, Trace, TrapKind,
 };
 
 /// SplitMix64.
@@ -212,15 +212,51 @@ fn interface() -> Interface {
     }
 }
 
+/// A trace takes the bytes that a list of steps takes, and no others.
+#[test]
+fn a_trace_is_a_list_of_steps() {
+    let trace: Trace = [step(), step()].into_iter().collect();
+    assert_eq!((trace.len(), trace.steps()), (2, vec![step(), step()]));
+    let whole = vec![step(), step()].to_bytes();
+    assert_eq!(trace.to_bytes(), whole);
+    let mut numbers = Numbers(7);
+    let mut taken = 0;
+    for _ in 0..200_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + numbers.next() % 3 {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = (numbers.next() % bytes.len() as u64) as usize;
+            match numbers.next() % 4 {
+                0 => bytes[at] ^= 1 << (numbers.next() % 8),
+                1 => bytes[at] = (numbers.next() % 9) as u8,
+                2 => drop(bytes.remove(at)),
+                _ => bytes.truncate(at + 1),
+            }
+        }
+        let (list, trace) = (Vec::<Step>::from_bytes(&bytes), Trace::from_bytes(&bytes));
+        assert_eq!(trace.as_ref().map(Trace::steps).ok(), list.as_ref().ok().cloned(), "{bytes:02x?}");
+        if let Ok(trace) = &trace {
+            assert_eq!(trace.to_bytes(), bytes);
+            taken += 1;
+        }
+        let one = bytes.get(4..).unwrap_or_default();
+        assert_eq!(Trace::default().push(one).is_ok(), Step::from_bytes(one).is_ok(), "{one:02x?}");
+    }
+    assert!(taken > 1_000, "{taken}");
+}
+
 #[test]
 fn every_decoder_takes_only_the_one_encoding_and_never_panics() {
     let write = |value| Write { contract: ContractId([1; 32]), key: b"key".into(), value };
-    let effects = Effects { writes: vec![write(None), write(Some(vec![1, 2]))], trace: vec![step()] };
+    let effects = Effects { writes: vec![write(None), write(Some(vec![1, 2]))], trace: [step()].into_iter().collect() };
     let totals = [
         feed("Call", &calls()),
         feed("Entry", &entries()),
         feed("Outcome", &outcomes()),
         feed("Step", &[step()]),
+        feed("Trace", &[Trace::default(), [step(), step()].into_iter().collect()]),
         feed("Effects", &[effects, Effects::default()]),
         feed("Interface", &[interface(), Interface::default()]),
         feed("Type", &[ty(), Type::U8]),

@@ -260,6 +260,7 @@ impl World {
             Runner::Wasm(module) => ENGINE.execute(module, invocation, store),
         };
         let Execution { outcome, gas, events, trace, writes, diagnostics, costs } = execution.expect("the host works");
+        let trace = trace.steps();
         diagnostics.iter().for_each(|line| println!("{method}: {line}"));
         self.store.apply(&writes);
         self.transcript.push((method.into(), outcome.clone(), events.clone(), writes.clone(), trace.clone()));

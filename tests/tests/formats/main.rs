@@ -173,7 +173,7 @@ fn parts_of_effects(effects: &Effects) -> Parts {
         ]);
     }
     parts.push(("trace: count", count(effects.trace.len())));
-    effects.trace.iter().for_each(|step| parts.extend(parts_of_step(step)));
+    effects.trace.steps().iter().for_each(|step| parts.extend(parts_of_step(step)));
     parts
 }
 

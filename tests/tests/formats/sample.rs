@@ -10,7 +10,7 @@ use chancery_types::decision::Input;
 use chancery_types::entry::{Effects, Write};
 use chancery_types::{
     Action, Call, ContractId, Entry, Event, Finding, Gas, Hash, Height, LedgerId, ModuleId, Outcome, PublicKey, Record,
-    RequestId, SignedCall, Step, Timestamp, Value,
+    RequestId, SignedCall, Step, Timestamp, Trace, Value,
 };
 use ed25519_dalek::SigningKey;
 
@@ -129,20 +129,20 @@ impl Sample {
         (2u64, public(&officer())).encode(&mut value);
         let registered = Write { contract: REGISTRY, key: b"contract/notes".to_vec(), value: Some(value) };
         let action = Action::Deploy { name: "notes".into(), module: module(), arguments: Vec::new() };
-        let effects = Effects { writes: vec![registered], trace: Vec::new() };
+        let effects = Effects { writes: vec![registered], trace: Trace::default() };
         self.call(1, action, Outcome::Done { result: Vec::new() }, 10_000, Vec::new(), effects);
     }
 
     fn call_done(&mut self) {
         let write = Write { contract: self.contract, key: b"\x04note".to_vec(), value: Some("hello".to_bytes()) };
-        let effects = Effects { writes: vec![write], trace: vec![step(5, Finding::Met)] };
+        let effects = Effects { writes: vec![write], trace: [step(5, Finding::Met)].into_iter().collect() };
         let action = invoke("hello");
         let event = Event { kind: 0, data: "hello".to_bytes() };
         self.call(2, action, Outcome::Done { result: Vec::new() }, 98_765, vec![event], effects);
     }
 
     fn call_refused(&mut self) {
-        let effects = Effects { writes: Vec::new(), trace: vec![step(0, Finding::NotMet)] };
+        let effects = Effects { writes: Vec::new(), trace: [step(0, Finding::NotMet)].into_iter().collect() };
         let reasons = vec!["a note has a text (Notes Act, § 1)".to_string()];
         let outcome = Outcome::Refused { code: 0, detail: Vec::new(), reasons };
         self.call(3, invoke(""), outcome, 54_321, Vec::new(), effects);

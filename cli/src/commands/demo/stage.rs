@@ -324,7 +324,8 @@ const CITATIONS_MAX: usize = 2;
 /// The provision of a decision: that of the rule that is not met, that which an event names, those of what was computed, or the method's.
 pub fn provision(interface: &Interface, method: &Method, answer: &Answer) -> String {
     if let Some(CallOutcome::Refused { code, .. }) = answer.outcome() {
-        let unmet = answer.trace.iter().rev().find(|step| step.finding == Finding::NotMet && !step.citation.is_empty());
+        let steps = answer.trace.steps();
+        let unmet = steps.iter().rev().find(|step| step.finding == Finding::NotMet && !step.citation.is_empty());
         let error = interface.errors.get(usize::from(*code)).map(|error| error.citation.clone());
         return unmet.map(|step| step.citation.clone()).or(error).unwrap_or_default();
     }
@@ -333,8 +334,8 @@ pub fn provision(interface: &Interface, method: &Method, answer: &Answer) -> Str
     if let Some(named) = events.iter().find_map(inner) {
         return named;
     }
-    let mut citations: Vec<&str> = Vec::new();
-    for step in &answer.trace {
+    let (steps, mut citations) = (answer.trace.steps(), Vec::<&str>::new());
+    for step in &steps {
         let computed = matches!(step.finding, Finding::Computed { .. });
         if computed && !step.citation.is_empty() && !citations.contains(&step.citation.as_str()) {
             citations.push(&step.citation);

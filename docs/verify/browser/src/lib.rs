@@ -121,7 +121,7 @@ fn consistency_section(grown: &VerifiedConsistency) -> Value {
 fn receipt_sections(receipt: &VerifiedReceipt) -> Vec<Value> {
     let mut sections = vec![entry_section(&receipt.entry, receipt.interface.as_ref())];
     if let Some(trace) = &receipt.trace {
-        let rows: Vec<(String, String)> = trace.iter().map(step).collect();
+        let rows: Vec<(String, String)> = trace.steps().iter().map(step).collect();
         let rows: Vec<(&str, String)> = rows.iter().map(|(rule, text)| (rule.as_str(), text.clone())).collect();
         sections.push(section("The reasoning", &rows));
     }
