@@ -15,7 +15,15 @@ pub(crate) type Place = [u8; Requests::PLACE_BYTES];
 /// The index.
 pub(crate) struct Requests {
     key: [u8; 32],
-    places: HashTable<Place>,
+    /// By the first six bits of the fingerprint: a table that grows moves all its places, while nobody can look anything up.
+    tables: [HashTable<Place>; TABLES],
+}
+
+const TABLES: usize = 64;
+
+/// The table in which a fingerprint stands.
+fn table([.., last]: [u8; 4]) -> usize {
+    usize::from(last) * TABLES / 256
 }
 
 impl Requests {
@@ -27,7 +35,7 @@ impl Requests {
     /// # Errors
     /// When the system gives no randomness.
     pub(crate) fn new() -> Result<Self, NodeError> {
-        Ok(Requests { key: random()?, places: HashTable::new() })
+        Ok(Requests::with_capacity(random()?, 0))
     }
 
     fn fingerprint(&self, request: RequestId) -> [u8; 4] {
@@ -44,28 +52,39 @@ impl Requests {
         self.place([a, b, c, d, e, f, g, h, i, j]);
     }
 
+    /// With room for so many in all.
+    fn with_capacity(key: [u8; 32], count: usize) -> Self {
+        Requests { key, tables: std::array::from_fn(|_| HashTable::with_capacity(count / TABLES)) }
+    }
+
     fn place(&mut self, place: Place) {
-        self.places.insert_unique(spread(&place), place, spread);
+        let [a, b, c, d, ..] = place;
+        self.tables[table([a, b, c, d])].insert_unique(spread(&place), place, spread);
     }
 
     /// The entries that may have this request id; if any has it, it is one of them.
     pub(crate) fn candidates(&self, request: RequestId) -> impl Iterator<Item = u64> {
         let fingerprint = self.fingerprint(request);
         let [a, b, c, d] = fingerprint;
-        let places = self.places.iter_hash(spread(&[a, b, c, d, 0, 0, 0, 0, 0, 0]));
+        let places = self.tables[table(fingerprint)].iter_hash(spread(&[a, b, c, d, 0, 0, 0, 0, 0, 0]));
         places
             .filter(move |place| place.starts_with(&fingerprint))
             .map(|[.., e, f, g, h, i, j]| u64::from_le_bytes([*e, *f, *g, *h, *i, *j, 0, 0]))
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.tables.iter().map(HashTable::len).sum()
+    }
+
     /// The key of the fingerprints, and the places in no order.
-    pub(crate) fn parts(&self) -> (&[u8; 32], impl ExactSizeIterator<Item = &Place>) {
-        (&self.key, self.places.iter())
+    pub(crate) fn parts(&self) -> (&[u8; 32], impl Iterator<Item = &Place>) {
+        (&self.key, self.tables.iter().flatten())
     }
 
     /// The index that has these [parts](Requests::parts), `count` places.
     pub(crate) fn of_parts(key: [u8; 32], count: usize, places: impl Iterator<Item = Place>) -> Self {
-        let mut requests = Requests { key, places: HashTable::with_capacity(count) };
+        let mut requests = Requests::with_capacity(key, count);
         places.for_each(|place| requests.place(place));
         requests
     }
@@ -94,8 +113,8 @@ mod tests {
         let mut requests = Requests::new().unwrap();
         (0..COUNT).for_each(|number| requests.insert(id(number), (number << 27) + number));
         let (key, places) = requests.parts();
-        assert_eq!(places.len() as u64, COUNT);
-        let read = Requests::of_parts(*key, places.len(), places.copied());
+        assert_eq!(requests.len() as u64, COUNT);
+        let read = Requests::of_parts(*key, requests.len(), places.copied());
         for requests in [&requests, &read] {
             for number in 0..COUNT {
                 assert!(requests.candidates(id(number)).any(|index| index == (number << 27) + number));

@@ -121,7 +121,7 @@ pub(crate) fn write(
         written?;
         let (key, places) = requests.parts();
         out.put(key)?;
-        out.put(&(places.len() as u64).to_bytes())?;
+        out.put(&(requests.len() as u64).to_bytes())?;
         places.into_iter().try_for_each(|place| out.put(place))?;
         out.finish()
     })
