@@ -7,7 +7,7 @@
 //! Each figure is the median of several rounds, and is printed beside what it is compared with. `--quick` runs one short round of each, to see
 //! that they work. L1 to L4 are what the machine itself can do. `--plots` draws ([`plots`]) after the figures. `--metrics` installs the recorder that
 //! an operator would have, and keeps its file: what that costs is the difference to a run without. P7 needs the program `chancery` beside this one, and a file of cases for the contract food-assistance.
-//! The ledger of P5 is filled to a million keys, or to as many as `--keys` says: ten million take some ten minutes more, and 25 GB of the directory for temporary files.
+//! The ledger of P5 is filled to a million keys, or to as many as `--keys` says: ten million take some seven minutes more, and 20 GB of the directory for temporary files.
 
 #![allow(clippy::float_arithmetic, reason = "figures for people")]
 

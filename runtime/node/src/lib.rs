@@ -3,7 +3,7 @@
 //! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → `pipeline` (who does what follows; `stages` sets them to work) → [`sequencer`] (order) → `execute`
 //! → [`recorder`] (entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, `requests` where a request id was used, and the thread behind the commit point).
 //! [`recovery`] opens a ledger after any stop, a long one from the `summary` of a clean stop, [`mod@verify`] checks a whole log, [`mod@audit`] executes it again. [`publication`] makes the log
-//! public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`mod@snapshot`] makes a copy from which a ledger is restored, [`public`] verifies such a log, [`mirror`] follows one, [`doctor`] examines a directory, [`witness`] asks others to cosign
+//! (`content`: entries and their hashes) public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`mod@snapshot`] makes a copy from which a ledger is restored, [`public`] verifies such a log, [`mirror`] follows one, [`doctor`] examines a directory, [`witness`] asks others to cosign
 //! it, and [`witness_server`] is such another. `metrics` is what a running ledger tells, [`prometheus`] writes it down. [`disk`] is the only way to files, [`http`] the only one to the network.
 
 #![forbid(unsafe_code)]
