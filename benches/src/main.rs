@@ -12,6 +12,7 @@
 #![allow(clippy::float_arithmetic, reason = "figures for people")]
 
 mod figures;
+mod growth;
 mod plots;
 mod series;
 

@@ -169,13 +169,14 @@ impl Batch<'_> {
         let calls =
             asked.iter().flatten().filter_map(|asked| if let Asked::Call(_, call) = asked { Some(call) } else { None });
         let mut signed = SignedCall::sign_all(calls.cloned().collect(), self.key).into_iter();
-        let prepared = asked.into_iter().map(|asked| match (asked?, &mut signed) {
-            (Asked::Call(row, _), signed) => {
-                self.check(row, signed.next().ok_or_else(|| Failure::internal("a row's call was not signed"))?)
+        let prepare = |asked: Outcome<Asked>| match asked? {
+            Asked::Ready(prepared) => Ok(prepared),
+            Asked::Call(row, _) => {
+                let signed = signed.next().ok_or_else(|| Failure::internal("the call of a row was not signed"))?;
+                self.check(row, signed)
             }
-            (Asked::Ready(prepared), _) => Ok(prepared),
-        });
-        prepared.collect()
+        };
+        asked.into_iter().map(prepare).collect()
     }
 
     /// What a row asks for, unless it has its answer.

@@ -156,7 +156,7 @@ impl Tree {
 /// The tree does not keep such a complete subtree.
 struct Missing;
 
-/// MTH(D[start:end]) for a non-empty range that starts at a multiple of a power of two not smaller than its length.
+/// `MTH(D[start:end])` for a non-empty range that starts at a multiple of a power of two not smaller than its length.
 /// `complete(level, index)` is the hash over the leaves `index·2^level` to `(index+1)·2^level`; here as in the two
 /// provers below only hashes that the tree of `end` leaves has are asked for.
 ///
