@@ -272,3 +272,19 @@ fn every_decoder_takes_only_the_one_encoding_and_never_panics() {
     println!("{inputs} inputs in all, {decoded} decoded");
     assert!(decoded > inputs / 50, "too few decoded to say anything of them");
 }
+
+/// A call that was signed alone has no path, and one that was signed with others has 1 to 16 steps: each has one encoding.
+#[test]
+fn a_path_has_one_to_sixteen_steps() {
+    let Some(Entry { record: Record::Call { signed, .. }, .. }) = entries().into_iter().nth(3) else {
+        panic!("a call")
+    };
+    let path = signed.path.to_bytes();
+    let encoded = entries()[3].to_bytes();
+    let at = encoded.windows(path.len()).position(|bytes| bytes == path).expect("its path");
+    for (steps, taken) in [(0, false), (1, true), (16, true), (17, false)] {
+        let path = vec![Sibling::Right { hash: Hash([7; 32]) }; steps].to_bytes();
+        let bytes = [&encoded[..at], &path, &encoded[at + signed.path.to_bytes().len()..]].concat();
+        assert_eq!(Entry::from_bytes(&bytes).is_ok(), taken, "{steps} steps");
+    }
+}
