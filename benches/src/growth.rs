@@ -1,7 +1,7 @@
 //! P5: what the state tree and a ledger cost as their keys grow.
 
 use crate::figures::{Figure, SUBMITTERS, Scale, Settings, figure, in_own_process, load, median, microseconds, town};
-use chancery_state::{StateKey, StateView, Tree, View, tree};
+use chancery_state::{Purpose, StateKey, StateView, Tree, View, tree};
 use chancery_types::{ContractId, Hash};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -70,7 +70,7 @@ pub fn ledger(&Settings { scale, keys, .. }: &Settings) -> Vec<Figure> {
 
 /// Bytes of all keys and values of a view.
 fn state_bytes(view: &Path) -> u64 {
-    let view = View::open(view).expect("the view of a ledger that is closed");
+    let view = View::open(view, Purpose::Serve).expect("the view of a ledger that is closed");
     let bytes = |((contract, key), value): (StateKey, Vec<u8>)| contract.0.len() + key.len() + value.len();
     view.pairs().map(|pair| bytes(pair.expect("a pair of the state")) as u64).sum()
 }

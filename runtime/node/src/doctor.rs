@@ -27,7 +27,7 @@
 use crate::content::Content;
 use crate::disk::{self, Disk, TEMPORARY};
 use crate::export::read_policy;
-use crate::journal::{self, Frame, FrameKind, Location};
+use crate::journal::{self, Frame, FrameKind, Location, Locations};
 use crate::ledger::Options;
 use crate::publication::PublicLog;
 use crate::recorder::RESERVE_BYTES;
@@ -35,7 +35,7 @@ use crate::recovery::{self, check_checkpoint, check_format, check_reach, log_vke
 use crate::verify::{Report, verify_on};
 use crate::{NodeError, public, summary};
 use chancery_engine::Cache;
-use chancery_state::{StateError, StateKey};
+use chancery_state::{Purpose, StateError, StateKey};
 use chancery_tlog::tile::{bundles_for, tiles_for};
 use chancery_tlog::{Bundle, Tile, merkle};
 use chancery_types::codec::Decode;
@@ -284,7 +284,7 @@ fn check_file(disk: &dyn Disk, path: &Path, whole: bool, found: &mut Diagnosis, 
 /// Goes through the journal, and gathers what the rest is compared with.
 fn read_journal(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnosis) -> Result<Log, NodeError> {
     let journal = dir.join("journal");
-    let (mut log, mut open, mut locations) = (merkle::Tree::recent(), Vec::new(), Vec::new());
+    let (mut log, mut open, mut locations) = (merkle::Tree::recent(), Vec::new(), Locations::default());
     let (mut time, mut origin, mut modules) = (Timestamp(0), String::new(), BTreeMap::new());
     let end = journal::scan(&**disk, &journal, |frame: Frame<'_>, location: Location| {
         if frame.kind == FrameKind::Effects {
@@ -308,7 +308,7 @@ fn read_journal(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnosis) -> Resu
         Ok(false)
     })?;
     let size = log.size();
-    locations.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+    locations.truncate(size);
     if end.is_torn() {
         let remedy = "nothing: the next opening cuts it off; it was never acknowledged";
         found.note(&journal, "an interrupted write stands behind the last block", remedy);
@@ -362,7 +362,7 @@ fn check_view(dir: &Path, options: &Options, found: &mut Diagnosis) {
 }
 
 fn compare_view(dir: &Path, options: &Options) -> Result<u64, NodeError> {
-    let view = (options.open_view)(&dir.join("view"))?;
+    let view = (options.open_view)(&dir.join("view"), Purpose::Serve)?;
     let doubt = |problem: String| NodeError::State(StateError::View(problem));
     let position = view.position()?;
     let until = position.map_or(0, |position| position.entries);

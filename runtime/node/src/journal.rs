@@ -51,14 +51,16 @@
 //! finds no room, the segment is cut behind the last seal, durably, and the next block begins a new one.
 
 mod frame;
+mod locations;
 mod reader;
 mod scan;
 
 pub use frame::{Block, Frame, FrameKind};
+pub use locations::Locations;
 pub use reader::Reader;
 pub(crate) use reader::reader;
-pub(crate) use scan::scan_from;
 pub use scan::{End, scan};
+pub(crate) use scan::{scan_from, segments};
 
 use crate::disk::{self, Disk, DiskFile};
 use crate::metrics::JournalStages;
@@ -157,7 +159,7 @@ impl Journal {
         let header = Header { ledger, segment: 0, len: segment_len, first: 0, chain: Hash::default() };
         let file = create_segment(&*disk, dir, header, &[])?;
         Ok(Journal {
-            reader: reader(disk.clone(), dir, Vec::new()),
+            reader: reader(disk.clone(), dir, Locations::default()),
             disk,
             dir: dir.into(),
             ledger,
@@ -179,10 +181,10 @@ impl Journal {
         disk: Arc<dyn Disk>,
         dir: &Path,
         end: &End,
-        mut locations: Vec<Location>,
+        mut locations: Locations,
         segment_len: u64,
     ) -> Result<Journal, NodeError> {
-        locations.truncate(usize::try_from(end.entries).unwrap_or(usize::MAX));
+        locations.truncate(end.entries);
         let mut journal = Journal {
             reader: reader(disk.clone(), dir, locations),
             disk,
@@ -224,12 +226,15 @@ impl Journal {
             begun => begun?,
         }
         let mut locations = self.reader.locations.write().unwrap_or_else(PoisonError::into_inner);
-        for location in locations.iter_mut().skip(usize::try_from(last.first).unwrap_or(usize::MAX)) {
+        let moved = (last.first..locations.len()).filter_map(|index| locations.get(index)).map(|location| {
             // The block lay behind `last.offset` and begins behind the header now.
             let within = u64::from(location.offset) - last.offset;
             let offset = u32::try_from(within + HEADER_BYTES as u64).unwrap_or(u32::MAX);
-            *location = Location { segment: self.segment, offset };
-        }
+            Location { segment: self.segment, offset }
+        });
+        let moved: Vec<Location> = moved.collect();
+        locations.truncate(last.first);
+        locations.extend(moved);
         // What is behind the block counts no more; the room is given back.
         old.set_len(last.end).map_err(disk::failed("cannot cut", &path))
     }

@@ -20,7 +20,7 @@ use crate::stages::Stages;
 use crate::witness::{WitnessClient, objections};
 use crate::{NodeError, Refusal, stack, summary};
 use chancery_engine::{Compiler, Engine, Execution};
-use chancery_state::{Pair, Scan, StateError, StateView, Store, View};
+use chancery_state::{Pair, Purpose, Scan, StateError, StateView, Store, View};
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, is_contract_name, is_method_name};
 use chancery_types::codec::Decode;
 use chancery_types::entry::Effects;
@@ -54,7 +54,7 @@ impl Clock for SystemClock {
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
 
 /// Opens the view in a directory, or makes an empty one.
-pub type OpenView = Arc<dyn Fn(&Path) -> Result<Box<dyn StateView>, StateError> + Send + Sync>;
+pub type OpenView = Arc<dyn Fn(&Path, Purpose) -> Result<Box<dyn StateView>, StateError> + Send + Sync>;
 
 /// How a ledger is opened.
 #[derive(Clone)]
@@ -88,7 +88,7 @@ impl Default for Options {
             compiler: Compiler::default(),
             progress: Arc::new(|_, _, _| {}),
             disk: Arc::new(OsDisk),
-            open_view: Arc::new(|path| Ok(Box::new(View::open(path)?))),
+            open_view: Arc::new(|path, purpose| Ok(Box::new(View::open(path, purpose)?))),
             engine: None,
             segment_bytes: SEGMENT_BYTES,
             #[cfg(any(test, feature = "sim"))]

@@ -19,7 +19,7 @@
 use crate::NodeError;
 use crate::content::Content;
 use crate::disk::{self, Disk};
-use crate::journal::{self, End, Frame, FrameKind, Journal, Location, Mark};
+use crate::journal::{self, End, Frame, FrameKind, Journal, Location, Locations, Mark};
 use crate::ledger::{Head, Options};
 use crate::publication::PublicLog;
 use crate::recorder::Tip;
@@ -28,7 +28,7 @@ use crate::requests::Requests;
 use crate::summary::{self, Summary};
 use chancery_engine::{Cache, Config, Engine};
 use chancery_state::view::Position;
-use chancery_state::{StateError, StateView, Tree};
+use chancery_state::{Purpose, StateError, StateView, Tree};
 use chancery_tlog::note::{VerifierKey, is_key_name};
 use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::codec::{Decode, Encode};
@@ -145,7 +145,7 @@ pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Send + Sync>, 
 
 /// What one pass over the journal gathers.
 struct Survey {
-    locations: Vec<Location>,
+    locations: Locations,
     genesis: Option<(LedgerId, String)>,
     log: merkle::Tree,
     requests: Requests,
@@ -160,7 +160,7 @@ struct Survey {
 impl Survey {
     fn new(requests: Requests, replay: Replay) -> Self {
         Survey {
-            locations: Vec::new(),
+            locations: Locations::default(),
             genesis: None,
             log: merkle::Tree::recent(),
             requests,
@@ -290,7 +290,7 @@ fn ends_in_order(disk: &dyn Disk, dir: &Path) -> bool {
 /// What going through the journal with a view found.
 struct Found {
     view: Box<dyn StateView>,
-    locations: Vec<Location>,
+    locations: Locations,
     genesis: Option<(LedgerId, String)>,
     log: merkle::Tree,
     requests: Requests,
@@ -311,16 +311,17 @@ fn attempt(dir: &Path, options: &Options, from_summary: bool) -> Result<Found, N
 
 fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found, NodeError> {
     let disk = &*options.disk;
+    let purpose = if must_be_filled(disk, dir) { Purpose::Fill } else { Purpose::Serve };
     // Each takes its time.
     let (mut summary, view) = std::thread::scope(|scope| {
         let summary = from_summary.then(|| scope.spawn(|| summary::read(&options.disk, dir)));
-        let view = (options.open_view)(&dir.join("view"));
+        let view = (options.open_view)(&dir.join("view"), purpose);
         (summary.and_then(|summary| summary.join().ok().flatten()), view)
     });
     if from_summary && summary.is_none() {
         return Err(not_as_closed());
     }
-    let view = view?;
+    let mut view = view?;
     let mark = summary.as_ref().map(|summary| summary.mark);
     let from = view.position()?;
     let state = summary.as_mut().map(|summary| std::mem::take(&mut summary.state));
@@ -349,8 +350,19 @@ fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found
         }
         return Err(StateError::View("its root is not that of the last seal".into()).into());
     }
+    if purpose == Purpose::Fill {
+        view.checkpoint()?;
+        drop(view);
+        view = (options.open_view)(&dir.join("view"), Purpose::Serve)?;
+    }
     let summarised = mark.map_or(0, |mark| mark.entries);
     Ok(Found { view, locations, genesis, log, requests, last, head, end, tree, summarised })
+}
+
+/// Whether there is no view, and so much in the journal that it pays to fill one, and to open it again then.
+fn must_be_filled(disk: &dyn Disk, dir: &Path) -> bool {
+    matches!(disk.exists(&dir.join("view")), Ok(false))
+        && journal::segments(disk, &dir.join("journal")).is_ok_and(|segments| segments > 1)
 }
 
 /// Goes through the journal, or through what is behind the mark of a summary.

@@ -202,7 +202,7 @@ fn last_of_each(mut writes: WriteSet) -> WriteSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chancery_state::{Store, View};
+    use chancery_state::{Purpose, Store, View};
     use chancery_types::entry::Write;
     use chancery_types::{ContractId, Hash};
     use std::collections::BTreeMap;
@@ -275,7 +275,7 @@ mod tests {
     fn a_view_is_brought_to_the_end_of_the_journal() {
         let (few, many) = (40, 2 * SHARE_WRITES as u64);
         let dir = tempfile::tempdir().unwrap();
-        let view = View::open(dir.path()).unwrap();
+        let view = View::open(dir.path(), Purpose::Serve).unwrap();
         for blocks in [few, many, many] {
             let tree = replayed(&view, &model(blocks).1).unwrap();
             check(&view, &tree, blocks);
@@ -286,7 +286,7 @@ mod tests {
     fn a_view_that_is_not_that_of_the_journal_is_in_doubt() {
         let made = || {
             let dir = tempfile::tempdir().unwrap();
-            let view = View::open(dir.path()).unwrap();
+            let view = View::open(dir.path(), Purpose::Serve).unwrap();
             replayed(&view, &model(40).1).unwrap();
             (dir, view)
         };
@@ -308,7 +308,7 @@ mod tests {
         };
         assert!(in_doubt(&elsewhere, 60), "it says another root");
         let nowhere = tempfile::tempdir().unwrap();
-        let view = View::open(nowhere.path()).unwrap();
+        let view = View::open(nowhere.path(), Purpose::Serve).unwrap();
         put(&view, write(b"all", Some(vec![1])));
         assert!(view.get(&CONTRACT, b"all").unwrap().is_some());
         assert!(replayed(&view, &model(60).1).is_err(), "pairs, and no position");

@@ -22,7 +22,7 @@
 
 use crate::NodeError;
 use crate::disk::{Disk, DiskFile};
-use crate::journal::{self, Location, Mark};
+use crate::journal::{self, Location, Locations, Mark};
 use crate::requests::Requests;
 use chancery_state::Tree;
 use chancery_state::tree::Change;
@@ -44,7 +44,7 @@ const ENTRIES_MIN: u64 = 4_096;
 /// A log up to a mark.
 pub(crate) struct Summary {
     pub(crate) mark: Mark,
-    pub(crate) locations: Vec<Location>,
+    pub(crate) locations: Locations,
     pub(crate) log: merkle::Tree,
     pub(crate) state: Tree,
     pub(crate) requests: Requests,
@@ -98,7 +98,7 @@ pub(crate) fn write(
     disk: &dyn Disk,
     dir: &Path,
     mark: &Mark,
-    locations: &[Location],
+    locations: &Locations,
     log: &merkle::Tree,
     state: &Tree,
     requests: &Requests,
@@ -122,7 +122,7 @@ pub(crate) fn write(
         let (key, places) = requests.parts();
         out.put(key)?;
         out.put(&(requests.len() as u64).to_bytes())?;
-        places.into_iter().try_for_each(|place| out.put(place))?;
+        places.into_iter().try_for_each(|place| out.put(&place))?;
         out.finish()
     })
 }
@@ -187,15 +187,10 @@ impl Source {
         self.take().map(u64::from_le_bytes)
     }
 
-    /// So many things of `N` bytes each; fewer where the file ends before.
-    fn take_all<const N: usize>(&mut self, count: u64) -> impl Iterator<Item = [u8; N]> {
-        (0..count).map_while(|_| self.take())
-    }
-
-    /// `count`, if so many things of `bytes` bytes are left.
-    fn check(&self, count: u64, bytes: usize) -> Option<usize> {
+    /// So many things of `N` bytes each, if as many are left.
+    fn take_all<const N: usize>(&mut self, count: u64) -> Option<impl Iterator<Item = [u8; N]>> {
         let left = self.left + (self.piece.len() - self.taken) as u64;
-        (count.checked_mul(bytes as u64)? <= left).then(|| usize::try_from(count).ok())?
+        (count.checked_mul(N as u64)? <= left).then(|| (0..count).map_while(|_| self.take()))
     }
 
     /// Whether all was taken and has the hash that stands behind it.
@@ -217,20 +212,18 @@ pub(crate) fn read(disk: &Arc<dyn Disk>, dir: &Path) -> Option<Summary> {
     if !mark.is_of(&**disk, &journal) {
         return None;
     }
-    let mut locations = Vec::with_capacity(source.check(entries, Location::BYTES)?);
-    locations.extend(source.take_all(entries).map(Location::from_bytes));
-    let tiles: Vec<Hash> = source.take_all(entries >> TILE_LEVEL).map(Hash).collect();
-    let leaves: Vec<Hash> = source.take_all(entries % (1 << TILE_LEVEL)).map(Hash).collect();
+    let locations: Locations = source.take_all(entries)?.map(Location::from_bytes).collect();
+    let tiles: Vec<Hash> = source.take_all(entries >> TILE_LEVEL)?.map(Hash).collect();
+    let leaves: Vec<Hash> = source.take_all(entries % (1 << TILE_LEVEL))?.map(Hash).collect();
     let log = merkle::Tree::of_tiles(&tiles, &leaves);
     let mut state = Tree::new();
-    state.update(source.take_all(keys).map(change));
+    state.update(source.take_all(keys)?.map(change));
     let (key, calls) = (source.take()?, source.take_number()?);
-    let count = source.check(calls, Requests::PLACE_BYTES)?;
-    let requests = Requests::of_parts(key, count, source.take_all(calls));
+    let requests = Requests::of_parts(key, source.take_all(calls)?);
     if !source.ends() {
         return None;
     }
-    let reader = journal::reader(disk.clone(), &journal, locations.clone());
+    let reader = journal::reader(disk.clone(), &journal, locations);
     let genesis = Entry::from_bytes(&reader.entry(0).ok()?).ok()?;
     let last = entries.checked_sub(1)?;
     let last_tile = reader.entries(last >> TILE_LEVEL << TILE_LEVEL..entries).ok()?;
@@ -242,6 +235,7 @@ pub(crate) fn read(disk: &Arc<dyn Disk>, dir: &Path) -> Option<Summary> {
     } else {
         found == leaves
     };
+    let locations = reader.take_locations();
     let borne_out = hashes && (state.root(), state.len()) == (*state_root, *keys) && seal.index == last;
     borne_out.then_some(Summary { mark, locations, log, state, requests, genesis, seal })
 }
@@ -260,12 +254,13 @@ mod tests {
     fn the_file_is_as_its_page_says() {
         let dir = tempfile::tempdir().unwrap();
         let mark = Mark { segment: 3, offset: 0x0405, chain: Hash([6; 32]), entries: 2 };
-        let locations = [[1, 0, 0, 0, 128, 0, 0, 0], [2, 0, 0, 0, 0, 1, 0, 0]].map(Location::from_bytes);
+        let locations =
+            [[1, 0, 0, 0, 128, 0, 0, 0], [2, 0, 0, 0, 0, 1, 0, 0]].map(Location::from_bytes).into_iter().collect();
         let mut log = merkle::Tree::new();
         [7, 8].into_iter().for_each(|byte| log.push(Hash([byte; 32])));
         let mut state = Tree::new();
         state.update([(Hash([0xf0; 32]), Some(Hash([9; 32]))), (Hash([1; 32]), Some(Hash([10; 32])))]);
-        let requests = Requests::of_parts([11; 32], 1, std::iter::once(*b"\x0c\x0d\x0e\x0f\x01\0\0\0\0\0"));
+        let requests = Requests::of_parts([11; 32], std::iter::once(*b"\x0c\x0d\x0e\x0f\x01\0\0\0\0\0"));
         write(&OsDisk, dir.path(), &mark, &locations, &log, &state, &requests).unwrap();
 
         let bytes = std::fs::read(dir.path().join(NAME)).unwrap();

@@ -479,7 +479,7 @@ fn a_value_that_the_view_holds_and_the_state_does_not_is_found_when_it_is_read()
     put_many(&ledger, 0, 4_200);
     let id = ledger.contract("notes").unwrap().unwrap().id;
     ledger.close().unwrap();
-    let view = chancery_state::View::open(&dir.path().join("view")).unwrap();
+    let view = chancery_state::View::open(&dir.path().join("view"), chancery_state::Purpose::Serve).unwrap();
     let write =
         |key: u128, value| chancery_types::entry::Write { contract: id, key: key.to_le_bytes().to_vec(), value };
     let writes = vec![write(3, Some(b"forged".to_vec())), write(4, None), write(9_999, Some(b"new".to_vec()))];

@@ -17,7 +17,7 @@ pub use overlay::{BlockStore, Overlay};
 pub use store::{MemoryStore, Pair, Scan, StateKey, Store};
 pub use tree::Tree;
 #[cfg(feature = "view")]
-pub use view::{StateView, View, ViewBatch};
+pub use view::{Purpose, StateView, View, ViewBatch};
 
 /// A fault of the store: a fault of the node, never an outcome of a call.
 #[derive(Debug, thiserror::Error)]

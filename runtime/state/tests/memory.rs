@@ -1,7 +1,7 @@
 //! What the view takes of memory. A process of its own, since what others take would count.
 
 use chancery_state::view::Position;
-use chancery_state::{StateView, View, ViewBatch};
+use chancery_state::{Purpose, StateView, View, ViewBatch};
 use chancery_types::entry::Write;
 use chancery_types::{ContractId, Hash, Height};
 
@@ -15,7 +15,7 @@ fn resident() -> u64 {
 #[test]
 fn what_batches_replace_is_freed() {
     let dir = tempfile::tempdir().unwrap();
-    let view = View::open(dir.path()).unwrap();
+    let view = View::open(dir.path(), Purpose::Serve).unwrap();
     let batch = |number: u64| {
         let write = |place: u64| {
             let key = ((number * 7_919 + place * 104_729) % 40_000).to_be_bytes().to_vec();

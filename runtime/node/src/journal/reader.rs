@@ -1,27 +1,27 @@
 //! Reading entries back by their index, while the journal is written.
 
 use super::frame::{FrameKind, chain_before, frame_at, parse_head, read_frame};
-use super::{CHAIN_BYTES, HEAD_BYTES, Location, segment_path};
+use super::{CHAIN_BYTES, HEAD_BYTES, Location, Locations, segment_path};
 use crate::NodeError;
 use crate::disk::{self, Disk, DiskFile};
 use chancery_types::{Entry, Hash};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 /// Reads entries back, while the journal is written.
 pub struct Reader {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    pub(super) locations: RwLock<Vec<Location>>,
+    pub(super) locations: RwLock<Locations>,
     files: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
 }
 
 impl Reader {
     /// How many entries there are.
     pub fn size(&self) -> u64 {
-        self.locations.read().unwrap_or_else(PoisonError::into_inner).len() as u64
+        self.locations().len()
     }
 
     /// The bytes of entry `index`, without its effects.
@@ -75,8 +75,13 @@ impl Reader {
     }
 
     /// Where the entries lie.
-    pub(crate) fn locations(&self) -> Vec<Location> {
-        self.locations.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn locations(&self) -> RwLockReadGuard<'_, Locations> {
+        self.locations.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes out where the entries lie: it knows of none afterwards.
+    pub(crate) fn take_locations(&self) -> Locations {
+        std::mem::take(&mut *self.locations.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The index of the seal of entry `index`'s block: the last entry that names the same block.
@@ -114,9 +119,8 @@ impl Reader {
     }
 
     fn location(&self, index: u64) -> Result<Location, NodeError> {
-        let locations = self.locations.read().unwrap_or_else(PoisonError::into_inner);
-        let size = locations.len() as u64;
-        usize::try_from(index).ok().and_then(|i| locations.get(i)).copied().ok_or(NodeError::NoEntry { index, size })
+        let locations = self.locations();
+        locations.get(index).ok_or(NodeError::NoEntry { index, size: locations.len() })
     }
 
     fn frames(&self, index: u64, effects: bool) -> Result<(Vec<u8>, Option<Vec<u8>>), NodeError> {
@@ -155,6 +159,6 @@ impl Reader {
     }
 }
 
-pub(crate) fn reader(disk: Arc<dyn Disk>, dir: &Path, locations: Vec<Location>) -> Arc<Reader> {
+pub(crate) fn reader(disk: Arc<dyn Disk>, dir: &Path, locations: Locations) -> Arc<Reader> {
     Arc::new(Reader { disk, dir: dir.into(), locations: RwLock::new(locations), files: Mutex::default() })
 }

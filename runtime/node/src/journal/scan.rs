@@ -120,10 +120,14 @@ impl End {
     }
 }
 
+/// How many segments there are.
+pub(crate) fn segments(disk: &dyn Disk, dir: &Path) -> std::io::Result<usize> {
+    Ok(disk.list(dir)?.iter().filter(|name| name.ends_with(".seg")).count())
+}
+
 /// The headers of all segments, in order.
 fn headers(disk: &dyn Disk, dir: &Path) -> Result<Vec<Header>, NodeError> {
-    let names = disk.list(dir).map_err(disk::failed("cannot list", dir))?;
-    let count = names.iter().filter(|name| name.ends_with(".seg")).count();
+    let count = segments(disk, dir).map_err(disk::failed("cannot list", dir))?;
     let mut headers: Vec<Header> = Vec::new();
     for segment in 0..u32::try_from(count.max(1)).unwrap_or(u32::MAX) {
         let path = segment_path(dir, segment);

@@ -85,7 +85,7 @@ impl SimViews {
     /// For [`crate::Options::open_view`].
     pub fn opener(&self, disk: &SimDisk) -> OpenView {
         let (views, disk) = (self.clone(), disk.clone());
-        Arc::new(move |path: &Path| {
+        Arc::new(move |path: &Path, _| {
             let mut kept = views.kept();
             if !disk.exists(path)? {
                 disk.make_dir(path)?;

@@ -14,7 +14,7 @@ use crate::publication::PublicLog;
 use crate::recovery::{new_cache_key, write_format};
 use crate::{NodeError, Options};
 use chancery_state::view::Position;
-use chancery_state::{StateView, ViewBatch};
+use chancery_state::{Purpose, StateView, ViewBatch};
 use chancery_types::Hash;
 use chancery_types::entry::Write;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub fn restore(from: &Path, dir: &Path, trust: &Trust, options: &Options) -> Res
     disk.make_dirs(dir)?;
     restore_modules(&snapshot, &**disk, dir)?;
     restore_journal(&snapshot, dir, options)?;
-    restore_view(&snapshot, &*(options.open_view)(&dir.join("view"))?)?;
+    restore_view(&snapshot, &*(options.open_view)(&dir.join("view"), Purpose::Fill)?)?;
     if let Some(policy) = disk.read_if_there(&from.join(POLICY))? {
         disk.write_file(&dir.join(POLICY), &policy, 0o644)?;
     }
