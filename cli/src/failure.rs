@@ -109,6 +109,7 @@ impl From<NodeError> for Failure {
             | NodeError::Foreign { .. }
             | NodeError::Inconsistent { .. }
             | NodeError::Diverged { .. }
+            | NodeError::NotContinued(_)
             | NodeError::Public(_)
             | NodeError::Forked { .. }
             | NodeError::RolledBack { .. }

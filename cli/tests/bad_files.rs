@@ -2,6 +2,7 @@
 
 mod support;
 
+use chancery_tests::skip;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -30,8 +31,7 @@ fn root() -> bool {
 #[test]
 fn files_that_may_not_be_read_or_written() {
     if !root() {
-        println!("skipped: takes root, to become somebody else");
-        return;
+        return skip("it takes root, to become somebody else");
     }
     let home = Home::with_food_assistance();
     let program = home.dir.path().join("chancery");
@@ -81,8 +81,7 @@ fn a_file_system_that_is_mounted_read_only() {
     let home = Home::with_food_assistance();
     let place = home.data.display().to_string();
     let Some(_mounted) = Mounted::mount(&["--bind", &place], &home.data) else {
-        println!("skipped: mounting takes root");
-        return;
+        return skip("mounting takes root");
     };
     let remounted = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(&home.data).status();
     assert!(remounted.unwrap().success());
@@ -126,8 +125,7 @@ fn a_file_system_without_inodes_left() {
         .is_ok_and(|status| status.success())
         .then(|| Mounted::mount(&["-o", "loop", image.to_str().unwrap()], &at));
     let Some(_mounted) = mounted.flatten() else {
-        println!("skipped: takes root, mkfs.ext4 and loop devices");
-        return;
+        return skip("it takes root, mkfs.ext4 and loop devices");
     };
     home.data = at.join("town");
     home.set_up();

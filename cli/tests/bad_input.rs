@@ -240,8 +240,7 @@ fn a_full_disk() {
     let small = home.dir.path().join("small");
     std::fs::create_dir(&small).unwrap();
     let Some(_mounted) = Mounted::mount(&["-t", "tmpfs", "-o", "size=110m", "tmpfs"], &small) else {
-        println!("skipped: a small file system can be mounted by root alone");
-        return;
+        return chancery_tests::skip("a small file system can be mounted by root alone");
     };
     home.data = small.join("town");
     let filler = small.join("filler");
@@ -288,6 +287,7 @@ fn an_unreadable_file() {
     let closed = home.file("closed.csv", sample());
     std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     if std::fs::read(&closed).is_ok() {
+        // `bad_files.rs` looks at it as somebody else; so this is no lack of the machine.
         println!("skipped in part: root may read every file");
     } else {
         home.fails(&batch(&closed), 2, &["cannot read", "closed.csv", "ermission"]);

@@ -4,7 +4,7 @@
 //! The first contract is a project of its own, whose tests compile the engine anew: minutes at first, seconds once `tmp/docs` of the target directory
 //! has it.
 
-use chancery_tests::{Block, blocks, page, pages, root};
+use chancery_tests::{Block, blocks, page, pages, root, skip};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -119,7 +119,7 @@ fn the_commands_of_the_first_contract_work_as_printed() {
     if can_build() {
         run(BUILDS);
     } else {
-        println!("skipped: no toolchain for wasm32-unknown-unknown is here");
+        skip("no toolchain for wasm32-unknown-unknown is here");
     }
 }
 

@@ -109,7 +109,20 @@ fn an_audit_goes_on_where_it_was_and_works_on_an_export() {
     home.ok(&["call", "notes", "write", "--as", "clerk", "--text", "third"]);
     let audit = home.json(&["audit", "--resume", "progress"]);
     assert_eq!((&audit["executed"], &audit["resumed_from"], &audit["calls"]), (&1.into(), &8.into(), &4.into()));
-    std::fs::write(home.dir.path().join("progress"), "something else\n").unwrap();
+    // A log that is not the one audited before does not verify; a file that is no progress file is a wrong argument.
+    let progress = home.dir.path().join("progress");
+    let kept = std::fs::read_to_string(&progress).unwrap();
+    let resumed = |progress_says: String| {
+        std::fs::write(&progress, progress_says).unwrap();
+        home.run(&["audit", "--resume", "progress"])
+    };
+    let says = ["the log does not continue what was audited before", "covers 1000 entries, the log has 10"];
+    check_failure(&["an end lost"], &resumed(kept.replace("size 10\n", "size 1000\n")), 5, &says);
+    let (before, state) = kept.trim_end().rsplit_once(' ').unwrap();
+    let other = format!("{before} {}\n", state.chars().rev().collect::<String>());
+    let says = ["the log does not continue what was audited before", "it was changed since"];
+    check_failure(&["another state"], &resumed(other), 5, &says);
+    std::fs::write(&progress, "something else\n").unwrap();
     check_failure(&["no progress file"], &home.run(&["audit", "--resume", "progress"]), 2, &["not a progress file"]);
     check_failure(&["no ledger"], &home.run(&["audit", "export/tile"]), 4, &["holds no ledger"]);
     // A missing module is named.

@@ -11,8 +11,10 @@
 //! | `<!-- file: PATH -->` | the block is written to the file before the next commands run |
 //! | `<!-- output -->` | the lines stand, in this order, in what the commands print; `…` stands for anything |
 //!
-//! With `CHANCERY_BLESS=1` (and `--test-threads 1`) golden blocks are written instead of compared; the difference is then to be read before it is
-//! committed.
+//! With `CHANCERY_BLESS=1` (and `--test-threads 1`) golden blocks are written instead of compared; the difference is then
+//! to be read before it is committed.
+//!
+//! [`skip`] is for the tests of every package: what lacks something of the machine says so by it.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +24,20 @@ use std::sync::{Mutex, PoisonError};
 /// The checkout.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the checkout").into()
+}
+
+/// Says why a test, or a part of it, cannot run on this machine; the test then returns. What a test takes that no machine
+/// can be asked to have, a file of real cases for instance, is none of this: such a test prints its reason by itself.
+///
+/// # Panics
+/// Where `CHANCERY_NO_SKIPS` is 1, as in `.ci/run`: there everything must run.
+pub fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
+    let all_must_run = std::env::var_os("CHANCERY_NO_SKIPS").is_some_and(|value| value == "1");
+    assert!(
+        !all_must_run,
+        "not run, though CHANCERY_NO_SKIPS is 1: {reason}; set it right, or run without the variable"
+    );
 }
 
 /// A fenced block of a page.

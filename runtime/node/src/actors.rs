@@ -1,4 +1,5 @@
-//! The keys of actors, kept ready to verify, and what they signed: most calls come from few keys, and many are signed together.
+//! The keys of actors, kept ready to verify, and what they signed: most calls come from few keys, and many are signed
+//! together.
 
 use chancery_types::call::message_of;
 use chancery_types::id::PreparedKey;
@@ -44,7 +45,7 @@ impl Actors {
     }
 }
 
-/// What is kept for a while: when there is too much of it, all is forgotten.
+/// A bounded cache, cleared when full.
 struct Kept<K, V>(RwLock<HashMap<K, V>>);
 
 impl<K, V> Default for Kept<K, V> {

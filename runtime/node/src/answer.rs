@@ -54,7 +54,7 @@ impl Ticket {
     /// # Errors
     /// What kept the call from being recorded.
     pub fn wait(self) -> Result<Answer, Refusal> {
-        self.answer.recv().unwrap_or_else(|_| Err(NodeError::Stopped("the sequencer ended".into()).into()))
+        self.answer.recv().unwrap_or_else(|_| Err(NodeError::Stopped("the answering thread ended".into()).into()))
     }
 
     /// Waits for the answer, and until the call has reached a level.

@@ -1,15 +1,18 @@
 //! The audit: every call of a log executed again, from genesis, with the recorded modules, on an empty state in memory.
 //!
-//! Beyond what [`verify`](mod@crate::verify) checks, each entry must be what its module does with its call on the state that the calls before
-//! it left: contract, module, outcome with its result or fault, gas under the same price list, events, movements, and the digests of decision trace and
-//! writes; and after each block the state root and the number of keys. The first difference ends the audit, with entry, field and both values.
-//! Where the journal keeps the recorded writes, a difference of writes names the first key that differs.
+//! Beyond what [`verify`](mod@crate::verify) checks, each entry must be what its module does with its call on the state
+//! that the calls before it left: contract, module, outcome with its result or fault, gas under the same price list,
+//! events, movements, and the digests of decision trace and writes; and after each block the state root and the number
+//! of keys. The first difference ends the audit, with entry, field and both values. Where the journal keeps the
+//! recorded writes, a difference of writes names the first key that differs.
 //!
-//! Execution is in order, as it was. Meanwhile other threads read ahead, decode, hash, and check signatures. Modules are taken from `blobs/` by the
-//! BLAKE3 of their bytes and compiled anew; no cache and no view is used. One thing an audit cannot redo: that a module's bytes were
-//! *absent* when it was deployed. A rejection for that reason is taken as recorded.
+//! Execution is in order, as it was. Meanwhile other threads read ahead, decode, hash, and check signatures. Modules
+//! are taken from `blobs/` by the BLAKE3 of their bytes and compiled anew; no cache and no view is used. One thing an
+//! audit cannot redo: that a module's bytes were *absent* when it was deployed. A rejection for that reason is taken as
+//! recorded.
 //!
-//! It works on a data directory and on an exported one. A progress file keeps how far an audit of a data directory came:
+//! It works on a data directory and on an exported one. A progress file keeps how far an audit of a data directory
+//! came:
 //!
 //! ```text
 //! chancery audit v1
@@ -19,8 +22,9 @@
 //! state <state root after them, hex>
 //! ```
 //!
-//! Resuming reads the log from the start and checks it, but takes the state of the entries that the file covers from the recorded writes. That
-//! is no weaker: the log must have the file's Merkle root there, and the writes must lead to the file's state root, which executing had given.
+//! Resuming reads the log from the start and checks it, but takes the state of the entries that the file covers from
+//! the recorded writes. That is no weaker: the log must have the file's Merkle root there, and the writes must lead to
+//! the file's state root, which executing had given.
 
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executed, Executor, rejected};
@@ -110,8 +114,10 @@ impl Saved {
 /// Audits the ledger in `dir`.
 ///
 /// # Errors
-/// [`NodeError::Diverged`] with the first difference; what [`verify`](crate::verify()) finds; [`NodeError::NoModule`] where a module is missing;
-/// [`NodeError::Audit`] where the progress file is not of this log.
+/// [`NodeError::Diverged`] with the first difference; what [`verify`](crate::verify()) finds; [`NodeError::NoModule`]
+/// where a module is missing; [`NodeError::NotContinued`] where the log is not the one that the progress file covers,
+/// or has lost its end; [`NodeError::Audit`] where that file is none, or an entry was executed under another price
+/// list.
 pub fn audit(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
     if !dir.join("format").exists() && dir.join("checkpoint").exists() {
         return audit_export(dir, options);
@@ -159,7 +165,8 @@ pub(crate) struct Reexecuted {
     committed: Arc<MemoryStore>,
     block: Arc<BlockStore>,
     pub(crate) tree: Tree,
-    /// Calls of the block that is not sealed yet; they are executed with its height, which is one more than that of the last.
+    /// Calls of the block that is not sealed yet; they are executed with its height, which is one more than that of the
+    /// last.
     height: Height,
     pub(crate) executed: u64,
     resume: Option<Saved>,
@@ -232,7 +239,7 @@ impl Reexecuted {
     /// The end of the log: what the progress file covers must have been there.
     pub(crate) fn finish(&mut self, chain: &Chain) -> Result<(), NodeError> {
         if let Some(saved) = self.resume.filter(|saved| saved.size > chain.next) {
-            return Err(NodeError::Audit(format!(
+            return Err(NodeError::NotContinued(format!(
                 "the progress file covers {} entries, the log has {}: its end was lost, or an older copy put in its place",
                 saved.size, chain.next
             )));
@@ -267,7 +274,7 @@ impl States for Reexecuted {
         diverged(entry.index, "keys of the state", keys, &self.tree.len())?;
         match self.resume {
             Some(saved) if saved.size == chain.next && self.saved(chain) != Some(saved) => {
-                Err(NodeError::Audit(format!(
+                Err(NodeError::NotContinued(format!(
                     "the log, or the state that its writes lead to, is not the one that the progress file covers at {} entries: it was changed since, or the file is another log's. Audit without the file",
                     saved.size
                 )))

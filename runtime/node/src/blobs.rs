@@ -4,9 +4,10 @@
 //! DIR/blobs/<2 hex>/<64 hex>
 //! ```
 //!
-//! A file that is there need not be durable: whoever put it may have met a failing fsync, or have been killed before it, and then it reads well from
-//! memory alone. So what counts is what *this* opening of the ledger has written and fsynced. A module that is deployed and was put by an earlier
-//! one is written anew before its block is committed; the sequencer asks for that ([`Blobs::make_durable`]). Deployments are rare.
+//! A file that is there need not be durable: whoever put it may have met a failing fsync, or have been killed before
+//! it, and then it reads well from memory alone. So what counts is what *this* opening of the ledger has written and
+//! fsynced. A module that is deployed and was put by an earlier one is written anew before its block is committed; the
+//! sequencer asks for that ([`Blobs::make_durable`]). Deployments are rare.
 
 use crate::NodeError;
 use crate::disk::{self, Disk};

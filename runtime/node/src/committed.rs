@@ -1,9 +1,12 @@
 //! Committed state: the view, and over it what is committed but not yet applied to it.
 //!
-//! Behind the commit point one thread applies blocks to the view, several at once where they have queued. It is never ahead of the journal and may be behind: reads see the difference from memory. The queue is bounded; when the view falls too
-//! far behind, the recorder waits. Values that were read or written not long ago are kept in memory. Nothing here needs to survive a crash.
+//! Behind the commit point one thread applies blocks to the view, several at once where they have queued. It is never
+//! ahead of the journal and may be behind: reads see the difference from memory. The queue is bounded in blocks and in
+//! bytes; when the view falls too far behind, the recorder waits. Values that were read or written not long ago are
+//! kept in memory. Nothing here needs to survive a crash.
 //!
-//! The view is not believed: every value that is read from it is compared with the tree of the state, whose root is in the log.
+//! The view is not believed: every value that is read from it is compared with the tree of the state, whose root is in
+//! the log.
 
 use crate::NodeError;
 use crate::failpoint;
@@ -26,9 +29,11 @@ use std::time::{Duration, Instant};
 
 /// Blocks that may wait for the view.
 pub(crate) const BACKLOG_BLOCKS_MAX: usize = 256;
+/// Bytes of keys and values that may wait for the view, while as many are on their way to it.
+const BACKLOG_BYTES_MAX: usize = 64 << 20;
 /// How long a block waits for more to be applied with it: a key that all of them write is written once.
 const COALESCE_FOR: Duration = Duration::from_millis(20);
-/// Bytes of values, with their keys, that are kept in memory for reading: about twice as many.
+/// Bytes of one generation of the read cache; two are held.
 const RECENT_BYTES: usize = 16 << 20;
 /// How often sled's files are made durable.
 const VIEW_CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
@@ -40,6 +45,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 struct Waiting {
     /// What is written in blocks of which the view knows nothing, and where they lead to.
     newer: Pending,
+    newer_bytes: usize,
     position: Option<Position>,
     /// What is on its way to the view.
     applying: Arc<Pending>,
@@ -54,8 +60,8 @@ impl Waiting {
     }
 }
 
-/// Values that were read or written not long ago, in two generations: what is used moves to the younger one, and when that is full it becomes
-/// the older one, whose values are forgotten.
+/// Values that were read or written not long ago, in two generations: what is used moves to the younger one, and when
+/// that is full it becomes the older one, whose values are forgotten.
 #[derive(Default)]
 struct Recent {
     young: HashMap<StateKey, Option<Vec<u8>>>,
@@ -81,15 +87,21 @@ impl Recent {
         };
         if let Some(held) = held {
             held.clone_from(value);
-            self.bytes += value.as_ref().map_or(0, Vec::len);
+            self.grow(value.as_ref().map_or(0, Vec::len));
         }
     }
 
     fn insert(&mut self, key: StateKey, value: Option<Vec<u8>>) {
         /// What the map itself takes for a key.
         const PLACE: usize = 128;
-        self.bytes += key.1.len() + value.as_ref().map_or(0, Vec::len) + PLACE;
+        let bytes = key.1.len() + value.as_ref().map_or(0, Vec::len) + PLACE;
         self.young.insert(key, value);
+        self.grow(bytes);
+    }
+
+    /// So many bytes came to the younger generation, or replaced some: then they count twice.
+    fn grow(&mut self, bytes: usize) {
+        self.bytes += bytes;
         if self.bytes >= RECENT_BYTES {
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;
@@ -168,7 +180,8 @@ impl Committed {
         Committed { view, waiting, requests, reader, recent, doubt, values }
     }
 
-    /// Makes a block visible to readers: what it writes, the position and the tree that it leads to, and its request ids with the indices of their entries.
+    /// Makes a block visible to readers: what it writes, the position and the tree that it leads to, and its request
+    /// ids with the indices of their entries.
     pub(crate) fn commit(&self, writes: WriteSet, position: Position, tree: Tree, ids: &[(RequestId, u64)]) {
         let mut requests = self.requests.write().unwrap_or_else(PoisonError::into_inner);
         ids.iter().for_each(|(request, index)| requests.insert(*request, *index));
@@ -178,9 +191,15 @@ impl Committed {
         for Write { contract, key, value } in writes {
             let key = (contract, key);
             recent.refresh(&key, &value);
+            waiting.newer_bytes += key.1.len() + value.as_ref().map_or(0, Vec::len);
             waiting.newer.insert(key, value);
         }
         (waiting.tree, waiting.entries, waiting.position) = (tree, position.entries, Some(position));
+    }
+
+    /// Whether so much waits for the view that nothing more should be recorded for now.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.waiting.read().unwrap_or_else(PoisonError::into_inner).newer_bytes > BACKLOG_BYTES_MAX
     }
 
     /// Applies to the view what waits for it.
@@ -188,6 +207,7 @@ impl Committed {
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
         let Some(position) = waiting.position.take() else { return Ok(()) };
         let applying = Arc::new(std::mem::take(&mut waiting.newer));
+        waiting.newer_bytes = 0;
         waiting.applying = applying.clone();
         drop(waiting);
         let write = |((contract, key), value): (&StateKey, &Option<Vec<u8>>)| Write {
@@ -201,7 +221,8 @@ impl Committed {
         Ok(())
     }
 
-    /// A key's value after the last committed block, the tree of that state, and the entries of the log up to the block's seal.
+    /// A key's value after the last committed block, the tree of that state, and the entries of the log up to the
+    /// block's seal.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -217,6 +238,13 @@ impl Committed {
             None => Proven { committed: self, waiting: &waiting }.get(contract, key)?,
         };
         Ok((value, waiting.tree.clone(), waiting.entries))
+    }
+
+    /// Where the view stands, if that is the end of the log and nothing waits for it.
+    pub(crate) fn position(&self) -> Option<Position> {
+        let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
+        let position = self.view.position().ok().flatten();
+        position.filter(|position| waiting.position.is_none() && position.entries == waiting.entries)
     }
 
     /// The tree of the committed state.
@@ -296,7 +324,7 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Follows the blocks until the sequencer hangs up, then leaves the view at the head.
+    /// Follows the blocks until the recorder hangs up, then leaves the view at the head.
     pub(crate) fn run(mut self, blocks: &Receiver<Height>) {
         // A panic inside the store is a fault of the view like any other.
         let followed = catch_unwind(AssertUnwindSafe(|| self.follow(blocks)));

@@ -1,7 +1,7 @@
 //! What the log consists of: its entries and their hashes.
 //!
-//! Entries lie in the journal. Of their hashes, memory keeps what is above tiles of 256 and what is recent; any other is computed from the entries
-//! of its tile, which are read again.
+//! Entries lie in the journal. Of their hashes, memory keeps what is above tiles of 256 and what is recent; any other
+//! is computed from the entries of its tile, which are read again.
 
 use crate::NodeError;
 use crate::journal::Reader;

@@ -1,18 +1,19 @@
 //! The disk: the only way by which the node reaches files.
 //!
-//! [`Disk`] and [`DiskFile`] are what the node asks of a file system; [`OsDisk`] is the real one, a thin layer over `std::fs`. Tests put a
-//! simulated one in its place that loses, tears and refuses what a real one may. The view is a store of its own (sled) and not
-//! reached through here; it is derived and never trusted.
+//! [`Disk`] and [`DiskFile`] are what the node asks of a file system; [`OsDisk`] is the real one, a thin layer over
+//! `std::fs`. Tests put a simulated one in its place that loses, tears and refuses what a real one may. The view is a
+//! store of its own (sled) and not reached through here; it is derived and never trusted.
 //!
 //! # Rules
 //!
-//! - A file comes into being whole or not at all (`write_file`): a temporary one is written and fsynced, renamed, and its directory is
-//!   fsynced. What a crash leaves is the old file or the new one, and perhaps a `.tmp`, which is removed on the next start.
+//! - A file comes into being whole or not at all (`write_file`): a temporary one is written and fsynced, renamed, and
+//!   its directory is fsynced. What a crash leaves is the old file or the new one, and perhaps a `.tmp`, which is
+//!   removed on the next start.
 //! - A new directory is fsynced into its parent, and each new parent into its own (`make_dirs`).
 //! - The first error of an fsync is final: whoever meets it stops. The kernel may have marked the pages clean, so
 //!   that a second try would report success for data that is not there.
-//! - A file is never a symbolic link: a link that someone put there could lead out of the ledger. Directories may be links, so that `journal/` can lie on
-//!   a disk of its own.
+//! - A file is never a symbolic link: a link that someone put there could lead out of the ledger. Directories may be
+//!   links, so that `journal/` can lie on a disk of its own.
 
 mod appended;
 
@@ -42,7 +43,8 @@ pub trait DiskFile: Send + Sync {
     /// What the system says; some of it may be written then.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Writes all of `bytes` behind what counts of the file, which ends at `offset`; it is not durable yet. Some of the room behind becomes zeros.
+    /// Writes all of `bytes` behind what counts of the file, which ends at `offset`; it is not durable yet. Some of the
+    /// room behind becomes zeros.
     ///
     /// # Errors
     /// As [`DiskFile::write_at`].
@@ -103,8 +105,8 @@ pub trait Disk: Send + Sync {
     /// As [`Disk::open`].
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// The content of a file up to where room follows into which nothing was written, and the file's length. What is not given is zeros. What stands
-    /// before `from` need not be read, and may be given as zeros.
+    /// The content of a file up to where room follows into which nothing was written, and the file's length. What is
+    /// not given is zeros. What stands before `from` need not be read, and may be given as zeros.
     ///
     /// # Errors
     /// As [`Disk::open`].
@@ -150,7 +152,8 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Locks a file, which is made where it is missing, until the result is dropped; `None` where another process or handle holds it.
+    /// Locks a file, which is made where it is missing, until the result is dropped; `None` where another process or
+    /// handle holds it.
     ///
     /// # Errors
     /// What the system says.
@@ -180,7 +183,8 @@ pub trait Disk: Send + Sync {
         Ok(())
     }
 
-    /// Makes all files and names of the file system that `path` is on durable, or says `false`: then each must be made durable by itself.
+    /// Makes all files and names of the file system that `path` is on durable, or says `false`: then each must be made
+    /// durable by itself.
     ///
     /// # Errors
     /// As [`DiskFile::sync_data`].
@@ -211,8 +215,8 @@ pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// More files than this are made durable by one call for the whole file system, fewer by one call each: the former also waits for what
-/// others have written.
+/// More files than this are made durable by one call for the whole file system, fewer by one call each: the former also
+/// waits for what others have written.
 const SYNC_EACH_MAX: usize = 16;
 
 /// Ending of the files that a crash may leave and nobody reads.
@@ -228,7 +232,8 @@ impl dyn Disk + '_ {
         let mut missing = Vec::new();
         for dir in path.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
             if exists(dir)? {
-                // A try before may have ended between making it and making its name durable; those above were durable by then.
+                // A try before may have ended between making it and making its name durable; those above were durable
+                // by then.
                 match self.sync_dir(parent(dir)) {
                     Err(error) if error.kind() != ErrorKind::PermissionDenied => {
                         return Err(failed("cannot make durable", parent(dir))(error));
@@ -292,8 +297,9 @@ impl dyn Disk + '_ {
         self.sync_dir(parent(path)).map_err(failed("cannot make durable", parent(path)))
     }
 
-    /// Writes several files below `dir`, each whole, all durable when it returns, in one pass for the contents and one for the names. Only one
-    /// thread at a time may write the same files; what a crash leaves of them is overwritten by the next try.
+    /// Writes several files below `dir`, each whole, all durable when it returns, in one pass for the contents and one
+    /// for the names. Only one thread at a time may write the same files; what a crash leaves of them is overwritten by
+    /// the next try.
     ///
     /// # Errors
     /// As `write_file`; some of the files may have been written then.
@@ -414,13 +420,15 @@ fn open_to_read(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path).map_err(no_link)
 }
 
-/// Reads what is asked for and nothing behind it: room that is in the cache counts as written for whoever looks for holes.
+/// Reads what is asked for and nothing behind it: room that is in the cache counts as written for whoever looks for
+/// holes.
 fn without_readahead(file: &File) {
     // It is advice; where it is not taken, more is read.
     let _ = rustix::fs::fadvise(file, 0, None, Advice::Random);
 }
 
-/// Where the zeros at the end of the first `len` bytes of a file begin, or little behind: a copy may hold room as zeros.
+/// Where the zeros at the end of the first `len` bytes of a file begin, or little behind: a copy may hold room as
+/// zeros.
 fn without_zeros(file: &File, mut len: u64) -> io::Result<u64> {
     const STEP: usize = 1 << 16;
     static ZEROS: [u8; STEP] = [0; STEP];

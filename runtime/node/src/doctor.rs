@@ -1,10 +1,12 @@
-//! The doctor: examines a ledger's directory, says in words what is wrong with which file, and, when told, makes again what is derived.
+//! The doctor: examines a ledger's directory, says in words what is wrong with which file, and, when told, makes again
+//! what is derived.
 //!
 //! # What is examined, in this order
 //!
-//! 1. the directory: its format; every file can be opened for reading and writing and is no symbolic link; who may read and write it; what interrupted
-//!    writes and earlier repairs left;
-//! 2. the journal: segments, frames and their chain, `closed`, and whether it reaches as far as the published checkpoint;
+//! 1. the directory: its format; every file can be opened for reading and writing and is no symbolic link; who may read
+//!    and write it; what interrupted writes and earlier repairs left;
+//! 2. the journal: segments, frames and their chain, `closed`, and whether it reaches as far as the published
+//!    checkpoint;
 //! 3. `log.vkey`, `policy`, and the published checkpoint: its signature, and its root against the journal's;
 //! 4. the log itself, as [`mod@crate::verify`] does: signatures, digests, order, every seal's state root recomputed;
 //! 5. the view against the writes and request ids of the journal; the summary of a clean stop against the journal;
@@ -17,12 +19,13 @@
 //!
 //! # What it does to a finding
 //!
-//! A [`Kind::Fault`] is in something that exists once: nothing here makes it again, and it is to be restored from a copy. A
-//! [`Kind::Derived`] finding is repaired by [`repair`], from the journal, which is not touched; and only while the journal, the checkpoint and
-//! the log are found sound, since otherwise it would be made again from what is wrong. A view is never deleted but set aside. A
-//! [`Kind::Note`] is no fault.
+//! A [`Kind::Fault`] is in something that exists once: nothing here makes it again, and it is to be restored from a
+//! copy. A [`Kind::Derived`] finding is repaired by [`repair`], from the journal, which is not touched; and only while
+//! the journal, the checkpoint and the log are found sound, since otherwise it would be made again from what is wrong.
+//! A view is never deleted but set aside. A [`Kind::Note`] is no fault.
 //!
-//! Examining takes the ledger's lock, so that nobody writes meanwhile. It changes nothing but what opening sled changes in its files.
+//! Examining takes the ledger's lock, so that nobody writes meanwhile. It changes nothing but what opening sled changes
+//! in its files.
 
 use crate::content::Content;
 use crate::disk::{self, Disk, TEMPORARY};
@@ -33,7 +36,7 @@ use crate::publication::PublicLog;
 use crate::recorder::RESERVE_BYTES;
 use crate::recovery::{self, check_checkpoint, check_format, check_reach, log_vkey};
 use crate::verify::{Report, verify_on};
-use crate::{NodeError, public, summary};
+use crate::{NodeError, public, settled, summary};
 use chancery_engine::Cache;
 use chancery_state::{Purpose, StateError, StateKey};
 use chancery_tlog::tile::{bundles_for, tiles_for};
@@ -48,8 +51,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a directory of a ledger holds; quarantined views and temporary files beside it.
-const NAMES: [&str; 10] =
-    ["format", "lock", "log.vkey", "cache.key", "policy", "journal", "blobs", "public", "view", summary::NAME];
+const NAMES: [&str; 11] = [
+    "format",
+    "lock",
+    "log.vkey",
+    "cache.key",
+    "policy",
+    "journal",
+    "blobs",
+    "public",
+    "view",
+    summary::NAME,
+    settled::NAME,
+];
 const CACHE: &str = "cache";
 const QUARANTINE: &str = "view.quarantine-";
 
@@ -121,14 +135,16 @@ impl Diagnosis {
 /// Examines the ledger in a directory.
 ///
 /// # Errors
-/// [`NodeError::NoLedger`], [`NodeError::Format`] and [`NodeError::Locked`]: then there is nothing to examine, or not by this program, or not now.
+/// [`NodeError::NoLedger`], [`NodeError::Format`] and [`NodeError::Locked`]: then there is nothing to examine, or not
+/// by this program, or not now.
 pub fn examine(dir: &Path, options: &Options) -> Result<Diagnosis, NodeError> {
     check_format(&*options.disk, dir)?;
     let _lock = recovery::lock(&*options.disk, dir)?;
     Ok(look(dir, options).0)
 }
 
-/// Examines the ledger in a directory and makes again what is derived and wrong. Gives what was found, and what is found afterwards.
+/// Examines the ledger in a directory and makes again what is derived and wrong. Gives what was found, and what is
+/// found afterwards.
 ///
 /// # Errors
 /// As [`examine`], and what writing meets.
@@ -249,7 +265,7 @@ fn check_files(disk: &dyn Disk, dir: &Path, found: &mut Diagnosis) {
     found.examined.push(("files", count));
 }
 
-/// One file, or all files of a directory; of a directory that is a `whole`, nothing in it by itself.
+/// Checks a file, or every file below a directory; of a directory that is `whole`, its permissions alone.
 fn check_file(disk: &dyn Disk, path: &Path, whole: bool, found: &mut Diagnosis, count: &mut u64) {
     if let Ok(Some(mode)) = disk.mode(path) {
         let private = path.ends_with("cache.key");
@@ -362,6 +378,9 @@ fn check_view(dir: &Path, options: &Options, found: &mut Diagnosis) {
 }
 
 fn compare_view(dir: &Path, options: &Options) -> Result<u64, NodeError> {
+    let disk = &*options.disk;
+    // The store may change its files when they are opened.
+    let mark = settled::take(disk, dir)?;
     let view = (options.open_view)(&dir.join("view"), Purpose::Serve)?;
     let doubt = |problem: String| NodeError::State(StateError::View(problem));
     let position = view.position()?;
@@ -402,6 +421,11 @@ fn compare_view(dir: &Path, options: &Options) -> Result<u64, NodeError> {
     }
     if expected.next().is_some() {
         return Err(doubt("pairs are missing in it that the journal's writes lead to".into()));
+    }
+    if let Some(mark) = mark.filter(|mark| position == Some(*mark)) {
+        view.checkpoint()?;
+        drop(view);
+        settled::leave(disk, dir, &mark)?;
     }
     Ok(count)
 }

@@ -68,7 +68,7 @@ pub enum NodeError {
         index: u64,
     },
     /// A file is not what its name says.
-    #[error("{0} is damaged: its bytes are not those that its name is the BLAKE3 of. Restore it from a copy")]
+    #[error("{0} is damaged: its name is not the BLAKE3 of its bytes. Restore it from a copy")]
     DamagedFile(PathBuf),
     /// The journal ends too early.
     #[error(
@@ -126,9 +126,13 @@ pub enum NodeError {
         /// What executing again gave.
         executed: String,
     },
-    /// An audit cannot be done, or not be resumed.
+    /// An audit cannot be done: the progress file is none, or the log was written under another price list.
     #[error("the audit cannot go on: {0}")]
     Audit(String),
+    /// The log does not go on from what an earlier audit found: it ends before that, or has another root or state
+    /// there.
+    #[error("the log does not continue what was audited before: {0}")]
+    NotContinued(String),
     /// A call cannot be profiled.
     #[error("the call cannot be profiled: {0}")]
     NotProfiled(String),
@@ -327,6 +331,14 @@ pub enum Refusal {
     TooLarge {
         /// What is too large.
         what: &'static str,
+        /// The limit.
+        limit: usize,
+        /// What was found.
+        found: usize,
+    },
+    /// The call's path to the root that was signed exceeds its limit.
+    #[error("the call's path has {found} steps, at most {limit} are allowed: sign fewer calls together")]
+    LongPath {
         /// The limit.
         limit: usize,
         /// What was found.

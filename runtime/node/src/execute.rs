@@ -1,4 +1,5 @@
-//! Execution of one call, or one query, on a store. Nothing is ordered or recorded here: the sequencer, dry runs, queries and audits all execute so.
+//! Execution of one call, or one query, on a store. Nothing is ordered or recorded here: the sequencer, dry runs,
+//! queries and audits all execute so.
 
 use crate::NodeError;
 use crate::disk::Disk;

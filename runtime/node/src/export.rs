@@ -1,4 +1,5 @@
-//! The exported directory: a public log with all that is needed to verify it, and to execute it again, on a machine without this ledger.
+//! The exported directory: a public log with all that is needed to verify it, and to execute it again, on a machine
+//! without this ledger.
 //!
 //! ```text
 //! checkpoint                     the signed checkpoint, with its cosignatures
@@ -11,7 +12,8 @@
 //! verify.py                      a verifier in one file, Python standard library only
 //! ```
 //!
-//! A second export into the same directory adds what is new. The checkpoint is written last: a directory with a checkpoint is complete up to it.
+//! A second export into the same directory adds what is new. The checkpoint is written last: a directory with a
+//! checkpoint is complete up to it.
 
 use crate::disk::{self, Disk};
 use crate::publication::PublicLog;
@@ -37,10 +39,12 @@ pub struct Exported {
 }
 
 impl Ledger {
-    /// Exports the log up to its head into a directory, which is new, empty, or an earlier export of this log. `verifier` is the source of `verify.py`.
+    /// Exports the log up to its head into a directory, which is new, empty, or an earlier export of this log.
+    /// `verifier` is the source of `verify.py`.
     ///
     /// # Errors
-    /// [`NodeError::Export`] where the directory holds something else; [`NodeError::NotPublished`] without the log key; what the disk meets.
+    /// [`NodeError::Export`] where the directory holds something else; [`NodeError::NotPublished`] without the log key;
+    /// what the disk meets.
     pub fn export(&self, dir: &Path, verifier: &str) -> Result<Exported, NodeError> {
         let disk = &self.disk;
         let key = log_vkey(&**disk, &self.dir, self.origin())?;

@@ -1,9 +1,11 @@
 //! Named points of the commit path, at which a test kills the process.
 //!
-//! With the feature `failpoints`, `CHANCERY_FAILPOINT=NAME:N` kills the process with SIGKILL when it passes the point NAME for the N-th time: nothing is
-//! flushed, dropped or closed. Without the feature, which is what is shipped, a point is nothing.
+//! With the feature `failpoints`, `CHANCERY_FAILPOINT=NAME:N` kills the process with SIGKILL when it passes the point
+//! NAME for the N-th time: nothing is flushed, dropped or closed. Without the feature, which is what is shipped, a
+//! point is nothing.
 
-/// The points, in the order in which a block passes them. The `file-` points are those of every whole file: blobs, segments, checkpoints.
+/// The points, in the order in which a block passes them. The `file-` points are those of every whole file: blobs,
+/// segments, checkpoints.
 #[cfg(feature = "failpoints")]
 pub const POINTS: [&str; 13] = [
     "before-append",

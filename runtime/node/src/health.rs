@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 pub enum State {
     /// It does.
     Serving,
-    /// The disk is full: it answers queries and gives proofs. The next call is tried, and when it finds room, the ledger serves again.
+    /// The disk is full: it answers queries and gives proofs. The next call is tried, and when it finds room, the
+    /// ledger serves again.
     ReadOnly,
     /// It has met a fault, whose message this is, and takes no call until it is opened again. It still answers queries.
     Stopped(String),
@@ -35,7 +36,7 @@ impl Health {
         if let State::Stopped(reason) = self.state() { Some(reason) } else { None }
     }
 
-    /// The first fault is the one that is told; a full disk is none.
+    /// Stops the ledger until it is opened again. The first fault is the one that is reported; a full disk is no fault.
     pub(crate) fn stop(&self, error: &NodeError) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*state, State::Stopped(_)) {

@@ -1,8 +1,8 @@
 //! The only place of the node that uses the network: GET and POST of small bodies, over HTTP or TLS.
 //!
-//! A server is not trusted with anything: answers are bounded, requests end after [`TIMEOUT`], redirects are not followed (a
-//! witness or a log is where its policy says), and what is read is verified by whoever asked. TLS trusts the authorities that the
-//! system trusts, so that an agency's own authority serves too.
+//! A server is not trusted with anything: answers are bounded, requests end after [`TIMEOUT`], redirects are not
+//! followed (a witness or a log is where its policy says), and what is read is verified by whoever asked. TLS trusts
+//! the authorities that the system trusts, so that an agency's own authority serves too.
 
 use std::sync::Arc;
 use std::time::Duration;

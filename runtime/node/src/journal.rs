@@ -6,49 +6,59 @@
 //!
 //! ```text
 //! segment = header ‖ frame* ‖ rest
-//! header  = "CHJSEG02", 8 bytes ‖ ledger id, 32 ‖ segment number, u64 LE ‖ length of the segment, u64 LE ‖ first index, u64 LE
-//!           ‖ chain before, 32 ‖ BLAKE3 of the 96 bytes before                                        = 128 bytes
-//! frame   = "CHF2", 4 bytes ‖ kind, u8 ‖ payload length, u32 LE ‖ entry index, u64 LE ‖ block, u64 LE ‖ payload ‖ chain, 32
+//! header  = "CHJSEG02", 8 bytes ‖ ledger id, 32 ‖ segment number, u64 LE ‖ length of the segment, u64 LE
+//!           ‖ first index, u64 LE ‖ chain before, 32 ‖ BLAKE3 of the 96 bytes before            = 128 bytes
+//! frame   = "CHF2", 4 bytes ‖ kind, u8 ‖ payload length, u32 LE ‖ entry index, u64 LE ‖ block, u64 LE
+//!           ‖ payload ‖ chain, 32
 //! block   = the index of the first entry of the frame's block
-//! chain   = BLAKE3-derive-key("chancery 2026 journal frame v2", chain before ‖ the 25 bytes of the frame's head ‖ payload)
+//! chain   = BLAKE3-derive-key("chancery 2026 journal frame v2",
+//!                             chain before ‖ the 25 bytes of the frame's head ‖ payload)
 //! kind    = 1 entry: payload is the entry, the leaf of the log
 //!           2 effects: payload is the writes and the trace of the entry before it, whose digests the entry holds
-//! closed  = "chancery journal closed 1", then lines "ledger HEX", "entries N", "chain HEX", and BLAKE3 of all before, HEX; each ends in LF
+//! closed  = "chancery journal closed 1", then lines "ledger HEX", "entries N", "chain HEX",
+//!           and BLAKE3 of all before, HEX; each ends in LF
 //! ```
 //!
-//! A block is the frames of its calls and then the frame of its seal, written at once (`append_at` of [`crate::disk`] says how) and made durable by one
-//! `fdatasync`: **the commit point**. A block never spans two segments. The chain before the first frame is zero.
+//! A block is the frames of its calls and then the frame of its seal, written at once (`append_at` of [`crate::disk`]
+//! says how) and made durable by one `fdatasync`: **the commit point**. A block never spans two segments. The chain
+//! before the first frame is zero.
 //!
-//! A segment is [`SEGMENT_BYTES`] long from the start and comes into being whole: its header, and the block that is rewritten into it if any,
-//! are fsynced before it has its name. So a header that does not verify is never an interrupted write.
+//! A segment is [`SEGMENT_BYTES`] long from the start and comes into being whole: its header, and the block that is
+//! rewritten into it if any, are fsynced before it has its name. So a header that does not verify is never an
+//! interrupted write.
 //!
-//! **Where a segment ends.** What counts of a segment ends where the next one begins: at the *first index* and *chain before* of the next
-//! header, which must be the end of a block. For a full segment that is behind its last frame. A segment may also be *closed early*: the next begins at
-//! an earlier block's first entry, and what stands behind it here is superseded, whatever it is. A segment all of whose entries
-//! are superseded counts for nothing. The last segment ends behind its last seal.
+//! **Where a segment ends.** What counts of a segment ends where the next one begins: at the *first index* and *chain
+//! before* of the next header, which must be the end of a block. For a full segment that is behind its last frame. A
+//! segment may also be *closed early*: the next begins at an earlier block's first entry, and what stands behind it
+//! here is superseded, whatever it is. A segment all of whose entries are superseded counts for nothing. The last
+//! segment ends behind its last seal.
 //!
 //! # After an unclean stop
 //!
-//! An `fdatasync` that failed may have left pages that read well and are on no disk, and a program that starts anew cannot know. All
-//! blocks but the last were followed by a successful `fdatasync` of a later state of the same file; so the last block, and only it, is in doubt. It is
-//! rewritten into a fresh segment, which closes the old one early, and fsynced before anything is acknowledged or signed. A clean stop
-//! writes `closed`, which says: up to this entry and chain value `fdatasync` succeeded. That stays true for ever, so an old one does no
-//! harm; where it covers the end of the journal, nothing is rewritten.
+//! An `fdatasync` that failed may have left pages that read well and are on no disk, and a program that starts anew
+//! cannot know. All blocks but the last were followed by a successful `fdatasync` of a later state of the same file; so
+//! the last block, and only it, is in doubt. It is rewritten into a fresh segment, which closes the old one early, and
+//! fsynced before anything is acknowledged or signed. A clean stop writes `closed`, which says: up to this entry and
+//! chain value `fdatasync` succeeded. That stays true for ever, so an old one does no harm; where it covers the end of
+//! the journal, nothing is rewritten.
 //!
 //! # Fault model
 //!
-//! An interrupted write leaves any part of its block, in sectors of 512 bytes: later frames of it may be whole while earlier ones are missing. It
-//! was never acknowledged and is superseded. So is a whole frame behind the last seal. A block is written only after the one before is durable;
-//! hence a damaged frame with a valid one of a *later block* behind it is rot or tampering, and so is a segment that does not reach the
-//! next one's beginning, and a journal that ends before what `closed` or the published checkpoint cover. Then the journal is not opened. A frame is
-//! valid where its chain value follows from the 32 bytes before it, so that frames behind a damaged one are still recognised. What is
-//! overwritten so that all later frames verify again takes all of their chain values to be rewritten, and then contradicts the checkpoint.
+//! An interrupted write leaves any part of its block, in sectors of 512 bytes: later frames of it may be whole while
+//! earlier ones are missing. It was never acknowledged and is superseded. So is a whole frame behind the last seal. A
+//! block is written only after the one before is durable; hence a damaged frame with a valid one of a *later block*
+//! behind it is rot or tampering, and so is a segment that does not reach the next one's beginning, and a journal that
+//! ends before what `closed` or the published checkpoint cover. Then the journal is not opened. A frame is valid where
+//! its chain value follows from the 32 bytes before it, so that frames behind a damaged one are still recognised. What
+//! is overwritten so that all later frames verify again takes all of their chain values to be rewritten, and then
+//! contradicts the checkpoint.
 //!
-//! What cannot be told from an interrupted write is rot in the very last block before a checkpoint covers it, that is within about a second of a
-//! crash: then it is cut off.
+//! What cannot be told from an interrupted write is rot in the very last block before a checkpoint covers it, that is
+//! within about a second of a crash: then it is cut off.
 //!
-//! The first error of `fdatasync` stops the ledger: a second try could report success for data that is not there. Where the *write* before it
-//! finds no room, the segment is cut behind the last seal, durably, and the next block begins a new one.
+//! The first error of `fdatasync` stops the ledger: a second try could report success for data that is not there. Where
+//! the *write* before it finds no room, the segment is cut behind the last seal, durably, and the next block begins a
+//! new one.
 
 mod frame;
 mod locations;
@@ -172,8 +182,8 @@ impl Journal {
         })
     }
 
-    /// Opens a journal at its end, which [`scan`] found. After an unclean stop its last block is rewritten into a fresh segment: when this
-    /// returns, all of the journal is durable.
+    /// Opens a journal at its end, which [`scan`] found. After an unclean stop its last block is rewritten into a fresh
+    /// segment: when this returns, all of the journal is durable.
     ///
     /// # Errors
     /// [`NodeError::DiskFull`] or [`NodeError::Io`]; the journal is as it was then.
@@ -204,7 +214,7 @@ impl Journal {
             let path = segment_path(dir, end.segment);
             let file = journal.disk.open_appended(&path).map_err(disk::failed("cannot open", &path))?;
             let bytes = read_header(&*file).map_err(disk::failed("cannot read", &path))?;
-            journal.open = bytes.map(|header| (file, header.len));
+            journal.open = bytes.filter(|_| !end.cut).map(|header| (file, header.len));
         }
         Ok(journal)
     }
@@ -270,15 +280,19 @@ impl Journal {
         self.reader.clone()
     }
 
-    /// Appends a block that leads to chain value `chain`, and makes it durable. When this returns, the block is committed.
+    /// Appends a block that leads to chain value `chain`, and makes it durable. When this returns, the block is
+    /// committed.
     ///
     /// # Errors
-    /// [`NodeError::DiskFull`] when there is no room: nothing of the block is left then, and a later block may find room. Any other
-    /// error leaves the end of the journal unknown: the ledger must stop.
+    /// [`NodeError::DiskFull`] when there is no room: nothing of the block is left then, and a later block may find
+    /// room. Any other error leaves the end of the journal unknown: the ledger must stop.
     pub fn append(&mut self, block: &Block, chain: Hash) -> Result<(), NodeError> {
         let needed = |offset: u64| offset + block.len() as u64;
         if self.open.as_ref().is_none_or(|(_, len)| needed(self.offset) > *len) {
             let len = self.segment_len.max(needed(HEADER_BYTES as u64));
+            // From here on the next segment may have its name, even where an error is met: nothing more goes into this
+            // one.
+            self.open = None;
             let stage = self.stages.segment.clone();
             stage.pass(|| self.begin(self.reader.size(), self.chain, &[], len))?;
         }
@@ -293,7 +307,8 @@ impl Journal {
             if !disk::is_full(&error) {
                 return Err(unknown(error));
             }
-            // Part of the block may stand there: it must not come back after a crash, for its callers are told that it was not recorded.
+            // Part of the block may stand there: it must not come back after a crash, for its callers are told that it
+            // was not recorded.
             file.set_len(self.offset).and_then(|()| file.sync_all()).map_err(unknown)?;
             self.open = None;
             return Err(NodeError::DiskFull);

@@ -18,10 +18,10 @@ use crate::registry::{self, ContractRecord};
 use crate::sequencer::{Place, Sequencer, Submission};
 use crate::stages::Stages;
 use crate::witness::{WitnessClient, objections};
-use crate::{NodeError, Refusal, stack, summary};
+use crate::{NodeError, Refusal, settled, stack, summary};
 use chancery_engine::{Compiler, Engine, Execution};
 use chancery_state::{Pair, Purpose, Scan, StateError, StateView, Store, View};
-use chancery_types::call::{ARGUMENTS_BYTES_MAX, is_contract_name, is_method_name};
+use chancery_types::call::{ARGUMENTS_BYTES_MAX, PATH_MAX, is_contract_name, is_method_name};
 use chancery_types::codec::Decode;
 use chancery_types::entry::Effects;
 use chancery_types::{
@@ -71,11 +71,13 @@ pub struct Options {
     pub disk: Arc<dyn Disk>,
     /// Opens the view.
     pub open_view: OpenView,
-    /// Executes the calls; several ledgers may share one. Without it the ledger has one of its own, with a cache of compiled code.
+    /// Executes the calls; several ledgers may share one. Without it the ledger has one of its own, with a cache of
+    /// compiled code.
     pub engine: Option<Arc<Engine>>,
     /// Bytes of new segments of the journal.
     pub segment_bytes: u64,
-    /// Whether threads make blocks as calls come in; otherwise [`Ledger::step`] and [`Ledger::follow`] do, in an order that a test chooses.
+    /// Whether threads make blocks as calls come in; otherwise [`Ledger::step`] and [`Ledger::follow`] do, in an order
+    /// that a test chooses.
     #[cfg(any(test, feature = "sim"))]
     pub threads: bool,
 }
@@ -283,25 +285,35 @@ impl Ledger {
                 self.health.stop(&NodeError::Stopped("a thread panicked".into()));
             }
         }
-        self.summarise();
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.committed.is_in_doubt() {
+            summary::remove(&*self.disk, &self.dir);
+        } else if let Some(mark) = closed.filter(|_| self.health.stopped().is_none()) {
+            self.summarise(&mark);
+            self.settle();
+        }
+    }
+
+    /// Says that the view is whole and durable, so that the next start may begin from the summary, if there is one.
+    fn settle(&self) {
+        if let Some(position) = self.committed.position()
+            && summary::mark(&*self.disk, &self.dir).is_some()
+        {
+            // Without it, the next start compares the view with the journal.
+            drop(settled::leave(&*self.disk, &self.dir, &position));
+        }
     }
 
     /// Writes down what spares the next start most of a long journal; without it, it reads the journal.
-    fn summarise(&self) {
-        if self.committed.is_in_doubt() {
-            return summary::remove(&*self.disk, &self.dir);
-        }
-        let mark = self.closed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mark) =
-            mark.filter(|mark| self.health.stopped().is_none() && summary::is_due(mark.entries, self.summarised))
-        else {
+    fn summarise(&self, mark: &Mark) {
+        if !summary::is_due(mark.entries, self.summarised) {
             return;
-        };
+        }
         let log = self.content.log();
         let state = self.committed.tree();
         let requests = self.committed.requests();
         let locations = self.reader.locations();
-        if let Err(error) = summary::write(&*self.disk, &self.dir, &mark, &locations, &log, &state, &requests) {
+        if let Err(error) = summary::write(&*self.disk, &self.dir, mark, &locations, &log, &state, &requests) {
             (self.progress)(
                 &format!("the summary of the log cannot be written ({error}): the next start takes longer"),
                 0,
@@ -390,8 +402,8 @@ impl Ledger {
         self.check(signed).and_then(|checked| self.enqueue(checked))
     }
 
-    /// The checks before ordering: most of a call's work outside of its execution. Many threads may check at once what one then queues in
-    /// an order of its own.
+    /// The checks before ordering: most of a call's work outside of its execution. Many threads may check at once what
+    /// one then queues in an order of its own.
     ///
     /// # Errors
     /// A [`Refusal`].
@@ -414,6 +426,9 @@ impl Ledger {
             return Err(Refusal::WrongLedger { expected: self.id, found: call.ledger });
         }
         check_sizes(&call.action)?;
+        if signed.path.len() > PATH_MAX {
+            return Err(Refusal::LongPath { limit: PATH_MAX, found: signed.path.len() });
+        }
         if !self.actors.is_authentic(&signed) {
             return Err(Refusal::BadSignature(call.actor.to_did()));
         }
@@ -436,8 +451,8 @@ impl Ledger {
         self.hand_in(checked, Some)
     }
 
-    /// Checks a call, and waits until it is durable. Where calls come one at a time, it is executed and recorded on this thread if that has 3 MiB of
-    /// its stack left: no other is woken.
+    /// Checks a call, and waits until it is durable. Where calls come one at a time, it is executed and recorded on
+    /// this thread if that has 3 MiB of its stack left: no other is woken.
     ///
     /// # Errors
     /// As [`Ledger::submit`] and [`Ticket::wait`].
@@ -574,7 +589,8 @@ impl Ledger {
     }
 }
 
-/// What publishes the log, where the log key is at hand. The witnesses of its policy must not have seen more of this log than there is.
+/// What publishes the log, where the log key is at hand. The witnesses of its policy must not have seen more of this
+/// log than there is.
 fn publisher(
     dir: &Path,
     options: &Options,
@@ -603,7 +619,8 @@ fn publisher(
     }))
 }
 
-/// Refuses where a witness has seen more of this log than there is, or another tree. Witnesses that cannot be asked do not object.
+/// Refuses where a witness has seen more of this log than there is, or another tree. Witnesses that cannot be asked do
+/// not object.
 fn ask_witnesses(client: &WitnessClient, origin: &str, size: u64, content: &Content) -> Result<(), NodeError> {
     let objections = objections(client, origin, size, |size| content.root_at(size).ok());
     match objections.iter().find(|objection| objection.fault.is_alarm()) {

@@ -1,10 +1,57 @@
 //! A ledger: what orders, executes, records and verifies calls.
 //!
-//! Read it in the order in which a call passes through: [`ledger`] (submission and its checks, reading) → `pipeline` (who does what follows; `stages` sets them to work) → [`sequencer`] (order) → `execute`
-//! → [`recorder`] (entry, commit point) → [`journal`] (the durable log) → [`committed`] (the state on the view, `requests` where a request id was used, and the thread behind the commit point).
-//! [`recovery`] opens a ledger after any stop, a long one from the `summary` of a clean stop, [`mod@verify`] checks a whole log, [`mod@audit`] executes it again. [`publication`] makes the log
-//! (`content`: entries and their hashes) public, [`proofs`] hands out what verifies without it, [`export`] all of it, [`mod@snapshot`] makes a copy from which a ledger is restored, [`public`] verifies such a log, [`mirror`] follows one, [`doctor`] examines a directory, [`witness`] asks others to cosign
-//! it, and [`witness_server`] is such another. `metrics` is what a running ledger tells, [`prometheus`] writes it down. [`disk`] is the only way to files, [`http`] the only one to the network.
+//! # A call's path
+//!
+//! - [`ledger`]: an open ledger: submission and its checks, reading
+//! - `actors`: the keys of actors, kept ready to verify
+//! - `answer`: what a caller waits for, and gets
+//! - `error`: what can go wrong: [`NodeError`], [`Refusal`]
+//! - `pipeline`: who orders, executes and records a call: threads, or the caller's own
+//! - `stages`: the threads, and what they hear from one another
+//! - [`sequencer`]: order and execution
+//! - `execute`: one call or query on a store
+//! - [`registry`]: which contracts there are, as records in the state
+//! - `blobs`: modules by their BLAKE3, durable before the entry that names them
+//! - [`recorder`]: entries, seal, commit point
+//! - [`journal`]: the log on disk, the only durable truth
+//! - [`committed`]: the committed state, and the thread that applies it to the view
+//! - `requests`: which entry a request id led to
+//! - [`health`]: whether the ledger takes calls
+//! - `metrics`: what a running ledger tells about itself
+//! - [`prometheus`]: the same as text, in a file
+//! - [`profile`]: a dry run that shows where the gas goes
+//! - `stack`: threads whose stack the engine cannot exhaust
+//!
+//! # Opening
+//!
+//! - [`recovery`]: makes a ledger, and opens one after any stop
+//! - `replay`: brings the view to the end of the journal
+//! - `summary`: what a clean stop writes down of a long log
+//! - `settled`: the mark of a view that a clean stop left whole
+//! - [`disk`]: the only way to files
+//!
+//! # Publishing
+//!
+//! - `content`: the entries of the log and their hashes
+//! - [`publication`]: tiles, entry bundles and the signed checkpoint
+//! - [`witness`]: asks witnesses for cosignatures
+//! - [`witness_server`]: a witness that serves
+//! - [`proofs`]: receipts, and proofs of inclusion, consistency and state
+//! - [`export`]: the public log with all that verifies it elsewhere
+//! - [`retention`]: what is kept of a ledger, said in every export
+//! - [`mod@snapshot`]: a copy from which a ledger is restored
+//! - [`mirror`]: follows another ledger's public log and keeps a copy
+//! - [`http`]: the only way to the network
+//!
+//! # Checking
+//!
+//! - `walk`: goes through a log, every entry for itself and in order
+//! - [`mod@verify`]: a whole ledger from its files, without executing
+//! - [`mod@audit`]: every call executed again
+//! - [`public`]: a public log from its files or its URL
+//! - [`doctor`]: examines a directory, and makes again what is derived
+//! - `failpoint`: points of the commit path at which a test kills the process
+//! - `sim`: a disk that fails by a seed, for tests
 
 #![forbid(unsafe_code)]
 
@@ -42,6 +89,7 @@ mod replay;
 mod requests;
 pub mod retention;
 pub mod sequencer;
+mod settled;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod snapshot;

@@ -1,10 +1,13 @@
-//! What a ledger tells about itself while it runs: times of its stages, depths of its queues, hits of its caches, sizes of its blocks, outcomes.
+//! What a ledger tells about itself while it runs: times of its stages, depths of its queues, hits of its caches, sizes
+//! of its blocks, outcomes.
 //!
-//! The numbers go to whatever recorder of the crate `metrics` the program has installed before the ledger is opened, [`Prometheus`](crate::prometheus::Prometheus)
-//! for one; without a recorder they go nowhere. Handles are asked for once, when the ledger is opened: a call costs a few readings of the clock
-//! and additions, no allocation and no look-up. Nothing here has any influence on what is recorded.
+//! The numbers go to whatever recorder of the crate `metrics` the program has installed before the ledger is opened,
+//! [`Prometheus`](crate::prometheus::Prometheus) for one; without a recorder they go nowhere. Handles are asked for
+//! once, when the ledger is opened: a call costs a few readings of the clock and additions, no allocation and no
+//! look-up. Nothing here has any influence on what is recorded.
 //!
-//! A process that has several ledgers open counts them together. `docs/src/operations/metrics.md` lists every metric; a test compares.
+//! A process that has several ledgers open counts them together. `docs/src/operations/metrics.md` lists every metric; a
+//! test compares.
 
 use crate::Answer;
 use ::metrics::{

@@ -1,4 +1,5 @@
-//! The mirror: follows another ledger's published log, verifies it as it goes, and keeps a copy that can take its place.
+//! The mirror: follows another ledger's published log, verifies it as it goes, and keeps a copy that can take its
+//! place.
 //!
 //! ```text
 //! DEST/checkpoint, tile/…      the log as it was read, in the format of a public log; any web server can serve it
@@ -12,19 +13,23 @@
 //! # One round
 //!
 //! 1. the source's checkpoint is read; the policy must accept it;
-//! 2. it is held against the kept one: it must be the same, or cover more and continue it. What covers less is a **rollback**, what does not continue is
-//!    a **fork**: the note is put into `evidence/`, and nothing else is changed;
-//! 3. tiles and entries are read, each verified up to the checkpoint's root, and every entry against the one before it, as `log verify` does. What
-//!    lies in DEST already and verifies is not read again from the source; what lies there and does not verify is;
-//! 4. bundles are written durably as they have been verified, so that a round which is broken off begins behind them; then modules and tiles; then
-//!    **the checkpoint, last**. A reader of DEST, or a crash at any time, finds a log that is whole up to its checkpoint.
+//! 2. it is held against the kept one: it must be the same, or cover more and continue it. What covers less is a
+//!    **rollback**, what does not continue is a **fork**: the note is put into `evidence/`, and nothing else is
+//!    changed;
+//! 3. tiles and entries are read, each verified up to the checkpoint's root, and every entry against the one before it,
+//!    as `log verify` does. What lies in DEST already and verifies is not read again from the source; what lies there
+//!    and does not verify is;
+//! 4. bundles are written durably as they have been verified, so that a round which is broken off begins behind them;
+//!    then modules and tiles; then **the checkpoint, last**. A reader of DEST, or a crash at any time, finds a log that
+//!    is whole up to its checkpoint.
 //!
 //! The first round of a process goes through all entries, later ones through new entries only.
 //!
 //! # Trust
 //!
-//! The source is not trusted, nor is the network: what is kept is what the policy's keys signed. The policy is trusted; one that the source itself
-//! hands out is the word of the source. A log that shows others another history than this mirror is found out by witnesses, or by comparing checkpoints.
+//! The source is not trusted, nor is the network: what is kept is what the policy's keys signed. The policy is trusted;
+//! one that the source itself hands out is the word of the source. A log that shows others another history than this
+//! mirror is found out by witnesses, or by comparing checkpoints.
 
 use crate::disk::{self, Disk, OsDisk, TEMPORARY};
 use crate::export::NAMES;
@@ -82,7 +87,8 @@ impl Mirror {
     /// A mirror of the log at a place, in a directory that is new, empty, or a mirror or an export of the same log.
     ///
     /// # Errors
-    /// [`NodeError::Mirror`] where the directory holds something else, [`NodeError::Locked`] where another process follows into it.
+    /// [`NodeError::Mirror`] where the directory holds something else, [`NodeError::Locked`] where another process
+    /// follows into it.
     pub fn open(place: Place, policy: Policy, dir: &Path) -> Result<Mirror, NodeError> {
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         disk.make_dirs(dir)?;
@@ -107,8 +113,9 @@ impl Mirror {
     /// Follows the log to the source's checkpoint.
     ///
     /// # Errors
-    /// [`NodeError::Forked`] and [`NodeError::RolledBack`] where the source contradicts what is kept; [`NodeError::Public`] with the file and
-    /// [`NodeError::Inconsistent`] with the entry that does not verify; what the disk meets. What was kept is as it was then.
+    /// [`NodeError::Forked`] and [`NodeError::RolledBack`] where the source contradicts what is kept;
+    /// [`NodeError::Public`] with the file and [`NodeError::Inconsistent`] with the entry that does not verify; what
+    /// the disk meets. What was kept is as it was then.
     pub fn follow(&mut self, progress: &Progress) -> Result<Mirrored, NodeError> {
         let followed = self.look(progress);
         self.metrics.looked(followed.as_ref().ok().map(|found| found.entries));
@@ -187,7 +194,8 @@ impl Mirror {
         Ok(path)
     }
 
-    /// Reads and verifies what was not followed yet, from here where `local` and from the source else, and keeps the bundles.
+    /// Reads and verifies what was not followed yet, from here where `local` and from the source else, and keeps the
+    /// bundles.
     fn read(&mut self, accepted: &Accepted, local: bool, progress: &Progress) -> Result<(), NodeError> {
         let local = local.then(|| Place::Directory(self.dir.clone()));
         let reader = Both { local, source: &self.place };

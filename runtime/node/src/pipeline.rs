@@ -1,16 +1,18 @@
 //! The pipeline: who orders, executes and records the calls that passed their checks.
 //!
-//! Three threads do it where calls come faster than the disk is: the sequencer's orders and executes them, the recorder's makes what came of them durable,
-//! and a third answers. So one block is executed while the disk is busy with the one before, and a busy recorder makes blocks grow. Callers who are
-//! answered take the processor at once: were it the recorder that answered, it would find the calls of all of them in the next block.
+//! Three threads do it where calls come faster than the disk is: the sequencer's orders and executes them, the
+//! recorder's makes what came of them durable, and a third answers. So one block is executed while the disk is busy
+//! with the one before, and a busy recorder makes blocks grow. Callers who are answered take the processor at once:
+//! were it the recorder that answered, it would find the calls of all of them in the next block.
 //!
-//! Where calls come one at a time there is nothing to be executed meanwhile, and to wake a thread and be woken by it takes longer than to execute
-//! the call: then [`Pipeline::alone`] does all of it on the caller's own thread.
+//! Where calls come one at a time there is nothing to be executed meanwhile, and to wake a thread and be woken by it
+//! takes longer than to execute the call: then [`Pipeline::alone`] does all of it on the caller's own thread.
 
 use crate::NodeError;
 use crate::health::Health;
 use crate::recorder::{Answers, Recorder};
 use crate::sequencer::{Block, Recorded, Sequencer, Submission};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -44,7 +46,8 @@ impl Pipeline {
         held
     }
 
-    /// Orders, executes and records a call on this thread, if calls come one at a time and no other is on its way; otherwise gives it back.
+    /// Orders, executes and records a call on this thread, if calls come one at a time and no other is on its way;
+    /// otherwise gives it back.
     pub(crate) fn alone(&self, submission: Submission) -> Option<Submission> {
         let Ok(mut sequencer) = self.sequencer.try_lock() else { return Some(submission) };
         if !sequencer.is_idle() || !sequencer.was_lone() {
@@ -108,7 +111,12 @@ impl Pipeline {
     pub(crate) fn record(&self, blocks: &Receiver<Block>, sequencer: &Sender<Message>, answers: &SyncSender<Answers>) {
         while let Ok(block) = blocks.recv() {
             let Some(mut recorder) = self.hold(&self.recorder) else { break };
-            let (recorded, given) = recorder.record(block);
+            let Ok((recorded, given)) = catch_unwind(AssertUnwindSafe(|| recorder.record(block))) else {
+                self.health.stop(&NodeError::Stopped("recording a block panicked".into()));
+                // Whoever hears of it gives up too.
+                drop(sequencer.send(Message::Recorded(Recorded::Lost)));
+                break;
+            };
             drop(recorder);
             if sequencer.send(Message::Recorded(recorded)).is_err() || answers.send(given).is_err() {
                 break;

@@ -1,7 +1,7 @@
 //! Where the gas of a call would go: a dry run on an engine that profiles. Nothing is ordered, signed or recorded.
 //!
-//! The call runs [`RUNS`] times on the same state, each as if it were the only one; gas is the same each time, and the profile of the fastest is given, since
-//! what disturbs a run makes it slower.
+//! The call runs [`RUNS`] times on the same state, each as if it were the only one; gas is the same each time, and the
+//! profile of the fastest is given, since what disturbs a run makes it slower.
 
 use crate::NodeError;
 use crate::execute::At;
@@ -40,7 +40,8 @@ pub struct Profiled {
 }
 
 impl Ledger {
-    /// Profiles a call of a deployed contract, as the next block would execute it; with another module in the place of its own, if one is given.
+    /// Profiles a call of a deployed contract, as the next block would execute it; with another module in the place of
+    /// its own, if one is given.
     ///
     /// # Errors
     /// [`NodeError::NoContract`], [`NodeError::NoMethod`], a module that is not admitted, or a fault of the node.

@@ -1,4 +1,5 @@
-//! A recorder of the crate `metrics` that renders what it holds in the text format of Prometheus, and keeps a file of it.
+//! A recorder of the crate `metrics` that renders what it holds in the text format of Prometheus, and keeps a file of
+//! it.
 //!
 //! ```text
 //! # HELP chancery_stage_seconds Time that a stage took
@@ -8,11 +9,13 @@
 //! chancery_stage_seconds_count{stage="sync"} 7
 //! ```
 //!
-//! ([Exposition formats](https://prometheus.io/docs/instrumenting/exposition_formats/), text format 0.0.4.) Families and series stand in the order of their names. Buckets are fixed: times
-//! from 1 µs to 10 s in steps of 1, 2, 5; everything else in powers of four up to 4¹³. So a histogram is an array of counters: recording
-//! allocates nothing, and nothing grows between two readings.
+//! ([Exposition formats](https://prometheus.io/docs/instrumenting/exposition_formats/), text format 0.0.4.) Families
+//! and series stand in the order of their names. Buckets are fixed: times from 1 µs to 10 s in steps of 1, 2, 5;
+//! everything else in powers of four up to 4¹³. So a histogram is an array of counters: recording allocates nothing,
+//! and nothing grows between two readings.
 //!
-//! The file is replaced by renaming, so that a reader sees a whole one; it is not made durable, for the next one comes in seconds.
+//! The file is replaced by renaming, so that a reader sees a whole one; it is not made durable, for the next one comes
+//! in seconds.
 
 #![allow(
     clippy::float_arithmetic,
@@ -201,7 +204,8 @@ impl Prometheus {
         out
     }
 
-    /// The time of a histogram of seconds, `labels` as it is rendered (`stage="sync"`): all of it, and how many it is the sum of.
+    /// The time of a histogram of seconds, `labels` as it is rendered (`stage="sync"`): all of it, and how many it is
+    /// the sum of.
     pub fn time(&self, family: &str, labels: &str) -> (Duration, u64) {
         match self.families().get(family).and_then(|family| family.series.get(labels)) {
             Some(Series::Histogram(buckets)) => {

@@ -1,9 +1,11 @@
 //! What a ledger hands out: receipts, inclusion and consistency proofs, and proofs of state at any height.
 //!
-//! All of them lead to a checkpoint that is public, or witnessed where that is asked for, and verify without this ledger.
+//! All of them lead to a checkpoint that is public, or witnessed where that is asked for, and verify without this
+//! ledger.
 //!
-//! The tree of the state is in memory as it is after the last block. For an older height the write sets of the journal are replayed up to that
-//! height: always right, since the result must have the root of the height's seal, and slow for a long log (all effects are read once).
+//! The tree of the state is in memory as it is after the last block. For an older height the write sets of the journal
+//! are replayed up to that height: always right, since the result must have the root of the height's seal, and slow for
+//! a long log (all effects are read once).
 
 use crate::ledger::Ledger;
 use crate::{Level, NodeError};
@@ -40,8 +42,8 @@ impl Ledger {
     /// The receipt of an entry, under a checkpoint of this level.
     ///
     /// # Errors
-    /// [`NodeError::NoEntry`]; [`NodeError::NotPublished`] where there is no such checkpoint; [`NodeError::Receipt`] where parts are asked for that
-    /// the entry has not, or the file would be too long.
+    /// [`NodeError::NoEntry`]; [`NodeError::NotPublished`] where there is no such checkpoint; [`NodeError::Receipt`]
+    /// where parts are asked for that the entry has not, or the file would be too long.
     pub fn receipt(&self, index: u64, parts: &Parts, level: Level) -> Result<Receipt, NodeError> {
         let (entry, effects) = self.entry(index)?;
         let mut receipt = Receipt::new(entry.to_bytes(), self.prove_inclusion(index, level)?);
@@ -102,7 +104,8 @@ impl Ledger {
     /// The proof of what a key held after the block at `height`, or after the last one.
     ///
     /// # Errors
-    /// [`NodeError::NoHeight`]; as [`Ledger::wait_for`]; [`NodeError::Inconsistent`] where the journal contradicts itself.
+    /// [`NodeError::NoHeight`]; as [`Ledger::wait_for`]; [`NodeError::Inconsistent`] where the journal contradicts
+    /// itself.
     pub fn prove_state(
         &self,
         contract: &ContractId,
@@ -110,18 +113,30 @@ impl Ledger {
         height: Option<Height>,
         level: Level,
     ) -> Result<StateProof, NodeError> {
-        let state = match height.filter(|height| *height != self.head().height) {
-            Some(height) => self.replayed(contract, key, height)?,
-            None => {
+        let state = match height {
+            Some(height) if height != self.head().height => self.replayed(contract, key, height)?,
+            _ => {
                 let (value, tree, entries) = self.committed.at_head(contract, key)?;
                 StateAt { tree, seal: entries - 1, value }
             }
+        };
+        // A block may have come since the head was looked at.
+        let state = match height {
+            Some(height) if self.height_of(state.seal)? != Some(height) => self.replayed(contract, key, height)?,
+            _ => state,
         };
         let proof = state.tree.prove(&tree::path(contract, key));
         let seal = self.reader.entry(state.seal)?;
         let included = self.prove_inclusion(state.seal, level)?;
         StateProof::new(*contract, key.to_vec(), state.value, proof, seal, included)
             .map_err(|error| NodeError::Receipt(error.to_string()))
+    }
+
+    /// The height of the block that entry `index` seals.
+    fn height_of(&self, index: u64) -> Result<Option<Height>, NodeError> {
+        let damaged = |_| NodeError::Inconsistent { index, problem: "it does not decode".into() };
+        let seal = Entry::from_bytes(&self.reader.entry(index)?).map_err(damaged)?.seal();
+        Ok(seal.map(|(height, _)| height))
     }
 
     /// The state after an older block, from the write sets of the journal.

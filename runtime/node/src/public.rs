@@ -3,13 +3,14 @@
 //! What is checked:
 //!
 //! 1. the checkpoint: the log's signature, and the cosignatures that the policy asks for;
-//! 2. every tile up to the checkpoint's root, and every entry up to its tile ([`chancery_tlog::Tiles`]); in a directory, partial tiles of earlier
-//!    sizes too;
-//! 3. everything that `walk` checks of entries and their order: index, the hash of the entry before, time, signatures, request
-//!    ids, the seals' heights and counts; and that the log is the one of its genesis;
+//! 2. every tile up to the checkpoint's root, and every entry up to its tile ([`chancery_tlog::Tiles`]); in a
+//!    directory, partial tiles of earlier sizes too;
+//! 3. everything that `walk` checks of entries and their order: index, the hash of the entry before, time, signatures,
+//!    request ids, the seals' heights and counts; and that the log is the one of its genesis;
 //! 4. in a directory with `blobs/`, that every module that an entry names is there, with its BLAKE3.
 //!
-//! State roots are not checked: a public log holds no writes. [`audit`](crate::audit()) executes an exported log again and checks them.
+//! State roots are not checked: a public log holds no writes. [`audit`](crate::audit()) executes an exported log again
+//! and checks them.
 
 use crate::disk::{Disk, OsDisk};
 use crate::http::{Http, below};
@@ -96,11 +97,12 @@ impl Place {
         found.ok_or_else(|| "it is missing".into())
     }
 
-    /// The policy that lies beside the log. Whoever serves the log could serve any: it is to be compared with one from elsewhere.
+    /// The policy that lies beside the log. Whoever serves the log could serve any: it is to be compared with one from
+    /// elsewhere.
     ///
     /// # Errors
-    /// [`NodeError::NoPublicLog`] where there is no checkpoint either, [`NodeError::Public`] where there is no policy, [`NodeError::Policy`] where it
-    /// does not read.
+    /// [`NodeError::NoPublicLog`] where there is no checkpoint either, [`NodeError::Public`] where there is no policy,
+    /// [`NodeError::Policy`] where it does not read.
     pub fn own_policy(&self) -> Result<Policy, NodeError> {
         let found = |path: &str, bytes_max| {
             self.get(path, bytes_max).map_err(|error| NodeError::Public(format!("{path}: {error}")))

@@ -1,7 +1,7 @@
 //! Publication: tiles, entry bundles and the signed checkpoint, so that a plain web server makes the log public.
 //!
 //! ```text
-//! DIR/public/checkpoint               the signed checkpoint (C2SP tlog-checkpoint v1.0.0), with the cosignatures of witnesses
+//! DIR/public/checkpoint               the signed checkpoint (C2SP tlog-checkpoint v1.0.0), with its cosignatures
 //! DIR/public/tile/<L>/<N>[.p/<W>]     hashes (C2SP tlog-tiles v0.1.0)
 //! DIR/public/tile/entries/<N>[.p/<W>] entries
 //! ```
@@ -12,18 +12,22 @@
 //!
 //! A publication goes from the published size to that of the last committed block, which the journal holds durably:
 //!
-//! 1. all new tiles and bundles are written under temporary names, made durable, renamed, and their directories made durable: in one pass, however
-//!    many they are. A crash before the end leaves files that no checkpoint covers, or temporary ones that nobody reads;
-//! 2. the checkpoint is signed and replaces the old one, durably: **the log is public up to here**. A crash before it leaves the old checkpoint;
+//! 1. all new tiles and bundles are written under temporary names, made durable, renamed, and their directories made
+//!    durable: in one pass, however many they are. A crash before the end leaves files that no checkpoint covers, or
+//!    temporary ones that nobody reads;
+//! 2. the checkpoint is signed and replaces the old one, durably: **the log is public up to here**. A crash before it
+//!    leaves the old checkpoint;
 //! 3. partial tiles whose full tile is there now are removed. A crash before it leaves a few files too many.
 //!
 //! Partial tiles of every published size stay until their full tile is there, as tlog-tiles demands.
 //!
-//! While blocks keep coming the log is published once a second; whoever waits for it has it published at once, with all that is committed then; and
-//! it is published at close. When the disk is full, it is tried again; any other error stops the ledger.
+//! While blocks keep coming the log is published once a second; whoever waits for it has it published at once, with all
+//! that is committed then; and it is published at close. When the disk is full, it is tried again; any other error
+//! stops the ledger.
 //!
-//! On opening, what the published checkpoint covers is looked over: every file must be there with the length that it must have, and those at the
-//! right edge must have the right content. What is not is written again. What is damaged further left is found by `log verify` on an export.
+//! On opening, what the published checkpoint covers is looked over: every file must be there with the length that it
+//! must have, and those at the right edge must have the right content. What is not is written again. What is damaged
+//! further left is found by `log verify` on an export.
 
 use crate::NodeError;
 use crate::content::Content;
@@ -135,7 +139,8 @@ impl PublicLog {
         }
     }
 
-    /// Writes again what of size `size` is missing, has a wrong length, or is wrong at the right edge. Says how many files that were.
+    /// Writes again what of size `size` is missing, has a wrong length, or is wrong at the right edge. Says how many
+    /// files that were.
     pub(crate) fn repair(&self, content: &Content, size: u64) -> Result<u64, NodeError> {
         let edge = |level: u8, index: u64| index + 1 >= (size >> (8 * u32::from(level))).div_ceil(tile::WIDTH);
         let mut tiles = Vec::new();
@@ -184,7 +189,7 @@ impl PublicLog {
     }
 }
 
-/// What sequencer, publisher and those who wait tell each other.
+/// What recorder, publisher, cosigner and those who wait tell each other.
 #[derive(Default)]
 pub(crate) struct Board {
     state: Mutex<State>,
@@ -324,7 +329,8 @@ impl Publisher {
         Some(Cosigner { public, content, board, client, health })
     }
 
-    /// Brings the public log to the head of a ledger that is being opened. `published` is the size that its checkpoint covers.
+    /// Brings the public log to the head of a ledger that is being opened. `published` is the size that its checkpoint
+    /// covers.
     pub(crate) fn open(&self, published: u64, head: u64) -> Result<(), NodeError> {
         let note = self.public.checkpoint()?.unwrap_or_default();
         self.board.change(|state| {
@@ -378,7 +384,8 @@ impl Publisher {
         }
     }
 
-    /// Waits until there is something to publish and it is time to; `None` when all is published and nothing more will come.
+    /// Waits until there is something to publish and it is time to; `None` when all is published and nothing more will
+    /// come.
     fn next(&self, published_at: Instant) -> Option<(u64, u64)> {
         let mut state = self.board.state();
         loop {
@@ -424,10 +431,12 @@ const NO_WITNESSES: &str =
 /// How long witnesses are left alone after a try that failed, unless somebody waits.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-/// What collects cosignatures behind the publication, on a thread of its own: a slow witness holds up nobody who does not wait for it.
+/// What collects cosignatures behind the publication, on a thread of its own: a slow witness holds up nobody who does
+/// not wait for it.
 ///
-/// A published checkpoint is sent to all witnesses of the policy; what comes back is merged into the checkpoint, unless a newer one is published
-/// by then. A witness that is ahead of this log, or has seen another tree, stops the ledger: nothing more is signed.
+/// A published checkpoint is sent to all witnesses of the policy; what comes back is merged into the checkpoint, unless
+/// a newer one is published by then. A witness that is ahead of this log, or has seen another tree, stops the ledger:
+/// nothing more is signed.
 pub(crate) struct Cosigner {
     pub(crate) public: PublicLog,
     pub(crate) content: Content,
@@ -479,7 +488,7 @@ impl Cosigner {
             let state = self.board.state();
             (state.published == size).then(|| state.note.clone())
         };
-        // Not held while writing: the sequencer tells this board of every block.
+        // Not held while writing: the recorder tells this board of every block.
         let merged = match (&note, &sent) {
             (Some(note), Some(sent)) if note != sent => self.public.replace_checkpoint(sent, note)?,
             _ => false,

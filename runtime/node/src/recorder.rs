@@ -3,11 +3,14 @@
 //! Takes a block whose calls are executed, and
 //!
 //! 1. encodes each call's entry and effects, and closes the block with a seal that holds the state root;
-//! 2. appends the block to the journal and `fdatasync`s it: **the commit point**. A crash before it leaves nothing of the block, after it all;
-//! 3. makes the block visible to readers, and hands it to the thread that keeps the view. Then its callers are answered.
+//! 2. appends the block to the journal and `fdatasync`s it: **the commit point**. A crash before it leaves nothing of
+//!    the block, after it all;
+//! 3. makes the block visible to readers, and hands it to the thread that keeps the view. Then its callers are
+//!    answered.
 //!
-//! When the disk is full before the commit point, the block is cut off, its callers are told that it was not recorded, the ledger is read-only, and the next block is tried: when there is room again, it serves again. Any other
-//! error of the journal stops the ledger.
+//! When the disk is full before the commit point, the block is cut off, its callers are told that it was not recorded,
+//! the ledger is read-only, and the next block is tried: when there is room again, it serves again. Any other error of
+//! the journal stops the ledger.
 
 use crate::answer::first_answer;
 use crate::committed::Committed;
@@ -29,13 +32,15 @@ use chancery_types::{Entry, Hash, Height, Record, RequestId, Timestamp};
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes that must be free on the ledger's disk for a block to be made.
 pub(crate) const RESERVE_BYTES: u64 = 16 << 20;
 
 /// Bytes of memory that are kept from block to block.
 const SCRATCH_BYTES: usize = 1 << 20;
+/// How often a recorder that waits for the view looks at it.
+const VIEW_LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The end of the log, as the next block needs it.
 #[derive(Clone)]
@@ -247,11 +252,15 @@ impl Recorder {
         if self.view.send(height).is_err() {
             self.health.stop(&NodeError::Stopped("the view's thread ended".into()));
         }
+        while self.committed.is_behind() && self.health.stopped().is_none() {
+            std::thread::sleep(VIEW_LOOK_EVERY);
+        }
         self.health.metrics.commit.since(begun);
         Ok(())
     }
 
-    /// The journal has its room in advance, but what is derived from it needs some too, and sled does not survive a full disk.
+    /// The journal has its room in advance, but what is derived from it needs some too, and sled does not survive a
+    /// full disk.
     fn check_room(&self) -> Result<(), NodeError> {
         let free = self.disk.free_bytes(&self.dir).map_err(disk::failed("cannot look for room at", &self.dir))?;
         self.health.metrics.free(free);

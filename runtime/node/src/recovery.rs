@@ -10,11 +10,14 @@
 //! DIR/view/       the state on sled: derived
 //! DIR/cache/      precompiled code: derived; cache.key authenticates it
 //! DIR/summary     what a clean stop wrote down of a long log: derived
+//! DIR/view.closed what says that a clean stop left the view whole; there only while nobody has it open
 //! ```
 //!
-//! After a clean stop of a long log, opening begins where its `summary` ends. Else it goes through the whole journal, cuts off an interrupted write, rebuilds the hashes of the log, and brings the view to the end of
-//! the journal. A view that is missing, does not open, is ahead of the journal, or whose root is not that of the seal at its height or,
-//! in the end, that of the last seal, is moved aside as `view.quarantine-N` and rebuilt from the journal. The published checkpoint must be one of the log that was found.
+//! After a clean stop of a long log, opening begins where its `summary` ends. Else it goes through the whole journal,
+//! cuts off an interrupted write, rebuilds the hashes of the log, and brings the view to the end of the journal. A view
+//! that is missing, does not open, is ahead of the journal, or whose root is not that of the seal at its height or, in
+//! the end, that of the last seal, is moved aside as `view.quarantine-N` and rebuilt from the journal. The published
+//! checkpoint must be one of the log that was found.
 
 use crate::NodeError;
 use crate::content::Content;
@@ -25,6 +28,7 @@ use crate::publication::PublicLog;
 use crate::recorder::Tip;
 use crate::replay::{Applier, Replay};
 use crate::requests::Requests;
+use crate::settled;
 use crate::summary::{self, Summary};
 use chancery_engine::{Cache, Config, Engine};
 use chancery_state::view::Position;
@@ -245,28 +249,22 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
     check_format(disk, dir)?;
     let lock = lock(disk, dir)?;
     disk.remove_temporary(dir)?;
-    let resumed = ends_in_order(disk, dir).then(|| attempt(dir, options, true).ok()).flatten();
-    let found = match resumed.map_or_else(|| attempt(dir, options, false), Ok) {
+    let resumed = closed_at(disk, dir)?.and_then(|view| attempt(dir, options, From::Summary { view }).ok());
+    // A summary of another log than the published one counts for nothing.
+    let resumed = resumed.filter(|found| published_size(dir, options, found).is_ok());
+    let found = match resumed.map_or_else(|| attempt(dir, options, From::Genesis), Ok) {
         Err(NodeError::State(doubt)) if !matches!(doubt, StateError::Full) => {
             (options.progress)(&format!("the view is set aside and rebuilt ({doubt})"), 0, 0);
             quarantine(disk, dir)?;
-            attempt(dir, options, false)
+            attempt(dir, options, From::Genesis)
         }
         found => found,
     };
-    let Found { view, locations, genesis, log, requests, last, head, end, tree, summarised } = found?;
-    let index = head.as_ref().map_or(0, |head| head.size);
-    let inconsistent = |problem: &str| NodeError::Inconsistent { index, problem: problem.into() };
-    let (id, origin) = genesis.ok_or_else(|| inconsistent("there is no genesis"))?;
-    let mut head = head.ok_or_else(|| inconsistent("there is no seal"))?;
+    let found = found?;
+    check_reach(disk, dir, &found.end)?;
+    let published = published_size(dir, options, &found)?;
+    let Found { view, locations, genesis: (id, origin), log, requests, last, mut head, end, tree, summarised } = found;
     head.root = log.root();
-    check_reach(disk, dir, &end)?;
-    let read_again = || {
-        let reader = journal::reader(options.disk.clone(), &dir.join("journal"), locations.clone());
-        Content::new(reader, log.clone())
-    };
-    let root_at = |size| log.root_at(size).or_else(|| read_again().root_at(size).ok());
-    let published = check_checkpoint(disk, dir, &origin, root_at)?.map_or(0, |checkpoint| checkpoint.size);
     let tip = Tip { index: head.size, height: head.height, previous: last, time: head.time, tree };
     let journal = Journal::open(options.disk.clone(), &dir.join("journal"), &end, locations, options.segment_bytes)?;
     let engine = match &options.engine {
@@ -280,50 +278,87 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
     Ok(Recovered { lock, id, origin, journal, view, engine, tip, log, requests, head, published, summarised })
 }
 
-/// Whether the journal ends in order behind the mark of a summary: the summary counts after a clean stop alone.
-fn ends_in_order(disk: &dyn Disk, dir: &Path) -> bool {
-    let Some(mark) = summary::mark(disk, dir) else { return false };
-    let each = |frame: Frame<'_>, _| Ok(frame.kind == FrameKind::Entry && Entry::is_seal(frame.payload));
-    journal::scan_from(disk, &dir.join("journal"), Some(&mark), each).is_ok_and(|end| end.is_clean())
+/// Entries that the published checkpoint covers, which must be one of the log that was found.
+fn published_size(dir: &Path, options: &Options, found: &Found) -> Result<u64, NodeError> {
+    let Found { log, locations, genesis: (_, origin), .. } = found;
+    let read_again = || {
+        let reader = journal::reader(options.disk.clone(), &dir.join("journal"), locations.clone());
+        Content::new(reader, log.clone())
+    };
+    let root_at = |size| log.root_at(size).or_else(|| read_again().root_at(size).ok());
+    Ok(check_checkpoint(&*options.disk, dir, origin, root_at)?.map_or(0, |checkpoint| checkpoint.size))
+}
+
+/// Where a clean stop left journal and view, if there is a summary to begin from: it counts after a clean stop alone.
+/// What vouches for the view is taken away: it may be changed from here on.
+fn closed_at(disk: &dyn Disk, dir: &Path) -> Result<Option<Position>, NodeError> {
+    let (Some(view), Some(mark)) = (settled::take(disk, dir)?, summary::mark(disk, dir)) else { return Ok(None) };
+    if !matches!(disk.exists(&dir.join("view")), Ok(true)) {
+        return Ok(None);
+    }
+    // Where nothing is behind the mark, `view` is compared with the seal before it when the summary is read.
+    let mut last = (view.entries == mark.entries).then_some(view);
+    let each = |frame: Frame<'_>, _| {
+        let seal = (frame.kind == FrameKind::Entry).then(|| Entry::from_bytes(frame.payload).ok()?.seal()).flatten();
+        if let Some((height, root)) = seal {
+            last = Some(Position { height, root, entries: frame.index + 1 });
+        }
+        Ok(seal.is_some())
+    };
+    let end = journal::scan_from(disk, &dir.join("journal"), Some(&mark), each);
+    Ok(Some(view).filter(|_| end.is_ok_and(|end| end.is_clean()) && last == Some(view)))
+}
+
+/// Where going through a ledger begins.
+#[derive(Clone, Copy)]
+enum From {
+    /// With the first entry.
+    Genesis,
+    /// Where the summary ends, with the view that a clean stop left at the end of the journal.
+    Summary { view: Position },
 }
 
 /// What going through the journal with a view found.
 struct Found {
     view: Box<dyn StateView>,
     locations: Locations,
-    genesis: Option<(LedgerId, String)>,
+    genesis: (LedgerId, String),
     log: merkle::Tree,
     requests: Requests,
     /// Hash of the last seal.
     last: Hash,
-    head: Option<Head>,
+    head: Head,
     end: End,
     tree: Tree,
     /// Entries that a summary gave.
     summarised: u64,
 }
 
-/// Goes through the journal with the view that is there. A [`NodeError::State`] says that the view is not to be trusted; so does a panic inside it.
-fn attempt(dir: &Path, options: &Options, from_summary: bool) -> Result<Found, NodeError> {
+/// Goes through the journal with the view that is there. A [`NodeError::State`] says that the view is not to be
+/// trusted; so does a panic inside it.
+fn attempt(dir: &Path, options: &Options, start: From) -> Result<Found, NodeError> {
     let panicked = |_| Err(StateError::View("the store panicked".into()).into());
-    catch_unwind(AssertUnwindSafe(|| go_through(dir, options, from_summary))).unwrap_or_else(panicked)
+    catch_unwind(AssertUnwindSafe(|| go_through(dir, options, start))).unwrap_or_else(panicked)
 }
 
-fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found, NodeError> {
+fn go_through(dir: &Path, options: &Options, start: From) -> Result<Found, NodeError> {
     let disk = &*options.disk;
     let purpose = if must_be_filled(disk, dir) { Purpose::Fill } else { Purpose::Serve };
     // Each takes its time.
     let (mut summary, view) = std::thread::scope(|scope| {
-        let summary = from_summary.then(|| scope.spawn(|| summary::read(&options.disk, dir)));
+        let summary = matches!(start, From::Summary { .. }).then(|| scope.spawn(|| summary::read(&options.disk, dir)));
         let view = (options.open_view)(&dir.join("view"), purpose);
         (summary.and_then(|summary| summary.join().ok().flatten()), view)
     });
-    if from_summary && summary.is_none() {
-        return Err(not_as_closed());
-    }
     let mut view = view?;
     let mark = summary.as_ref().map(|summary| summary.mark);
     let from = view.position()?;
+    if let From::Summary { view: closed } = start {
+        let summary = summary.as_ref().filter(|_| from == Some(closed)).ok_or_else(not_as_closed)?;
+        if summary.mark.entries == closed.entries && summary.seal.seal() != Some((closed.height, closed.root)) {
+            return Err(not_as_closed());
+        }
+    }
     let state = summary.as_mut().map(|summary| std::mem::take(&mut summary.state));
     let (shares, received) = sync_channel(0);
     let applier = Applier { view: &*view, from, state };
@@ -341,8 +376,10 @@ fn go_through(dir: &Path, options: &Options, from_summary: bool) -> Result<Found
         (Err(error), _) => return Err(error),
     };
     let (Survey { locations, genesis, log, requests, last, head, replay, .. }, end) = surveyed;
-    replay.check(head.as_ref().map_or(Height(0), |head| head.height))?;
-    if let Some(head) = head.as_ref().filter(|head| head.state_root != tree.root()) {
+    let missing = |what: &str| NodeError::Inconsistent { index: 0, problem: format!("there is no {what}") };
+    let (genesis, head) = (genesis.ok_or_else(|| missing("genesis"))?, head.ok_or_else(|| missing("seal"))?);
+    replay.check(head.height)?;
+    if head.state_root != tree.root() {
         if from.is_none() {
             // It was rebuilt from nothing: the journal is at fault.
             let problem = "the writes of the journal do not lead to the state root of the last seal".into();
@@ -385,10 +422,11 @@ fn survey(
 /// Sets the view aside and makes it anew from the journal, durably.
 pub(crate) fn rebuild_view(dir: &Path, options: &Options) -> Result<(), NodeError> {
     let disk = &*options.disk;
+    settled::take(disk, dir)?;
     if disk.exists(&dir.join("view")).map_err(disk::failed("cannot look for", &dir.join("view")))? {
         quarantine(disk, dir)?;
     }
-    Ok(attempt(dir, options, false)?.view.checkpoint()?)
+    Ok(attempt(dir, options, From::Genesis)?.view.checkpoint()?)
 }
 
 /// Moves the view aside, so that it can be looked at.

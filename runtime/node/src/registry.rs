@@ -1,7 +1,8 @@
 //! Which contracts there are: records in the state, so that the state root covers them.
 //!
-//! A record stands under the contract id zero, key `contract/` ‖ name. Its value is the encoding of the [`ContractRecord`]. A contract's id is
-//! BLAKE3-derive-key("chancery 2026 contract id v1", ledger ‖ deploying request, u128 LE ‖ name).
+//! A record stands under the contract id zero, key `contract/` ‖ name. Its value is the encoding of the
+//! [`ContractRecord`]. A contract's id is BLAKE3-derive-key("chancery 2026 contract id v1", ledger ‖ deploying request,
+//! u128 LE ‖ name).
 
 use crate::NodeError;
 use chancery_state::{Scan, Store};

@@ -1,8 +1,9 @@
 //! Bringing a view to the end of the journal, on a thread of its own beside the scan.
 //!
-//! The scan gathers what the view lacks into [shares](Share) of many blocks; the [`Applier`] first reads the view as it stands, which must be the state
-//! that the view says it is, then applies one share after the other to it and to the tree of the state. So the tree is that of the view as it
-//! was found, or of a summary, and of the journal's writes behind.
+//! The scan gathers what the view lacks into [shares](Share) of many blocks; the [`Applier`] first reads the view as it
+//! stands, which must be the state that the view says it is, then applies one share after the other to it and to the
+//! tree of the state. So the tree is that of the view as it was found, or of a summary, and of the journal's writes
+//! behind.
 
 use crate::NodeError;
 use crate::journal::Mark;
@@ -16,6 +17,8 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 /// Writes that are gathered, so that keys come to the view in order. Tests have few keys and are to meet the limit too.
 const SHARE_WRITES: usize = if cfg!(any(test, feature = "sim")) { 1_000 } else { 500_000 };
+/// Bytes of keys and values that are gathered: two shares are in memory at a time.
+const SHARE_BYTES: usize = 64 << 20;
 /// Pairs of the view that are added to the tree at once: they come in another order than the tree's.
 const PAIRS: usize = 1 << 20;
 
@@ -35,6 +38,7 @@ pub(crate) struct Replay {
     doubt: bool,
     /// Of the blocks that are not sent yet, the last of which leads to `position`.
     gathered: WriteSet,
+    gathered_bytes: usize,
     position: Option<Position>,
     /// Of the block that is not sealed yet.
     open: WriteSet,
@@ -43,8 +47,8 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// For a view that stands at `from` and a scan that begins at a summary's mark or at the first entry. `progress` is told of entries, and of
-    /// how many there are, 0 where that is not known.
+    /// For a view that stands at `from` and a scan that begins at a summary's mark or at the first entry. `progress` is
+    /// told of entries, and of how many there are, 0 where that is not known.
     pub(crate) fn new(
         from: Option<Position>,
         mark: Option<&Mark>,
@@ -52,13 +56,12 @@ impl Replay {
         progress: (Progress, u64),
     ) -> Self {
         let tree_from = mark.map_or(from.map_or(0, |from| from.entries), |mark| mark.entries);
-        // What a view lacks of what a summary covers is not read.
-        let doubt = mark.is_some_and(|mark| from.is_none_or(|from| from.entries < mark.entries));
         Replay {
             from,
             tree_from,
-            doubt,
+            doubt: false,
             gathered: WriteSet::new(),
+            gathered_bytes: 0,
             position: None,
             open: WriteSet::new(),
             shares: Some(shares),
@@ -73,6 +76,8 @@ impl Replay {
 
     /// What a call of the open block writes.
     pub(crate) fn write(&mut self, writes: WriteSet) {
+        self.gathered_bytes +=
+            writes.iter().map(|write| write.key.len() + write.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         self.open.extend(writes);
     }
 
@@ -84,7 +89,7 @@ impl Replay {
         self.doubt |= self.from.is_some_and(|from| position.height == from.height && position != from);
         self.gathered.append(&mut self.open);
         self.position = Some(position);
-        let many = self.gathered.len() >= SHARE_WRITES;
+        let many = self.gathered.len() >= SHARE_WRITES || self.gathered_bytes >= SHARE_BYTES;
         // What the view has ends with a share, for the tree alone.
         if many || self.from.is_some_and(|from| position.height == from.height) {
             let (progress, total) = &self.progress;
@@ -99,6 +104,7 @@ impl Replay {
     fn send(&mut self) -> Result<(), NodeError> {
         let (Some(position), Some(shares)) = (self.position.take(), &self.shares) else { return Ok(()) };
         let writes = std::mem::take(&mut self.gathered);
+        self.gathered_bytes = 0;
         // Nothing is new where the scan goes through what the view has.
         if position.entries <= self.tree_from {
             return Ok(());
@@ -135,12 +141,14 @@ pub(crate) struct Applier<'a> {
     pub(crate) view: &'a dyn StateView,
     /// Where it stands.
     pub(crate) from: Option<Position>,
-    /// The tree of the state that a summary gave: then the view is not read, for every value is compared with the tree later.
+    /// The tree of the state that a summary gave: then the view is not read, for every value is compared with the tree
+    /// later.
     pub(crate) state: Option<Tree>,
 }
 
 impl Applier<'_> {
-    /// Reads what stands in the view, then applies shares until there are no more. Gives the tree of the state at the end.
+    /// Reads what stands in the view, then applies shares until there are no more. Gives the tree of the state at the
+    /// end.
     ///
     /// # Errors
     /// [`StateError`]: the view fails, or holds what it does not say.
@@ -159,7 +167,7 @@ impl Applier<'_> {
             self.view.apply(&ViewBatch { writes, position: None })?;
             position = Some(leads_to);
         }
-        // Until it stands somewhere, it stands nowhere: should this be interrupted, it is made anew.
+        // The position is written last; an interrupted view has none and is rebuilt.
         if position.is_some() {
             self.view.apply(&ViewBatch { writes: Vec::new(), position })?;
         }
@@ -211,7 +219,8 @@ mod tests {
 
     const CONTRACT: ContractId = ContractId([7; 32]);
 
-    /// Block `height` of a log: each writes a key of its own, a key that all write, and removes the key of the block before.
+    /// Block `height` of a log: each writes a key of its own, a key that all write, and removes the key of the block
+    /// before.
     fn block(height: u64) -> WriteSet {
         let write = |key: String, value: Option<u64>| {
             let value = value.map(|value| value.to_le_bytes().to_vec());

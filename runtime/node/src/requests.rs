@@ -1,11 +1,13 @@
 //! Which entry a request id led to: an index in memory, derived from the log.
 //!
-//! The log alone says which request ids were used. This only says where to look: for each id a fingerprint of 32 bits and the index of its entry, in
-//! 8 to 9 bytes of memory. An entry with the fingerprint of another id is recognised when it is read: with 10⁷ of them, a lookup in 400 meets
-//! one. Fingerprints are keyed, so that nobody can choose ids that share one.
+//! The log alone says which request ids were used. This only says where to look: for each id a fingerprint of 32 bits
+//! and the index of its entry, in 8 to 9 bytes of memory. An entry with the fingerprint of another id is recognised
+//! when it is read: with 10⁷ of them, a lookup in 400 meets one. Fingerprints are keyed, so that nobody can choose ids
+//! that share one.
 //!
-//! A fingerprint's first two bytes choose a bucket, in which its last two stand with the index, in no order: with 10⁷ ids a lookup goes through 150 of them,
-//! side by side. There is no table that doubles, so none that is half empty, or that holds everybody up while it is moved.
+//! A fingerprint's first two bytes choose a bucket, in which its last two stand with the index, in no order: with 10⁷
+//! ids a lookup goes through 150 of them, side by side. There is no table that doubles, so none that is half empty, or
+//! that holds everybody up while it is moved.
 
 use crate::NodeError;
 use crate::recovery::random;

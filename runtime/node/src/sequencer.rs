@@ -1,10 +1,10 @@
 //! The sequencer: order and execution.
 //!
-//! 1. Each call is executed in the order in which the calls queued: on an overlay over the open block, over the block that is being recorded, over
-//!    committed state.
+//! 1. Each call is executed in the order in which the calls queued: on an overlay over the open block, over the block
+//!    that is being recorded, over committed state.
 //! 2. The open block is cut off to be [recorded](crate::recorder) when the block before it is.
-//! 3. Where a block finds no room, what was executed on top of it is taken back and executed again on what is committed. Any other fault
-//!    stops the ledger, and nothing that is not durable was answered.
+//! 3. Where a block finds no room, what was executed on top of it is taken back and executed again on what is
+//!    committed. Any other fault stops the ledger, and nothing that is not durable was answered.
 
 use crate::blobs::Blobs;
 use crate::committed::Committed;

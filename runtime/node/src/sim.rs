@@ -2,21 +2,26 @@
 //!
 //! # The disk
 //!
-//! [`SimDisk`] keeps, for every file, what was *written* and what is *durable*, in sectors of 512 bytes, and for the directories the names
-//! that are there and those that are durable.
+//! [`SimDisk`] keeps, for every file, what was *written* and what is *durable*, in sectors of 512 bytes, and for the
+//! directories the names that are there and those that are durable.
 //!
-//! - `sync_data` and `sync_all` make a file's dirty sectors and its length durable; `sync_dir` the names in a directory.
-//! - [`SimDisk::cut_power`]: of each file any subset of the dirty sectors stays, a kept one in sixteen torn at some byte; the length is the old
-//!   one or the new; of each directory's changes a prefix stays. A file without a durable name is gone.
-//! - What is dirty may be **written back** before it is cut off again, so that a cut which is not durable brings it back.
-//! - A **failed sync** leaves any subset of the dirty sectors durable and *marks all of them clean*: they read as written, no later sync writes
-//!   them, and a power cut loses them. So do ext4, XFS and Btrfs (Rebello et al., USENIX ATC 2020). A failed `sync_dir` leaves the names as they
-//!   were, to be made durable by a later one.
-//! - A **full** disk refuses every write, after any part of it was written, perhaps all, also into room that was reserved.
-//! - Power may go off at any operation ([`SimDisk::off_at`]), or at every one in turn: [`SimDisk::watch`] hands a clone of the disk to a function
-//!   before each operation.
+//! - `sync_data` and `sync_all` make a file's dirty sectors and its length durable; `sync_dir` the names in a
+//!   directory.
+//! - [`SimDisk::cut_power`]: of each file any subset of the dirty sectors stays, a kept one in sixteen torn at some
+//!   byte; the length is the old one or the new; of each directory's changes a prefix stays. A file without a durable
+//!   name is gone.
+//! - What is dirty may be **written back** before it is cut off again, so that a cut which is not durable brings it
+//!   back.
+//! - A **failed sync** leaves any subset of the dirty sectors durable and *marks all of them clean*: they read as
+//!   written, no later sync writes them, and a power cut loses them. So do ext4, XFS and Btrfs (Rebello et al., USENIX
+//!   ATC 2020). A failed `sync_dir` leaves the names as they were, to be made durable by a later one.
+//! - A **full** disk refuses every write, after any part of it was written, perhaps all, also into room that was
+//!   reserved.
+//! - Power may go off at any operation ([`SimDisk::off_at`]), or at every one in turn: [`SimDisk::watch`] hands a clone
+//!   of the disk to a function before each operation.
 //!
-//! All choices come from the seed. What is not simulated: sectors that are torn although they were durable, and reads that fail.
+//! All choices come from the seed. What is not simulated: sectors that are torn although they were durable, and reads
+//! that fail.
 
 mod step;
 mod view;
@@ -194,6 +199,8 @@ pub enum Full {
     Told,
     /// Only the writes do.
     Untold,
+    /// Only the sync of a directory does, when a file has its name already.
+    Names,
 }
 
 /// The simulated disk. A clone is the same disk; [`SimDisk::copy`] is another.
@@ -255,6 +262,11 @@ impl Inner {
         self.nodes.insert(node, content);
         self.change(Change::Set(path.into(), node));
         node
+    }
+
+    /// Whether the disk is so full that no write finds room.
+    fn refuses_writes(&self) -> bool {
+        matches!(self.full, Some(Full::Told | Full::Untold))
     }
 
     /// Whether the next sync fails.
@@ -447,17 +459,18 @@ impl DiskFile for SimFile {
             inner.begin()?;
             let offset = usize::try_from(offset).unwrap_or(usize::MAX);
             // A write that is interrupted, or finds the disk full, has written some of it.
-            let whole = !inner.off && inner.full.is_none();
+            let whole = !inner.off && !inner.refuses_writes();
             // All of it too: what fails then is what the file system had to note down about it.
             let whole = whole || inner.random.once_in(4);
             let len = if whole { bytes.len() } else { inner.random.below(bytes.len() as u64 + 1) as usize };
             inner.content(node)?.write(&bytes[..len], offset);
             inner.end()?;
-            if inner.full.is_some() { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+            if inner.refuses_writes() { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
         })
     }
 
-    /// As the system's disk does it: in whole pages, of which the first has again what stood before, and zeros behind the last byte.
+    /// As the system's disk does it: in whole pages, of which the first has again what stood before, and zeros behind
+    /// the last byte.
     fn append_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         const PAGE: u64 = 4_096;
         let (before, len) = ((offset % PAGE) as usize, self.disk.len(&self.path)?);
@@ -475,7 +488,7 @@ impl DiskFile for SimFile {
     fn allocate(&self, len: u64) -> io::Result<()> {
         self.with(|inner, node| {
             inner.begin()?;
-            if inner.full.is_some() {
+            if inner.refuses_writes() {
                 return Err(ErrorKind::StorageFull.into());
             }
             let len = usize::try_from(len).unwrap_or(usize::MAX);
@@ -523,7 +536,7 @@ impl Disk for SimDisk {
         inner.on()?;
         inner.parent_exists(path)?;
         inner.begin()?;
-        if inner.full.is_some() {
+        if inner.refuses_writes() {
             return Err(ErrorKind::StorageFull.into());
         }
         let node = match inner.node(path) {
@@ -578,6 +591,9 @@ impl Disk for SimDisk {
         inner.end()?;
         if inner.sync_fails() {
             return Err(io::Error::other("input/output error"));
+        }
+        if inner.full == Some(Full::Names) {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         let changes = std::mem::take(&mut inner.changes);
         let (here, elsewhere): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.dir() == path);

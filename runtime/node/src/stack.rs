@@ -7,7 +7,8 @@ use std::thread::{Builder, JoinHandle};
 
 /// Stack of the threads that execute contracts.
 const BYTES: usize = 16 << 20;
-/// What must be left of a thread's stack to execute a contract on it: wasmtime uses up to 2 MiB, and the host functions some.
+/// What must be left of a thread's stack to execute a contract on it: wasmtime uses up to 2 MiB, and the host functions
+/// some.
 const LEFT_MIN: usize = 3 << 20;
 
 /// Whether a contract can be executed on this thread, at this depth.

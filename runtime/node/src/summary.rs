@@ -2,23 +2,26 @@
 //!
 //! ```text
 //! DIR/summary = "CHSUM003", 8 bytes
-//!             ‖ segment, u32 LE ‖ offset, u64 LE ‖ chain, 32 ‖ entries, u64 LE      the end of a block of the journal: its mark
+//!             ‖ segment, u32 LE ‖ offset, u64 LE ‖ chain, 32 ‖ entries, u64 LE
+//!                                                          the end of a block of the journal: its mark
 //!             ‖ keys, u64 LE
 //!             ‖ segment, u32 LE ‖ offset, u32 LE           for each entry: where its frame lies
 //!             ‖ root of a tile, 32                         for each 256 entries
 //!             ‖ leaf hash, 32                              for each entry behind them
 //!             ‖ path, 32 ‖ value hash, 32                  for each key of the state, in order of the paths
 //!             ‖ key of the fingerprints, 32 ‖ calls, u64 LE
-//!             ‖ fingerprint, u32 LE ‖ index, u48 LE        for each call: the first four bytes of BLAKE3, keyed, of its request id, u128 LE,
-//!                                                          and its entry; in no order
+//!             ‖ fingerprint, u32 LE ‖ index, u48 LE        for each call: the first four bytes of BLAKE3, keyed,
+//!                                                          of its request id, u128 LE, and its entry; in no order
 //!             ‖ BLAKE3 of all before, 32
 //! ```
 //!
-//! It is derived, and believed as far as it is borne out: the journal has the mark's chain value at the mark's place; the entries of its last tile have the hashes
-//! that stand here; the seal before the mark names the root and number of the keys; and the published checkpoint, which the log's key signed, has the root of the tiles.
-//! That a request id was left out of it, by somebody who can write here and computes the last hash anew, would show when it is used again: to `log verify`
-//! and every audit, which read the whole log. A summary of which one of these is not true counts for nothing, and the whole journal is read. It is used after a clean stop alone, for
-//! after any other the view is in doubt, and compared with the journal key by key.
+//! It is derived, and believed as far as it is borne out: the journal has the mark's chain value at the mark's place;
+//! the entries of its last tile have the hashes that stand here; the seal before the mark names the root and number of
+//! the keys; and the published checkpoint, which the log's key signed, has the root of the tiles. That a request id was
+//! left out of it, by somebody who can write here and computes the last hash anew, would show when it is used again: to
+//! `log verify` and every audit, which read the whole log. A summary of which one of these is not true counts for
+//! nothing, and the whole journal is read. It is used after a clean stop alone, for after any other the view is in
+//! doubt, and compared with the journal key by key.
 
 use crate::NodeError;
 use crate::disk::{Disk, DiskFile};
@@ -38,8 +41,8 @@ const MAGIC: &[u8; 8] = b"CHSUM003";
 const MARK_BYTES: usize = 4 + 8 + 32 + 8;
 /// Its name in the ledger's directory.
 pub(crate) const NAME: &str = "summary";
-/// A summary is written when so many entries came since the last.
-const ENTRIES_MIN: u64 = 4_096;
+/// A summary is written when so many entries came since the last. Tests have short logs and are to have summaries too.
+const ENTRIES_MIN: u64 = if cfg!(any(test, feature = "sim")) { 64 } else { 4_096 };
 
 /// A log up to a mark.
 pub(crate) struct Summary {
@@ -53,8 +56,8 @@ pub(crate) struct Summary {
     pub(crate) seal: Entry,
 }
 
-/// Whether a log of so many entries is worth a new summary, where the last one was over `summarised`. It costs a write of all of it: it must
-/// spare the next starts a part of the log that counts.
+/// Whether a log of so many entries is worth a new summary, where the last one was over `summarised`. It costs a write
+/// of all of it: it must spare the next starts a part of the log that counts.
 pub(crate) fn is_due(entries: u64, summarised: u64) -> bool {
     entries.saturating_sub(summarised) >= ENTRIES_MIN.max(entries / 8)
 }
@@ -281,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_summary_is_due_when_enough_came() {
-        assert!(!is_due(4_000, 0) && is_due(4_096, 0));
+        assert!(!is_due(ENTRIES_MIN - 1, 0) && is_due(ENTRIES_MIN, 0));
         assert!(!is_due(1_000_000, 990_000) && is_due(1_000_000, 875_000));
     }
 }

@@ -38,7 +38,8 @@ pub struct Report {
     pub keys: u64,
     /// Entries that the published checkpoint covers; `None` where there is no checkpoint.
     pub checkpoint: Option<u64>,
-    /// Whether an interrupted write was found behind the last block. It was never acknowledged; opening the ledger cuts it off.
+    /// Whether an interrupted write was found behind the last block. It was never acknowledged; opening the ledger cuts
+    /// it off.
     pub torn: bool,
 }
 

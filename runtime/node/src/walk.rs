@@ -1,13 +1,17 @@
-//! Going through a whole log: every entry checked for itself by all cores, and then, in order, against what came before.
+//! Going through a whole log: every entry checked for itself by all cores, and then, in order, against what came
+//! before.
 //!
 //! What is checked whatever the log is read from:
 //!
-//! 1. every entry decodes to the one encoding it was read from; index, previous hash, format version and time follow from the entry before;
+//! 1. every entry decodes to the one encoding it was read from; index, previous hash, format version and time follow
+//!    from the entry before;
 //! 2. every call's signature, ledger and request id, each used once;
-//! 3. where the effects are at hand: the digests of writes and trace; a call that is not done has no writes and no events;
+//! 3. where the effects are at hand: the digests of writes and trace; a call that is not done has no writes and no
+//!    events;
 //! 4. every block's seal: height and number of entries.
 //!
-//! Where entries come from is a [`Source`]: the journal, or the bundles of a public log. What state they lead to is checked by a
+//! Where entries come from is a [`Source`]: the journal, or the bundles of a public log. What state they lead to is
+//! checked by a
 //! [`States`]: from the recorded writes, by executing again, or not at all.
 
 use crate::actors::Actors;
@@ -39,7 +43,8 @@ pub(crate) trait Source: Sync {
     /// Whether the journal's effects stand beside the entries.
     fn has_effects(&self) -> bool;
 
-    /// Hands every entry of every whole block to `each`, in order. Says whether an interrupted write was left out at the end.
+    /// Hands every entry of every whole block to `each`, in order. Says whether an interrupted write was left out at
+    /// the end.
     fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError>;
 }
 
@@ -123,7 +128,8 @@ pub(crate) fn inconsistent(index: u64, problem: impl Into<String>) -> NodeError 
     NodeError::Inconsistent { index, problem: problem.into() }
 }
 
-/// Goes through the log. `progress` is told how many entries are done, of `total` where that is known. Says whether the end is torn.
+/// Goes through the log. `progress` is told how many entries are done, of `total` where that is known. Says whether the
+/// end is torn.
 pub(crate) fn walk(
     source: &impl Source,
     chain: &mut Chain,

@@ -1,25 +1,27 @@
-//! The client of witnesses: collects cosignatures for a checkpoint under a trust policy, and asks what witnesses have seen.
+//! The client of witnesses: collects cosignatures for a checkpoint under a trust policy, and asks what witnesses have
+//! seen.
 //!
-//! For each witness of the policy that has a URL (its submission prefix, see [`chancery_tlog::witness`]): POST `add-checkpoint` with the size that
-//! this witness cosigned last and the consistency proof from there. What the witness says is trusted with nothing but its own
-//! signature: a cosignature is kept only where it verifies. A 409 with a smaller size is normal, after a restart or when the witness was
-//! away: the proof is made anew from there.
+//! For each witness of the policy that has a URL (its submission prefix, see [`chancery_tlog::witness`]): POST
+//! `add-checkpoint` with the size that this witness cosigned last and the consistency proof from there. What the
+//! witness says is trusted with nothing but its own signature: a cosignature is kept only where it verifies. A 409 with
+//! a smaller size is normal, after a restart or when the witness was away: the proof is made anew from there.
 //!
-//! Two answers are alarms ([`Fault::is_alarm`]) and must stop a log that would go on signing: a witness that is *ahead* has cosigned entries which this log
-//! does not have (a backup was restored, or another instance uses the key), and a witness that has seen *another tree* at some size of
-//! this log holds the evidence of a fork.
+//! Two answers are alarms ([`Fault::is_alarm`]) and must stop a log that would go on signing: a witness that is *ahead*
+//! has cosigned entries which this log does not have (a backup was restored, or another instance uses the key), and a
+//! witness that has seen *another tree* at some size of this log holds the evidence of a fork.
 
 use crate::http::{Http, below};
 use chancery_tlog::Checkpoint;
 use chancery_tlog::cosignature::WitnessKey;
+use chancery_tlog::merkle::check_consistency;
 use chancery_tlog::note::{NOTE_BYTES_MAX, open_with};
 use chancery_tlog::policy::{Accepted, NotAccepted, Policy, Witness};
 use chancery_tlog::witness::{Request, cosignatures, monitor_path, parse_size};
 use chancery_types::Hash;
 use std::sync::{Mutex, PoisonError};
 
-/// How often a witness is asked for one checkpoint: with the size it is remembered by, with the one that it answers, and once
-/// more should another instance have come between.
+/// How often a witness is asked for one checkpoint: with the size it is remembered by, with the one that it answers,
+/// and once more should another instance have come between.
 const ATTEMPTS_MAX: usize = 3;
 /// Characters of a witness's message that are shown.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -112,7 +114,8 @@ pub enum WitnessError {
     },
 }
 
-/// What a witness has seen of a log: the checkpoint, with its own cosignature verified; `None` where it has cosigned none.
+/// What a witness has seen of a log: the checkpoint, with its own cosignature verified; `None` where it has cosigned
+/// none.
 pub type Seen = Result<Option<Checkpoint>, Fault>;
 
 /// Asks the witnesses of one policy, and remembers what they have cosigned.
@@ -150,10 +153,10 @@ impl WitnessClient {
         let has_cosigned = |number: usize| opened.cosigners.iter().any(|(cosigner, _)| *cosigner == number);
         let missing = self.policy.witnesses().iter().zip(&self.sizes).enumerate();
         let missing = missing.filter(|(number, _)| !has_cosigned(*number)).map(|(_, witness)| witness);
-        let size = opened.checkpoint.size;
+        let checkpoint = &opened.checkpoint;
         let (mut note, mut faults) = (checkpoint_note.to_string(), Vec::new());
         for (name, answer) in each(missing, |(witness, seen)| {
-            let ask = || self.ask(witness, seen, checkpoint_note, size, consistency);
+            let ask = || self.ask(witness, seen, checkpoint_note, checkpoint, consistency);
             (witness.name.clone(), ask())
         }) {
             match answer {
@@ -190,17 +193,19 @@ impl WitnessClient {
         witness: &Witness,
         seen: &Mutex<u64>,
         note: &str,
-        size: u64,
+        checkpoint: &Checkpoint,
         consistency: &(dyn Fn(u64) -> Option<Vec<Hash>> + Sync),
     ) -> Result<String, Fault> {
+        let size = checkpoint.size;
+        let objection = |claim: String| self.objection(witness, checkpoint, consistency, claim);
         let url = witness.url.as_deref().ok_or(Fault::Unreachable("the policy has no URL for it".into()))?;
         let url = below(url, "add-checkpoint");
         // Held while asking, so that two checkpoints are not sent to one witness at once.
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut old = *seen;
         for _ in 0..ATTEMPTS_MAX {
-            let old = *seen;
             if old > size {
-                return Err(Fault::Ahead { seen: old, size });
+                return Err(objection(format!("says that it has seen {old} entries of a log of {size}")));
             }
             let proof = if old == 0 || old == size { Some(Vec::new()) } else { consistency(old) };
             let proof =
@@ -215,7 +220,7 @@ impl WitnessClient {
                     return lines.map_err(|error| Fault::Protocol(error.to_string()));
                 }
                 409 => match parse_size(&answer.body) {
-                    Some(theirs) if theirs != old => *seen = theirs,
+                    Some(theirs) if theirs != old => old = theirs,
                     _ => {
                         return Err(Fault::Protocol(format!(
                             "409 to its own size {old}, with {}",
@@ -223,13 +228,35 @@ impl WitnessClient {
                         )));
                     }
                 },
-                422 => return Err(Fault::Forked { size: old, message: shown(&answer.body) }),
+                422 => return Err(objection(format!("refuses the proof from {old} entries: {}", shown(&answer.body)))),
                 status => return Err(Fault::Refused { status, message: shown(&answer.body) }),
             }
         }
         Err(Fault::Protocol(format!(
             "it named another size {ATTEMPTS_MAX} times; does another instance sign for this log?"
         )))
+    }
+
+    /// What a witness says against a log: it is believed as far as the checkpoint bears it out that it has signed. An
+    /// answer alone may come from anybody who sits on the way, and must not stop a ledger.
+    fn objection(
+        &self,
+        witness: &Witness,
+        ours: &Checkpoint,
+        consistency: &(dyn Fn(u64) -> Option<Vec<Hash>> + Sync),
+        claim: String,
+    ) -> Fault {
+        let continued = |theirs: &Checkpoint| {
+            let path = if theirs.size == ours.size { Some(Vec::new()) } else { consistency(theirs.size) };
+            path.is_none_or(|path| check_consistency(theirs.size, ours.size, &path, &theirs.root, &ours.root))
+        };
+        match self.latest(witness, &ours.origin) {
+            Ok(Some(theirs)) if theirs.size > ours.size => Fault::Ahead { seen: theirs.size, size: ours.size },
+            Ok(Some(theirs)) if theirs.size > 0 && !continued(&theirs) => {
+                Fault::Forked { size: theirs.size, message: format!("It {claim}") }
+            }
+            _ => Fault::Protocol(format!("{claim}, and no checkpoint that it signed bears it out")),
+        }
     }
 }
 
@@ -245,8 +272,9 @@ pub fn cosign(
     WitnessClient::new(policy.clone()).cosign(checkpoint_note, consistency)
 }
 
-/// What the witnesses of a policy say against a log at its start: those that are ahead of it, or have cosigned another tree. `root_at` gives the
-/// log's root at a size that it has. Witnesses that cannot be asked are returned too; [`Fault::is_alarm`] tells them apart.
+/// What the witnesses of a policy say against a log at its start: those that are ahead of it, or have cosigned another
+/// tree. `root_at` gives the log's root at a size that it has. Witnesses that cannot be asked are returned too;
+/// [`Fault::is_alarm`] tells them apart.
 pub fn objections(
     client: &WitnessClient,
     origin: &str,

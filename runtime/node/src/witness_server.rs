@@ -8,15 +8,18 @@
 //! ```
 //!
 //! What a witness is for is that it does not forget. For each log there is a lock, held from the look at the latest
-//! checkpoint until the new one is durable (temporary file, fsync, rename, fsync of the directory) and the memory has it. Then the cosignature is given away.
-//! A crash before the rename leaves the old checkpoint, and no cosignature went out; a crash after it leaves the new
-//! one, and the log that got no answer asks again. When writing fails the answer is 500 and memory keeps the old one: nothing was promised.
+//! checkpoint until the new one is durable (temporary file, fsync, rename, fsync of the directory) and the memory has
+//! it. Then the cosignature is given away. A crash before the rename leaves the old checkpoint, and no cosignature went
+//! out; a crash after it leaves the new one, and the log that got no answer asks again. When writing fails the answer
+//! is 500 and memory keeps the old one: nothing was promised.
 //!
-//! At the start every file must be a checkpoint that this witness cosigned. A file that is none stops the witness, since going on without
-//! it would mean to forget. A whole directory that somebody sets back to an older copy is not noticed; keep it where nobody does.
+//! At the start every file must be a checkpoint that this witness cosigned. A file that is none stops the witness,
+//! since going on without it would mean to forget. A whole directory that somebody sets back to an older copy is not
+//! noticed; keep it where nobody does.
 //!
-//! Trusted: the disk and the key. Not trusted: the log, and whoever connects. Requests are bounded in length and number at a time; time limits for
-//! slow senders are left to the proxy that also does TLS, so that the witness listens on the loopback address.
+//! Trusted: the disk and the key. Not trusted: the log, and whoever connects. Requests are bounded in length and number
+//! at a time; time limits for slow senders are left to the proxy that also does TLS, so that the witness listens on the
+//! loopback address.
 
 use crate::NodeError;
 use crate::disk::{self, Disk, OsDisk};

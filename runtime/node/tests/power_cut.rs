@@ -1,8 +1,9 @@
 //! Real power cuts: a ledger on ext4 in an image on a loop device, under load.
 //!
-//! At random moments the process is stopped (SIGSTOP), the image is copied, and the process goes on. The copy holds what the file system had
-//! given to the device by then, and nothing of what was only in the page cache above it: what a disk holds after the power failed. It is
-//! mounted, which replays the file system's journal, the ledger is opened, and what the clients had noted outside is looked up.
+//! At random moments the process is stopped (SIGSTOP), the image is copied, and the process goes on. The copy holds what
+//! the file system had given to the device by then, and nothing of what was only in the page cache above it: what a disk
+//! holds after the power failed. It is mounted, which replays the file system's journal, the ledger is opened, and what
+//! the clients had noted outside is looked up.
 //!
 //! The control runs the same with the node's fsyncs switched off and **must** report loss, or the harness would see nothing.
 //!
@@ -87,20 +88,18 @@ impl Disk for NoSync {
     }
 }
 
-/// Not a test: the process under load.
+/// Not a test: the process under load of the others.
 #[test]
+#[ignore = "process under load"]
 fn worker() {
-    if !work(Arc::new(OsDisk)) {
-        eprintln!("skipped: this is the process under load of the other tests");
-    }
+    work(Arc::new(OsDisk));
 }
 
-/// Not a test: the same without fsyncs.
+/// Not a test: the same without fsyncs, for the control.
 #[test]
+#[ignore = "process under load"]
 fn worker_without_fsync() {
-    if !work(Arc::new(NoSync)) {
-        eprintln!("skipped: this is the process under load of the control");
-    }
+    work(Arc::new(NoSync));
 }
 
 /// An ext4 file system of its own.
@@ -124,7 +123,7 @@ fn image() -> Option<Image> {
     let made = run("mkfs.ext4", &["-q", "-F", file.to_str().unwrap()]);
     let mount = made.then(|| mount(&file, &at)).flatten();
     if mount.is_none() {
-        eprintln!("skipped: power cuts take root, mkfs.ext4 and loop devices");
+        chancery_tests::skip("power cuts take root, mkfs.ext4 and loop devices");
     }
     Some(Image { file, at, _mount: mount?, _dir: dir })
 }

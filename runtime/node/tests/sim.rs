@@ -16,7 +16,7 @@
 //! A seed that fails prints the command that replays it. `CHANCERY_SIM_SEEDS=FROM..TO` runs others.
 
 use chancery_engine::{Config, Engine};
-use chancery_node::sim::{Full, Random, SimDisk, SimViews, VIEW_FAULTS};
+use chancery_node::sim::{Full, Random, SimDisk, SimViews, VIEW_FAULTS, ViewFault};
 use chancery_node::snapshot::{self, Trust};
 use chancery_node::{
     Clock, Disk, Ledger, Level, NodeError, Options, Parts, Progress, Refusal, State, Ticket, verify_on,
@@ -406,7 +406,7 @@ impl Run {
 
     /// Something goes wrong, or not. Returns the ledger as it goes on.
     fn happen(&mut self, ledger: Ledger) -> Ledger {
-        match self.random.below(12) {
+        match self.random.below(13) {
             0 => self.cut_power(ledger),
             1 => self.kill(ledger),
             2 => {
@@ -421,8 +421,17 @@ impl Run {
             5 => {
                 ledger.close().unwrap();
                 self.note_checkpoint();
-                self.damage_view();
+                self.damage_closed_view();
                 self.open()
+            }
+            6 => {
+                self.disk.set_full(Some(Full::Names));
+                for _ in 0..1 + self.random.below(3) {
+                    self.round(&ledger);
+                }
+                self.disk.heal();
+                self.round(&ledger);
+                ledger
             }
             _ => ledger,
         }
@@ -471,6 +480,15 @@ impl Run {
     fn damage_view(&mut self) {
         if self.random.once_in(2) {
             self.views.damage(VIEW_FAULTS[self.random.below(VIEW_FAULTS.len() as u64) as usize]);
+        }
+    }
+
+    /// After a clean stop the view is durable, and a start that begins from a summary does not read it: that a single pair is gone, which is rot, is for
+    /// the store to find.
+    fn damage_closed_view(&mut self) {
+        let faults: Vec<_> = VIEW_FAULTS.iter().filter(|fault| **fault != ViewFault::LostPair).collect();
+        if self.random.once_in(2) {
+            self.views.damage(*faults[self.random.below(faults.len() as u64) as usize]);
         }
     }
 

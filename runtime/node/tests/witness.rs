@@ -4,7 +4,7 @@ use chancery_node::NodeError;
 use chancery_node::http::Http;
 use chancery_node::witness::{CosignedCheckpoint, Fault, WitnessClient, WitnessError, objections};
 use chancery_node::witness_server::WitnessServer;
-use chancery_tlog::cosignature::Seconds;
+use chancery_tlog::cosignature::{Seconds, WitnessKey};
 use chancery_tlog::merkle::{Tree, leaf_hash};
 use chancery_tlog::note::VerifierKey;
 use chancery_tlog::witness::{REQUEST_BYTES_MAX, Request, monitor_path, origin_digest};
@@ -122,6 +122,31 @@ fn a_client_that_knows_nothing_learns_each_witnesss_size() {
     cosign(&client(&[&two], "all"), &tree, 7).unwrap();
     let both = cosign(&client(&[&one, &two], "all"), &tree, 9).unwrap();
     assert_eq!(both.accepted.cosigners.len(), 2);
+}
+
+/// Whoever sits on the way, or a witness with a fault, can say anything: it takes a signature to stop a ledger.
+#[test]
+fn what_a_witness_says_and_did_not_sign_is_no_alarm() {
+    let tree = honest();
+    for (status, body) in [(409, "1000\n"), (422, "another tree\n")] {
+        let listener = Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
+        let address = listener.server_addr().to_ip().unwrap();
+        let listening = Arc::clone(&listener);
+        let liar = std::thread::spawn(move || {
+            for request in listening.incoming_requests() {
+                let status = if request.url().ends_with("add-checkpoint") { status } else { 404 };
+                drop(request.respond(tiny_http::Response::from_string(body).with_status_code(status)));
+            }
+        });
+        let key = WitnessKey::of("witness.example/w1", &SigningKey::from_bytes(&[11; 32]));
+        let (log, witness) = (log_vkey().to_vkey(), key.to_vkey());
+        let text = format!("log {log}\nwitness w1 {witness} http://{address}\nquorum w1\n");
+        let client = WitnessClient::new(Policy::parse(text.as_bytes()).unwrap());
+        let Err(WitnessError::NoQuorum { faults, .. }) = cosign(&client, &tree, 10) else { panic!("it is cosigned") };
+        assert!(matches!(&faults[0].fault, Fault::Protocol(_)) && !faults[0].fault.is_alarm(), "{faults:?}");
+        listener.unblock();
+        liar.join().unwrap();
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! - [`store`]: what state looks like to a reader, and state in memory;
 //! - [`overlay`]: the writes of a call over a block over committed state;
 //! - [`tree`]: the authenticated tree whose root stands in every seal;
-//! - `view` (a feature, on by default): the committed state on sled, derived from the log and rebuilt from it on any doubt.
+//! - `view` (a feature, on by default): the committed state on sled, derived from the log and rebuilt from it on any
+//!   doubt.
 
 #![forbid(unsafe_code)]
 

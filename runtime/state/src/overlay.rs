@@ -1,8 +1,8 @@
 //! Writes that are not committed, laid over a store.
 //!
-//! An [`Overlay`] holds those of one call: dropped when the call fails, handed on as a write set when it is done. A [`BlockStore`]
-//! holds those of blocks' finished calls. Scans merge both orders into one: what is written is seen in byte order, what is
-//! removed is not seen.
+//! An [`Overlay`] holds those of one call: dropped when the call fails, handed on as a write set when it is done. A
+//! [`BlockStore`] holds those of blocks' finished calls. Scans merge both orders into one: what is written is seen in
+//! byte order, what is removed is not seen.
 
 use crate::StateError;
 use crate::store::{Pair, Scan, StateKey, Store};
@@ -83,8 +83,8 @@ impl Overlay {
     }
 }
 
-/// The writes of blocks that are not committed, over the committed state: those of the open block's finished calls, and below them those of blocks that
-/// are sealed and on their way.
+/// The writes of blocks that are not committed, over the committed state: those of the open block's finished calls, and
+/// below them those of blocks that are sealed and on their way.
 pub struct BlockStore {
     base: Arc<dyn Store>,
     blocks: RwLock<Blocks>,
@@ -174,7 +174,8 @@ impl Store for BlockStore {
     }
 }
 
-/// The pairs of a range where the writes `over` it, in the order of their keys, are laid over `base`: one order, what is removed is not seen.
+/// The pairs of a range where the writes `over` it, in the order of their keys, are laid over `base`: one order, what
+/// is removed is not seen.
 ///
 /// # Errors
 /// As [`Store::scan`].

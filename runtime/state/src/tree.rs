@@ -1,4 +1,5 @@
-//! The authenticated state tree: a binary Merkle trie over hashed keys, with the hashing rule of the Jellyfish Merkle Tree.
+//! The authenticated state tree: a binary Merkle trie over hashed keys, with the hashing rule of the Jellyfish Merkle
+//! Tree.
 //!
 //! ```text
 //! path       = BLAKE3-derive-key("chancery 2026 state key v1", contract ‖ u32 LE length of key ‖ key)
@@ -8,20 +9,22 @@
 //! inner      = BLAKE3("JMT::IntrnalNode" ‖ left ‖ right)          (spelt so in the JMT crate)
 //! ```
 //!
-//! A subtree without leaves is empty, one with a single leaf is that leaf, wherever it stands; any other is the inner node of
-//! its halves by the next bit of the path, the most significant bit of the first byte being the first. So the root depends on
-//! the set of pairs alone, not on their history. The `jmt` crate is the oracle in the tests.
+//! A subtree without leaves is empty, one with a single leaf is that leaf, wherever it stands; any other is the inner
+//! node of its halves by the next bit of the path, the most significant bit of the first byte being the first. So the
+//! root depends on the set of pairs alone, not on their history. The `jmt` crate is the oracle in the tests.
 //!
 //! # In memory
 //!
 //! ```text
-//! subtree with more than 32 leaves   its two halves, each with hash and number of leaves                     128 bytes
-//! any other                          its leaves side by side: path, value hash, hash of the fork to the left   96 bytes a leaf
+//! subtree with more than 32 leaves   its two halves, each with hash and number of leaves        128 bytes
+//! any other                          its leaves: path, value hash, hash of the fork to the left  96 bytes a leaf
 //! ```
 //!
-//! So a key takes about 110 bytes, and the way to one of 10⁷ goes through 20 places in memory. The tree is persistent: [`Tree::update`]
-//! copies what it changes and shares the rest, so that a clone is free and an old root stays provable; what no clone shares is changed where it is. A batch
-//! hashes each inner node once, however many of its leaves change. A large batch is shared out between threads by the first bits of the paths.
+//! So a key takes 123 bytes, as measured at 10⁷ of them (`docs/src/operations/performance.md`), and the way to one of
+//! these goes through 20 places in memory. The tree is persistent: [`Tree::update`] copies what it changes and shares
+//! the rest, so that a clone is free and an old root stays provable; what no clone shares is changed where it is. A
+//! batch hashes each inner node once, however many of its leaves change. A large batch is shared out between threads by
+//! the first bits of the paths.
 
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use chancery_types::{ContractId, Hash};

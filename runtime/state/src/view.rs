@@ -7,10 +7,10 @@
 //! | `p` | [`Position`]: height, state root, entries applied |
 //! | `s` ‖ contract, 32 bytes ‖ key | value |
 //!
-//! Trust: none. sled 0.34.7 is fast and ordered, but its `flush` issues no fsync, so that after a power cut it may have lost
-//! acknowledged writes, or not open. Hence it never holds the only copy of anything; a batch carries the position that it leads to, and
-//! whoever opens the view compares that position with the journal. [`View::checkpoint`] makes it durable by our own fsync, which
-//! shortens the replay after a crash and is needed for nothing else.
+//! Trust: none. sled 0.34.7 is fast and ordered, but its `flush` issues no fsync, so that after a power cut it may have
+//! lost acknowledged writes, or not open. Hence it never holds the only copy of anything; a batch carries the position
+//! that it leads to, and whoever opens the view compares that position with the journal. [`View::checkpoint`] makes it
+//! durable by our own fsync, which shortens the replay after a crash and is needed for nothing else.
 
 use crate::StateError;
 use crate::store::{Pair, Scan, StateKey, Store};
@@ -33,7 +33,8 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// sled's page cache, as sled counts: keys and values alone, so that it takes three times as much. To fill a view with 10⁶ keys takes twice as long with half of it.
+    /// sled's page cache, as sled counts: keys and values alone, so that it takes three times as much. To fill a view
+    /// with 10⁶ keys takes twice as long with half of it.
     fn cache_bytes(self) -> u64 {
         match self {
             Purpose::Serve => 32 << 20,
@@ -82,7 +83,8 @@ impl Decode for Position {
 pub struct ViewBatch {
     /// The changes, each key once.
     pub writes: WriteSet,
-    /// Where the view stands afterwards; `None` where more follows before it stands anywhere, so that this need not be applied as one.
+    /// Where the view stands afterwards; `None` where more follows before it stands anywhere, so that this need not be
+    /// applied as one.
     pub position: Option<Position>,
 }
 
@@ -128,8 +130,8 @@ fn is_full(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if no_room(error))
 }
 
-/// Whether the files are held: sled's own threads let go of them some time after a view was closed, and nobody else opens them, for the ledger has a
-/// lock of its own. sled says it in words alone.
+/// Whether the files are held: sled's own threads let go of them some time after a view was closed, and nobody else
+/// opens them, for the ledger has a lock of its own. sled says it in words alone.
 fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock"))
 }
@@ -195,8 +197,9 @@ impl View {
     }
 }
 
-/// Frees the pages that so many writes have replaced. sled leaves that to its collector, which goes a step with every 128th operation, and a batch counts as
-/// one: what batches left behind grew without bound, to 24 GB in a process that had recorded 6 × 10⁶ calls.
+/// Frees the pages that so many writes have replaced. sled leaves that to its collector, which goes a step with every
+/// 128th operation, and a batch counts as one: what batches left behind grew without bound, to 24 GB in a process that
+/// had recorded 6 × 10⁶ calls.
 fn collect(writes: usize) {
     /// Replaced pages that a step frees at least.
     const STEP: usize = 64;

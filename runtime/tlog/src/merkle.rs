@@ -31,7 +31,7 @@ pub fn empty_root() -> Hash {
 
 /// Levels below this one are within a tile of the lowest level (C2SP tlog-tiles), of 256 leaves.
 pub const TILE_LEVEL: u32 = 8;
-/// Leaves of which a tree of recent hashes keeps all at least; at most twice as many.
+/// A tree of recent hashes keeps every hash of at least this many of its last leaves, and of at most twice as many.
 const RECENT_LEAVES: usize = 1 << 16;
 
 /// The hashes of complete subtrees, by level: number `i` of level `l` covers the leaves `i·2^l` to `(i+1)·2^l`.

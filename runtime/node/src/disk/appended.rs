@@ -1,15 +1,17 @@
 //! A file that is appended to in place, past the system's cache: the journal's last segment.
 //!
-//! What is appended is written in whole pages of 4,096 bytes with `O_DIRECT`, so that it is on its way to the disk when the write returns and `fdatasync`
-//! need not look for it. Against a write through the cache that spares a lone caller about a tenth of what the disk takes. Three things are different from a plain write:
+//! What is appended is written in whole pages of 4,096 bytes with `O_DIRECT`, so that it is on its way to the disk when
+//! the write returns and `fdatasync` need not look for it. Against a write through the cache that spares a lone caller
+//! about a tenth of what the disk takes. Three things are different from a plain write:
 //!
-//! - What stands before it in its first page is written again: the same bytes. A page in the cache would be written as a whole, too.
+//! - What stands before it in its first page is written again: the same bytes. A page in the cache would be written as
+//!   a whole, too.
 //! - What stands behind it in its last page becomes zeros.
-//! - Where nothing was written yet, zeros are written ahead: a file system has to note down that room which was only reserved is in use now, and does
-//!   so once for [`AHEAD`] pages in place of once for each.
+//! - Where nothing was written yet, zeros are written ahead: a file system has to note down that room which was only
+//!   reserved is in use now, and does so once for [`AHEAD`] pages in place of once for each.
 //!
-//! Readers go through the cache, of which the system drops what was overwritten. Where the file system knows no `O_DIRECT`, or the file ends in the middle of
-//! a page, it is a plain write.
+//! Readers go through the cache, of which the system drops what was overwritten. Where the file system knows no
+//! `O_DIRECT`, or the file ends in the middle of a page, it is a plain write.
 
 use super::{DiskFile, NO_FOLLOW, no_link};
 use rustix::fs::{OFlags, SeekFrom};
@@ -176,7 +178,8 @@ mod tests {
     use crate::disk::{Disk, OsDisk};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// Blocks of all lengths, read back by others meanwhile, behind what a plain write left; then again after the file was opened anew.
+    /// Blocks of all lengths, read back by others meanwhile, behind what a plain write left; then again after the file
+    /// was opened anew.
     #[test]
     fn what_is_appended_is_there_and_zeros_behind_it() {
         const LEN: u64 = 3 << 20;

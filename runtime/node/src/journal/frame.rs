@@ -118,7 +118,8 @@ pub(super) fn chain_before(file: &dyn DiskFile, offset: u64) -> std::io::Result<
     Ok(Hash(chain))
 }
 
-/// The valid frame of entry `index` at `offset`, which moves behind it with `chain`; `None` where there is another or none.
+/// The valid frame of entry `index` at `offset`, which moves behind it with `chain`; `None` where there is another or
+/// none.
 pub(super) fn read_frame(
     file: &dyn DiskFile,
     offset: &mut u64,

@@ -10,6 +10,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+/// Segments that are kept open; when there are as many, all are closed.
+const FILES_MAX: usize = 64;
+
 /// Reads entries back, while the journal is written.
 pub struct Reader {
     disk: Arc<dyn Disk>,
@@ -66,7 +69,8 @@ impl Reader {
         Ok(found)
     }
 
-    /// The payloads of entry `index`: the entry, and its effects where it has some. They are checked against their chain values.
+    /// The payloads of entry `index`: the entry, and its effects where it has some. They are checked against their
+    /// chain values.
     ///
     /// # Errors
     /// [`NodeError::NoEntry`], [`NodeError::Damaged`], or what reading meets.
@@ -154,6 +158,9 @@ impl Reader {
             return Ok(file.clone());
         }
         let file = self.disk.open(path, false).map_err(disk::failed("cannot open", path))?;
+        if files.len() >= FILES_MAX {
+            files.clear();
+        }
         files.insert(segment, file.clone());
         Ok(file)
     }

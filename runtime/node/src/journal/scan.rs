@@ -92,6 +92,8 @@ pub struct End {
     pub(super) last: Option<LastBlock>,
     /// Whether something behind the last seal does not count.
     pub(super) torn: bool,
+    /// Whether the last segment ends behind its last seal, where a block found no room.
+    pub(super) cut: bool,
     /// Whether a clean stop vouches for the end.
     pub(super) closed: bool,
 }
@@ -153,10 +155,12 @@ fn headers(disk: &dyn Disk, dir: &Path) -> Result<Vec<Header>, NodeError> {
     Ok(headers)
 }
 
-/// Goes through all frames of a journal and hands each to `each`, which says whether it is a seal, the end of a block. Reads only.
+/// Goes through all frames of a journal and hands each to `each`, which says whether it is a seal, the end of a block.
+/// Reads only.
 ///
 /// # Errors
-/// [`NodeError::Damaged`], [`NodeError::Lost`], [`NodeError::NoSegment`], [`NodeError::Foreign`], or what `each` or reading meets.
+/// [`NodeError::Damaged`], [`NodeError::Lost`], [`NodeError::NoSegment`], [`NodeError::Foreign`], or what `each` or
+/// reading meets.
 pub fn scan(
     disk: &dyn Disk,
     dir: &Path,
@@ -186,6 +190,7 @@ pub(crate) fn scan_from(
         entries: 0,
         last: None,
         torn: false,
+        cut: false,
         closed: false,
     };
     if let Some(Mark { segment, offset, chain, entries }) = mark.copied() {
@@ -214,7 +219,8 @@ pub(crate) fn scan_from(
         let behind = bytes.get(end.offset as usize..).unwrap_or_default();
         // All bytes at once, which is faster than to look at one after the other.
         let anything = behind.iter().fold(0, |all, byte| all | byte) != 0;
-        end.torn = stop.is_none() && (anything || len != header.len);
+        end.cut = stop.is_none() && len == end.offset && len < header.len;
+        end.torn = stop.is_none() && !end.cut && (anything || len != header.len);
     }
     if let Some(closed) = closed {
         end.reaches(dir, closed.entries, "journal/closed")?;

@@ -37,12 +37,13 @@ pub struct Created {
     pub bytes: u64,
 }
 
-/// Makes a snapshot of the ledger in `data`, up to its published checkpoint, in `dir`: a new or empty directory, or one with an earlier
-/// snapshot of this ledger, which is replaced. Neither a key nor the ledger's lock is needed. The state is held in memory meanwhile.
+/// Makes a snapshot of the ledger in `data`, up to its published checkpoint, in `dir`: a new or empty directory, or one
+/// with an earlier snapshot of this ledger, which is replaced. Neither a key nor the ledger's lock is needed. The state
+/// is held in memory meanwhile.
 ///
 /// # Errors
-/// [`NodeError::SnapshotPlace`] where `dir` holds something else; [`NodeError::NotPublished`] without a checkpoint; what is wrong with the journal;
-/// what the disk meets.
+/// [`NodeError::SnapshotPlace`] where `dir` holds something else; [`NodeError::NotPublished`] without a checkpoint;
+/// what is wrong with the journal; what the disk meets.
 pub fn create(disk: &Arc<dyn Disk>, data: &Path, dir: &Path, progress: &Progress) -> Result<Created, NodeError> {
     check_format(&**disk, data)?;
     let key = vkey(&**disk, data)?;

@@ -1,9 +1,9 @@
 //! Restoring a ledger from a snapshot.
 //!
-//! The snapshot is verified first, all of it. Then, in a new or empty directory: modules, journal, view, checkpoint, and `format` last, so that what a
-//! crash leaves is no ledger. The journal gets segments of its own; its frames and chain values are those of the snapshot's ledger, which it goes
-//! on from. The checkpoint becomes the published one, so that opening refuses a journal that ends before it; its tiles are written by the first
-//! opening with the log key.
+//! The snapshot is verified first, all of it. Then, in a new or empty directory: modules, journal, view, checkpoint,
+//! and `format` last, so that what a crash leaves is no ledger. The journal gets segments of its own; its frames and
+//! chain values are those of the snapshot's ledger, which it goes on from. The checkpoint becomes the published one, so
+//! that opening refuses a journal that ends before it; its tiles are written by the first opening with the log key.
 
 use super::manifest::Snapshot;
 use super::verify::{SnapshotReport, Trust, verify_open};
@@ -24,8 +24,8 @@ const PASS_BYTES: usize = 8 << 20;
 /// Pairs that are applied to the view at once.
 const BATCH_ROWS: usize = 20_000;
 
-/// Restores the ledger of the snapshot in `from` into `dir`, which is new or empty. It opens like any other. Of `options` disk, view, progress and
-/// the length of segments are used.
+/// Restores the ledger of the snapshot in `from` into `dir`, which is new or empty. It opens like any other. Of
+/// `options` disk, view, progress and the length of segments are used.
 ///
 /// # Errors
 /// [`NodeError::NotEmpty`]; as [`verify`](super::verify()): nothing is written then; what the disk meets.

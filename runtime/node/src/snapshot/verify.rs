@@ -2,9 +2,12 @@
 //!
 //! What is checked:
 //!
-//! 1. the manifest is in its one spelling; every chunk and module is there with its length and BLAKE3, cut where the format says;
-//! 2. the checkpoint: the log's signature and the cosignatures that the policy asks for; size and root are the manifest's;
-//! 3. everything that `walk` checks of entries, their effects and their order, and every block's state root and number of keys;
+//! 1. the manifest is in its one spelling; every chunk and module is there with its length and BLAKE3, cut where the
+//!    format says;
+//! 2. the checkpoint: the log's signature and the cosignatures that the policy asks for; size and root are the
+//!    manifest's;
+//! 3. everything that `walk` checks of entries, their effects and their order, and every block's state root and number
+//!    of keys;
 //! 4. ledger, origin, height, Merkle root and the journal's chain value, computed from the entries;
 //! 5. the pairs of the state: their order, and that they lead to the state root of the last seal;
 //! 6. the modules: all that calls of the log name, and no other;
@@ -30,9 +33,11 @@ const BATCH_PAIRS: usize = 65_536;
 /// Whom a verification believes.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Whose checkpoints to believe. Without it the key in the manifest, which is the word of whoever made the snapshot.
+    /// Whose checkpoints to believe. Without it the key in the manifest, which is the word of whoever made the
+    /// snapshot.
     pub policy: Option<Policy>,
-    /// The newest checkpoint of the log that the caller knows. A snapshot that does not reach as far has lost entries that were published.
+    /// The newest checkpoint of the log that the caller knows. A snapshot that does not reach as far has lost entries
+    /// that were published.
     pub newest: Option<String>,
 }
 
@@ -70,7 +75,8 @@ pub struct SnapshotReport {
 /// Verifies the snapshot in `dir`; `progress` is told how many entries of how many are checked. Reads only.
 ///
 /// # Errors
-/// [`NodeError::NoSnapshot`]; [`NodeError::Snapshot`] with the file, or [`NodeError::Inconsistent`] with the entry, that is wrong first.
+/// [`NodeError::NoSnapshot`]; [`NodeError::Snapshot`] with the file, or [`NodeError::Inconsistent`] with the entry,
+/// that is wrong first.
 pub fn verify(disk: &dyn Disk, dir: &Path, trust: &Trust, progress: &Progress) -> Result<SnapshotReport, NodeError> {
     verify_open(&Snapshot::open(disk, dir)?, trust, progress)
 }

@@ -35,11 +35,11 @@ pub fn deployed(dir: &Path, options: Options) -> Ledger {
     ledger
 }
 
-/// Starts this very test program as a process that works on the ledger in `dir` and notes in `notes` what was acknowledged. `test` is
-/// the name of a test that calls [`work`] and does nothing else.
+/// Starts this very test program as a process that works on the ledger in `dir` and notes in `notes` what was
+/// acknowledged. `test` is the name of an ignored test that calls [`work`] and does nothing else.
 pub fn start_worker(test: &str, dir: &Path, notes: &Path, calls: u32, more: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
+        .args(["--ignored", "--exact", test, "--nocapture"])
         .env("CHANCERY_WORKER_DIR", dir)
         .env("CHANCERY_WORKER_NOTES", notes)
         .env("CHANCERY_WORKER_CALLS", calls.to_string())
@@ -50,11 +50,12 @@ pub fn start_worker(test: &str, dir: &Path, notes: &Path, calls: u32, more: &[(&
         .unwrap()
 }
 
-/// What the process does: three clients, or as many as `CHANCERY_WORKER_CLIENTS` says, send calls, each after the answer to the one before, and note
-/// every answer outside the ledger; then the ledger is closed. False where this is not that process.
-pub fn work(disk: Arc<dyn Disk>) -> bool {
+/// What the process does: three clients, or as many as `CHANCERY_WORKER_CLIENTS` says, send calls, each after the answer
+/// to the one before, and note every answer outside the ledger; then the ledger is closed. Nothing where somebody else
+/// than [`start_worker`] runs it.
+pub fn work(disk: Arc<dyn Disk>) {
     let variable = |name: &str| std::env::var_os(format!("CHANCERY_WORKER_{name}"));
-    let (Some(dir), Some(notes)) = (variable("DIR"), variable("NOTES")) else { return false };
+    let (Some(dir), Some(notes)) = (variable("DIR"), variable("NOTES")) else { return };
     let calls: u32 = variable("CALLS").unwrap().to_str().unwrap().parse().unwrap();
     let clients: u128 = variable("CLIENTS").map_or(3, |clients| clients.to_str().unwrap().parse().unwrap());
     let file = std::fs::OpenOptions::new().create(true).append(true).open(notes).unwrap();
@@ -76,7 +77,6 @@ pub fn work(disk: Arc<dyn Disk>) -> bool {
         }
     });
     ledger.close().unwrap();
-    true
 }
 
 /// What was acknowledged: request and index.

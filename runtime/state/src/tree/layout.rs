@@ -1,5 +1,5 @@
-//! The layout against the model of the rule: whatever has been done to a tree, it has the root, the proofs and the pairs of the rule,
-//! and every page, fork and hash that it keeps is that of a tree made at once from its pairs.
+//! The layout against the model of the rule: whatever has been done to a tree, it has the root, the proofs and the
+//! pairs of the rule, and every page, fork and hash that it keeps is that of a tree made at once from its pairs.
 
 use super::model::{hash_of, model, pairs, proved};
 use super::subtree::{LEAVES_MAX, SHARED_MIN};

@@ -1,14 +1,18 @@
 //! A small subtree: its leaves side by side, in the order of their paths.
 //!
-//! Between two neighbours stands exactly one inner node with two halves that are not empty: the one at which their paths part. So `n` leaves
-//! have `n - 1` such nodes, and the hash of each is kept with the leaf at its right, which is the first of the node's right half:
+//! Between two neighbours stands exactly one inner node with two halves that are not empty: the one at which their
+//! paths part. So `n` leaves have `n - 1` such nodes, and the hash of each is kept with the leaf at its right, which is
+//! the first of the node's right half:
 //!
 //! ```text
 //! leaf        0000      0010      1011      1101
-//! fork          -     at bit 2  at bit 0  at bit 1       the one at bit 0 is of all four, each other of the two beside it
+//! fork          -     at bit 2  at bit 0  at bit 1
 //! ```
 //!
-//! The inner nodes with one empty half, and the leaves' own hashes, are not kept: there are few on a path, and each costs one hash.
+//! The fork at bit 0 is of all four leaves, each other of the two beside it.
+//!
+//! The inner nodes with one empty half, and the leaves' own hashes, are not kept: there are few on a path, and each
+//! costs one hash.
 
 use super::{Change, EMPTY, bit, inner_hash, leaf_hash};
 use chancery_types::Hash;
@@ -69,7 +73,8 @@ pub(super) fn get(leaves: &[Leaf], path: &Hash) -> Option<Hash> {
     leaves.binary_search_by_key(path, |leaf| leaf.path).ok().map(|at| leaves[at].value)
 }
 
-/// The leaf at which a path ends, if any. `siblings` has those above, and so many as the depth is, and gets those below.
+/// The leaf at which a path ends, if any. `siblings` has those above, and so many as the depth is, and gets those
+/// below.
 pub(super) fn prove(mut leaves: &[Leaf], path: &Hash, siblings: &mut Vec<Hash>) -> Option<Leaf> {
     while leaves.len() > 1 {
         let depth = siblings.len();

@@ -1,12 +1,15 @@
-//! The tree against the crate `jmt`, whose hashing rule it has: 10,000 random versions with inserts, updates and deletes.
+//! The tree against the crate `jmt`, whose hashing rule it has: 10,000 random versions with inserts, updates and
+//! deletes.
 //!
-//! After each version the roots are equal, and for each key that it changed, and one more that is mostly absent, the proofs are:
+//! After each version the roots are equal, and for each key that it changed, and one more that is mostly absent, the
+//! proofs are:
 //!
 //! - theirs, checked by them and, read into ours, by us;
 //! - ours, checked by us and, written as theirs, by them.
 //!
-//! `jmt` has no constructor for a proof, but it has a Borsh encoding of it: that is the bridge. Its siblings stand from the leaf to the root, and each is
-//! the node under the hash (a leaf's two hashes, an inner node's two, or nothing), which our proof leaves out and the model of our tree knows.
+//! `jmt` has no constructor for a proof, but it has a Borsh encoding of it: that is the bridge. Its siblings stand from
+//! the leaf to the root, and each is the node under the hash (a leaf's two hashes, an inner node's two, or nothing),
+//! which our proof leaves out and the model of our tree knows.
 //!
 //! A tree kept from an earlier version still proves what it held then, by their proof of that version.
 

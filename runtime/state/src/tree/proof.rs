@@ -3,7 +3,8 @@
 use super::{DEPTH_MAX, EMPTY, bit, inner_hash, leaf_hash};
 use chancery_types::Hash;
 
-/// What a tree holds at a path: the leaf that stands where the path ends, if any, and the siblings on the way, root first.
+/// What a tree holds at a path: the leaf that stands where the path ends, if any, and the siblings on the way, root
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// Path and value hash of the leaf at the end.

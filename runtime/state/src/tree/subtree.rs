@@ -1,15 +1,16 @@
 //! The subtrees in memory: a small one is its leaves side by side, a larger one its two halves.
 //!
-//! What is known of a subtree stands with the node above it, beside that of its sibling: who goes down a path or makes a proof reads one place
-//! for each level, and none for the siblings. Which subtrees are small depends on their leaves alone, so that the shape of a tree too is that of
-//! its set of pairs, whatever its history.
+//! What is known of a subtree stands with the node above it, beside that of its sibling: who goes down a path or makes
+//! a proof reads one place for each level, and none for the siblings. Which subtrees are small depends on their leaves
+//! alone, so that the shape of a tree too is that of its set of pairs, whatever its history.
 
 use super::leaves::{self, Leaf};
 use super::{Change, EMPTY, bit, inner_hash};
 use chancery_types::Hash;
 use std::sync::Arc;
 
-/// The largest subtree that is kept as leaves side by side. A change copies them all, and each node in their place would cost memory and a read of its own.
+/// The largest subtree that is kept as leaves side by side. A change copies them all, and each node in their place
+/// would cost memory and a read of its own.
 pub(super) const LEAVES_MAX: usize = 32;
 /// The fewest changes that two threads share.
 pub(super) const SHARED_MIN: usize = 1 << 16;
@@ -143,9 +144,14 @@ fn update_halves([left, right]: &mut [Subtree; 2], changes: &[Change], depth: us
         left.update(lower, depth + 1);
         right.update(upper, depth + 1);
     } else {
-        std::thread::scope(|scope| {
-            scope.spawn(|| left.update(lower, depth + 1));
+        let shared = std::thread::scope(|scope| {
+            let other = std::thread::Builder::new().spawn_scoped(scope, || left.update(lower, depth + 1));
             right.update(upper, depth + 1);
+            other.is_ok()
         });
+        // The system may have no thread to give.
+        if !shared {
+            left.update(lower, depth + 1);
+        }
     }
 }
