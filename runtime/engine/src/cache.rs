@@ -1,16 +1,23 @@
 //! Precompiled code on disk, authenticated.
 //!
 //! ```text
-//! name = hex(BLAKE3-derive-key("chancery 2026 code cache v1", module id ‖ price list version, u16 LE ‖ configuration))
+//! name = hex(BLAKE3-derive-key("chancery 2026 code cache v2",
+//!            module id, 32 bytes ‖ price list version, u16 LE ‖ compatibility, 32 bytes))
 //! file = MAC, 32 bytes ‖ code,   MAC = BLAKE3-keyed(key, name ‖ code)
 //! ```
 //!
-//! Loading code is running it, so a file is trusted only by its MAC, whose key the node keeps. A file that was changed, replaced or made
-//! under other prices or another engine is not used: the first two are deleted and compiled again, the others have other names.
-//! The cache is derived: losing it costs time. It is bounded: when its files together exceed [`CACHE_BYTES_MAX`], those that were not used for the
-//! longest go first, among them what older engines and price lists left. A module whose file is gone is compiled again.
+//! `compatibility` is a hash of wasmtime's version and settings, the processor's features and the version of our
+//! instrumentation (`compile::Compatibility`).
+//!
+//! Loading code is running it, so a file is trusted only by its MAC, whose key the node keeps. A file that was changed
+//! or replaced is deleted and its module compiled again; code made under other prices or by another engine has another
+//! name. Should wasmtime refuse a file whose MAC is right, the engine compiles the module again and replaces the file.
+//!
+//! The cache is derived: losing it costs time. It is bounded: when its files together exceed [`CACHE_BYTES_MAX`], those
+//! that were not used for the longest go first, among them what older engines and price lists left. A module whose file
+//! is gone is compiled again.
 
-use crate::compile::CONFIGURATION;
+use crate::compile::Compatibility;
 use crate::limits::CACHE_BYTES_MAX;
 use crate::prices::PRICES_VERSION;
 use chancery_types::ModuleId;
@@ -39,19 +46,13 @@ impl Cache {
         Cache { bytes_max, ..self }
     }
 
-    fn name(module: &ModuleId) -> String {
-        let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 code cache v1");
-        hasher.update(&module.0).update(&PRICES_VERSION.to_le_bytes()).update(CONFIGURATION.as_bytes());
-        hasher.finalize().to_string()
-    }
-
     fn mac(&self, name: &str, code: &[u8]) -> blake3::Hash {
         blake3::Hasher::new_keyed(&self.key).update(name.as_bytes()).update(code).finalize()
     }
 
     /// The code of a module, if a file holds it and its MAC is right. A wrong one is deleted.
-    pub(crate) fn load(&self, module: &ModuleId) -> Option<Vec<u8>> {
-        let name = Cache::name(module);
+    pub(crate) fn load(&self, module: &ModuleId, compatibility: &Compatibility) -> Option<Vec<u8>> {
+        let name = name(module, PRICES_VERSION, compatibility);
         let path = self.dir.join(&name);
         let bytes = std::fs::read(&path).ok()?;
         let (mac, code) = bytes.split_first_chunk::<MAC_BYTES>().unwrap_or((&[0; MAC_BYTES], &[]));
@@ -90,9 +91,10 @@ impl Cache {
         Ok(damaged)
     }
 
-    /// Keeps the code of a module. A cache that cannot be written is no fault: the module is compiled again next time.
-    pub(crate) fn store(&self, module: &ModuleId, code: &[u8]) {
-        let name = Cache::name(module);
+    /// Keeps the code of a module in place of what was kept before. A cache that cannot be written is no fault: the
+    /// module is compiled again next time.
+    pub(crate) fn store(&self, module: &ModuleId, compatibility: &Compatibility, code: &[u8]) {
+        let name = name(module, PRICES_VERSION, compatibility);
         let write = || -> std::io::Result<()> {
             std::fs::create_dir_all(&self.dir)?;
             let temporary = self.dir.join(format!("{name}.{}.tmp", std::process::id()));
@@ -101,10 +103,11 @@ impl Cache {
             file.write_all(code)?;
             std::fs::rename(temporary, self.dir.join(&name))
         };
-        drop(write().and_then(|()| self.evict(&Cache::name(module))));
+        drop(write().and_then(|()| self.evict(&name)));
     }
 
-    /// Removes files, those first that were not used for the longest, until the rest is within the bound. `newest` stays in any case.
+    /// Removes files, those first that were not used for the longest, until the rest is within the bound. `newest`
+    /// stays in any case.
     fn evict(&self, newest: &str) -> std::io::Result<()> {
         let mut files = Vec::new();
         for file in std::fs::read_dir(&self.dir)? {
@@ -126,31 +129,60 @@ impl Cache {
     }
 }
 
+/// The name of the file that holds the code of a module.
+fn name(module: &ModuleId, prices_version: u16, compatibility: &Compatibility) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 code cache v2");
+    hasher.update(&module.0).update(&prices_version.to_le_bytes()).update(compatibility.as_bytes());
+    hasher.finalize().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compile::configuration;
     use std::time::Duration;
+
+    fn compatibility(level: wasmtime::OptLevel) -> Compatibility {
+        let mut config = configuration();
+        config.cranelift_opt_level(level);
+        Compatibility::of(&wasmtime::Engine::new(&config).unwrap())
+    }
+
+    #[test]
+    fn module_prices_and_engine_each_change_the_name() {
+        let [speed, plain] = [wasmtime::OptLevel::Speed, wasmtime::OptLevel::None].map(compatibility);
+        let module = ModuleId([1; 32]);
+        let first = name(&module, PRICES_VERSION, &speed);
+        assert_eq!(name(&module, PRICES_VERSION, &speed), first);
+        assert_ne!(name(&ModuleId([2; 32]), PRICES_VERSION, &speed), first);
+        assert_ne!(name(&module, PRICES_VERSION + 1, &speed), first);
+        assert_ne!(name(&module, PRICES_VERSION, &plain), first);
+    }
 
     #[test]
     fn what_was_not_used_for_the_longest_goes_first_and_is_missed() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::new(dir.path().into(), [7; 32]).bounded(2_500);
+        let compatibility = compatibility(wasmtime::OptLevel::Speed);
         let module = |number: u8| ModuleId([number; 32]);
+        let load = |number| cache.load(&module(number), &compatibility);
+        let store = |number, code: &[u8]| cache.store(&module(number), &compatibility, code);
         let age = |number: u8, seconds| {
-            let file = std::fs::File::options().append(true).open(dir.path().join(Cache::name(&module(number))));
+            let path = dir.path().join(name(&module(number), PRICES_VERSION, &compatibility));
+            let file = std::fs::File::options().append(true).open(path);
             file.unwrap().set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
         };
-        cache.store(&module(1), &[1; 1_000]);
-        cache.store(&module(2), &[2; 1_000]);
+        store(1, &[1; 1_000]);
+        store(2, &[2; 1_000]);
         age(1, 200);
         age(2, 100);
-        assert!(cache.load(&module(1)).is_some(), "now it was used last");
-        cache.store(&module(3), &[3; 1_000]);
-        assert_eq!(cache.load(&module(1)), Some(vec![1; 1_000]));
-        assert_eq!(cache.load(&module(2)), None);
-        assert_eq!(cache.load(&module(3)), Some(vec![3; 1_000]));
-        cache.store(&module(2), &[2; 3_000]);
+        assert!(load(1).is_some(), "now it was used last");
+        store(3, &[3; 1_000]);
+        assert_eq!(load(1), Some(vec![1; 1_000]));
+        assert_eq!(load(2), None);
+        assert_eq!(load(3), Some(vec![3; 1_000]));
+        store(2, &[2; 3_000]);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "one that exceeds the bound alone stays alone");
-        assert_eq!(cache.load(&module(2)), Some(vec![2; 3_000]));
+        assert_eq!(load(2), Some(vec![2; 3_000]));
     }
 }

@@ -1,6 +1,7 @@
 //! What can fail that is not an outcome of a call.
 
 use crate::admission::AdmissionError;
+use crate::limits::NATIVE_STACK_BYTES;
 use chancery_state::StateError;
 
 /// A fault of the node. It stops, and nothing is recorded of the call that met it.
@@ -9,9 +10,13 @@ pub enum NodeFault {
     /// The store failed.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The native stack ran out before the logical one did.
+    /// A contract used up [`NATIVE_STACK_BYTES`] before its limit of slots, which always comes first: a bug of ours. On
+    /// a thread with less than [`EXECUTION_STACK_BYTES_MIN`](crate::limits::EXECUTION_STACK_BYTES_MIN) left it is the
+    /// system that ends the process.
     #[error(
-        "the native stack ran out before the contract's limit of slots: run executions on a thread with 8 MiB of stack"
+        "a contract used {} bytes of native stack before it reached its limit of slots: report this with the module \
+         and the call",
+        NATIVE_STACK_BYTES
     )]
     NativeStack,
     /// The operating system refused memory.

@@ -1,14 +1,16 @@
 //! One execution: an instance, the entry function, an outcome.
 //!
-//! Each call gets an instance that is as new: a fresh one, or a kept one that was restored (see `instance`); nothing of an earlier call is left
-//! (attack V17). The counters that the instrumentation put in are set before and read after, whatever happened between.
+//! Each call gets an instance that is as new: a fresh one, or a kept one that was restored (see `instance`); nothing of
+//! an earlier call is left (attack V17). The counters that the instrumentation put in are set before and read after,
+//! whatever happened between.
 //!
-//! The calling thread needs 8 MiB of stack: wasmtime may use [`NATIVE_STACK_BYTES`](crate::limits::NATIVE_STACK_BYTES) of it.
+//! The calling thread needs [`EXECUTION_STACK_BYTES_MIN`](crate::limits::EXECUTION_STACK_BYTES_MIN) of stack left.
+//! wasmtime does not look whether it has them: a thread with less may take the process down.
 
 use crate::admission::{Admitted, admit};
 use crate::cache::Cache;
 use crate::call::{Execution, Invocation};
-use crate::compile::{Backend, Compiler, configuration_of};
+use crate::compile::{Backend, Compatibility, Compiler, configuration_of};
 use crate::error::{LoadError, NodeFault};
 use crate::host::{Host, Stop};
 use crate::instance::{Blueprint, Instance, Kept};
@@ -79,6 +81,7 @@ pub struct Module {
 /// Loads and executes modules. Shared by all threads; each execution runs on its caller's.
 pub struct Engine {
     engine: wasmtime::Engine,
+    compatibility: Compatibility,
     linker: Linker<Call>,
     config: Config,
     modules: Loaded<Arc<Module>>,
@@ -133,12 +136,20 @@ impl Engine {
         Engine::set_up(config, Backend::Cranelift)
     }
 
-    /// An engine of another backend, for comparing what it gives: it compiles in this process and keeps no code.
+    /// An engine of another backend, for comparing what it gives: it keeps no code.
+    ///
+    /// # Errors
+    /// As [`Engine::with_backend`].
+    pub fn for_comparison(backend: Backend, instances: Instances) -> Result<Engine, NodeFault> {
+        Engine::with_backend(Config { instances, ..Config::default() }, backend)
+    }
+
+    /// An engine of another backend. It compiles in this process, because the child knows production's backend only.
     ///
     /// # Errors
     /// As [`Engine::new`], and where the backend is not built in.
-    pub fn for_comparison(backend: Backend, instances: Instances) -> Result<Engine, NodeFault> {
-        Engine::set_up(Config { instances, ..Config::default() }, backend)
+    pub fn with_backend(config: Config, backend: Backend) -> Result<Engine, NodeFault> {
+        Engine::set_up(Config { compiler: Compiler::InProcess, ..config }, backend)
     }
 
     fn set_up(config: Config, backend: Backend) -> Result<Engine, NodeFault> {
@@ -167,7 +178,8 @@ impl Engine {
         let places = Mutex::new(Places { free: EXECUTIONS_MAX, waiting: 0 });
         let slots = Slots { places, released: Condvar::new() };
         let modules = Loaded::new(MODULES_LOADED_MAX, MODULES_LOADED_BYTES_MAX);
-        Ok(Engine { engine, linker, config, modules, slots, kept: Kept::default() })
+        let compatibility = Compatibility::of(&engine);
+        Ok(Engine { engine, compatibility, linker, config, modules, slots, kept: Kept::default() })
     }
 
     /// Loads a module: from memory, from the cache, or by admitting, instrumenting and compiling it.
@@ -180,15 +192,13 @@ impl Engine {
         }
         let admitted = admit(wasm)?;
         let id = admitted.id;
-        let (code, hooked) = match &self.config.profiler {
-            None => (self.code(wasm, &admitted)?, None),
+        let (compiled, hooked) = match &self.config.profiler {
+            None => (self.cached_or_compiled(wasm, &admitted)?, None),
             Some(profiler) => {
                 let (wasm, hooked) = hook(&instrument_with_entries(wasm, &admitted)?, &admitted, profiler.names())?;
-                (self.config.compiler.compile(&self.engine, &wasm)?, Some(Arc::new(hooked)))
+                (self.compile(&wasm)?.0, Some(Arc::new(hooked)))
             }
         };
-        // SAFETY: the code was compiled by this program just now, or by it earlier and authenticated by the cache's MAC.
-        let compiled = unsafe { wasmtime::Module::deserialize(&self.engine, &code) }.map_err(NodeFault::engine)?;
         let pre = self.linker.instantiate_pre(&compiled).map_err(NodeFault::engine)?;
         let blueprint = Blueprint::new(id, pre, &compiled)?;
         let (interface, instance_gas) = (admitted.interface, admitted.instance_gas);
@@ -199,16 +209,27 @@ impl Engine {
         Ok(module)
     }
 
-    /// The module's precompiled code: from the cache, or made and put there.
-    fn code(&self, wasm: &[u8], admitted: &Admitted) -> Result<Vec<u8>, LoadError> {
-        if let Some(code) = self.config.cache.as_ref().and_then(|cache| cache.load(&admitted.id)) {
-            return Ok(code);
+    /// The module compiled: from the cache, or now, and then put there. Cached code that wasmtime refuses, although its
+    /// MAC is right and it was made for an engine like this one, is no fault: it is replaced.
+    fn cached_or_compiled(&self, wasm: &[u8], admitted: &Admitted) -> Result<wasmtime::Module, LoadError> {
+        let Some(cache) = &self.config.cache else { return Ok(self.compile(&instrument(wasm, admitted)?)?.0) };
+        if let Some(code) = cache.load(&admitted.id, &self.compatibility) {
+            // SAFETY: the MAC says that this program compiled it.
+            if let Ok(compiled) = unsafe { wasmtime::Module::deserialize(&self.engine, &code) } {
+                return Ok(compiled);
+            }
         }
-        let code = self.config.compiler.compile(&self.engine, &instrument(wasm, admitted)?)?;
-        if let Some(cache) = &self.config.cache {
-            cache.store(&admitted.id, &code);
-        }
-        Ok(code)
+        let (compiled, code) = self.compile(&instrument(wasm, admitted)?)?;
+        cache.store(&admitted.id, &self.compatibility, &code);
+        Ok(compiled)
+    }
+
+    /// Compiles an instrumented module; its code comes along.
+    fn compile(&self, instrumented: &[u8]) -> Result<(wasmtime::Module, Vec<u8>), LoadError> {
+        let code = self.config.compiler.compile(&self.engine, instrumented)?;
+        // SAFETY: this program compiled it just now.
+        let compiled = unsafe { wasmtime::Module::deserialize(&self.engine, &code) }.map_err(NodeFault::engine)?;
+        Ok((compiled, code))
     }
 
     /// The module, if it was loaded before.
@@ -281,8 +302,8 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }
 
-/// Reads the counters, takes the host back, and says how the call ended. An empty purse goes before a full stack, and both before any
-/// other trap.
+/// Reads the counters, takes the host back, and says how the call ended. An empty purse goes before a full stack, and
+/// both before any other trap.
 fn settle(instance: &mut Instance, answer: wasmtime::Result<i32>) -> Result<(Host, Result<i32, Stop>), NodeFault> {
     let (gas, slots) = instance.counters()?;
     let (host, stop) = instance.store.data_mut().finish();
@@ -314,4 +335,56 @@ fn trap_kind(trap: Trap) -> Option<TrapKind> {
         Trap::IntegerDivisionByZero => TrapKind::DivisionByZero,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Context, Kind};
+    use crate::fixtures::module;
+    use chancery_state::MemoryStore;
+    use chancery_types::{ContractId, Height, LedgerId, PublicKey, RequestId, Timestamp};
+
+    fn call() -> Invocation {
+        let context = Context {
+            actor: PublicKey([1; 32]),
+            contract: ContractId([2; 32]),
+            ledger: LedgerId([3; 32]),
+            time: Timestamp(4),
+            height: Height(5),
+            request: RequestId(6),
+        };
+        Invocation { kind: Kind::Call, selector: 0, arguments: Vec::new(), context, gas: Gas(1_000_000) }
+    }
+
+    /// Once a file whose MAC was right and which wasmtime refused was a fault of the node, at every call of its
+    /// contract.
+    #[test]
+    fn cached_code_that_wasmtime_refuses_is_replaced_and_the_call_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path().into(), [7; 32]);
+        let engine = || Engine::new(Config { cache: Some(cache.clone()), ..Config::default() }).unwrap();
+        let wasm = module("");
+        let (id, compatibility) = (engine().load(&wasm).unwrap().id, engine().compatibility);
+        let good = cache.load(&id, &compatibility).unwrap();
+        let interpreter = Engine::with_backend(Config::default(), Backend::Pulley).unwrap();
+        let of_another_target = interpreter.compile(&instrument(&wasm, &admit(&wasm).unwrap()).unwrap()).unwrap().1;
+        for refused in [of_another_target.as_slice(), b"no code", b""] {
+            cache.store(&id, &compatibility, refused);
+            assert_eq!(cache.load(&id, &compatibility).as_deref(), Some(refused), "its MAC is right");
+            let engine = engine();
+            let loaded = engine.load(&wasm).unwrap();
+            assert!(engine.execute(&loaded, call(), Arc::new(MemoryStore::new())).unwrap().outcome.is_done());
+            assert_eq!(cache.load(&id, &compatibility).unwrap(), good);
+        }
+    }
+
+    #[test]
+    fn the_compiling_child_is_compatible_with_the_engine_whatever_its_allocation() {
+        let child = wasmtime::Engine::new(&crate::compile::configuration()).unwrap();
+        for allocation in [Allocation::Pooled, Allocation::OnDemand] {
+            let engine = Engine::new(Config { allocation, ..Config::default() }).unwrap();
+            assert_eq!(engine.compatibility, Compatibility::of(&child), "{allocation:?}");
+        }
+    }
 }

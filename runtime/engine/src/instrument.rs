@@ -1,31 +1,34 @@
 //! Gas and stack counters of our own, put into the module before it is compiled.
 //!
-//! Two mutable globals are appended and exported: `__gas` (`i64`, what is left) and `__stack` (`i32`, slots left). They survive a trap, so
-//! that a trap costs what was done before it, on every configuration of every engine alike.
+//! Two mutable globals are appended and exported: `__gas` (`i64`, what is left) and `__stack` (`i32`, slots left). They
+//! survive a trap, so that a trap costs what was done before it, on every configuration of every engine alike.
 //!
-//! **Gas.** A body is cut into segments, each paid for where it begins, before any of it runs; what all ways out of some segments owe is paid ahead
-//! by those (see `plan`). Calls do not end segments. What a function that is only ever called by name pays on entry is paid by its callers, so
-//! that a short function costs no payment of its own. The balance is checked (`unreachable` when below zero) at the first payment of a body, at loop
-//! heads, and wherever more than [`CREDIT_MAX`] could have been run up since the last check on some path; each host function looks at the
-//! exact balance, and the engine at the end of the call. So a contract can work on credit, a little, but nothing that it did then has an
-//! effect.
+//! **Gas.** A body is cut into basic blocks, each paid for at its beginning, before any of it runs; what all successors
+//! of some blocks owe is paid ahead by those (see `plan`). Calls do not end a block. What a function that is only ever
+//! called by name pays on entry is paid by its callers, so that a short function costs no payment of its own. The
+//! balance is checked (`unreachable` when below zero) at the first payment of a body, at loop headers, and wherever
+//! more than [`CREDIT_MAX`] could have been run up since the last check on some path; each host function looks at the
+//! exact balance, and the engine at the end of the call. So a contract can work on credit, a little, but nothing that
+//! it did then has an effect.
 //!
-//! **Accesses.** What a load or store costs follows from the most memory that the module may have ([`prices::access`]), which is known here; whether one
-//! misses a cache is not.
+//! **Accesses.** What a load or store costs follows from the most memory that the module may have ([`prices::access`]),
+//! which is known here; whether one misses a cache is not.
 //!
-//! **Bulk operations.** `memory.grow`, `memory.copy` and `memory.fill` are replaced by calls of appended functions that charge by the
-//! operand, check, and then do the operation. A growth beyond the maximum answers -1 there and never reaches the engine.
+//! **Bulk operations.** `memory.grow`, `memory.copy` and `memory.fill` are replaced by calls of appended functions that
+//! charge by the operand, check, and then do the operation. A growth beyond the maximum answers -1 there and never
+//! reaches the engine.
 //!
-//! **Stack.** `__stack` holds what the function that is being called may use. A function that calls one of the module's own takes its own
-//! frame, `parameters + locals + most operands +` [`FRAME_SLOTS`](crate::limits::FRAME_SLOTS), off what it was given, and gives the rest
-//! to each of its callees, checked; nothing needs to be given back. A call of a leaf, a function that calls none but the
-//! host's, takes nothing: its frame is the last, and bounded.
+//! **Stack.** `__stack` holds what the function that is being called may use. A function that calls one of the module's
+//! own takes its own frame, `parameters + locals + most operands +` [`FRAME_SLOTS`](crate::limits::FRAME_SLOTS), off
+//! what it was given, and gives the rest to each of its callees, checked; nothing needs to be given back. A call of a
+//! leaf, a function that calls none but the host's, takes nothing: its frame is the last, and bounded.
 //!
-//! A stop by a counter is an `unreachable` with that counter below zero. Gas takes precedence over the stack, and both over the kind of
-//! any other trap, so that the outcome of a call does not depend on where exactly the credit ended.
+//! A stop by a counter is an `unreachable` with that counter below zero. Gas takes precedence over the stack, and both
+//! over the kind of any other trap, so that the outcome of a call does not depend on where exactly the credit ended.
 //!
-//! **Begin.** An appended and exported function `__begin (gas: i64, slots: i32)` sets the counters, and every mutable global of the module's own to
-//! its first value, so that an instance can serve one call after another. The engine calls it before each.
+//! **Begin.** An appended and exported function `__begin (gas: i64, slots: i32)` sets the counters, and every mutable
+//! global of the module's own to its first value, so that an instance can serve one call after another. The engine
+//! calls it before each.
 //!
 //! No index of the module changes: types, functions and globals are appended, and code is copied as it is.
 
@@ -132,8 +135,8 @@ pub(crate) fn instrument_with_entries(wasm: &[u8], admitted: &Admitted) -> Resul
     Ok(Instrumented { wasm: out, entries })
 }
 
-/// As [`instrument`], without admission: for comparing what instrumented modules do with what the specification says. `None` where the
-/// module has a start function, no function, or imports something else than functions.
+/// As [`instrument`], without admission: for comparing what instrumented modules do with what the specification says.
+/// `None` where the module has a start function, no function, or imports something else than functions.
 ///
 /// # Errors
 /// [`AdmissionError::Invalid`] where it is not valid in the WASI profile.
@@ -276,7 +279,8 @@ fn charge(indices: &Indices, amount: &[Instruction<'static>]) -> Vec<Instruction
     code
 }
 
-/// `(pages) -> i32`: the base is charged first; a growth that cannot succeed answers -1; pages are charged before they are added.
+/// `(pages) -> i32`: the base is charged first; a growth that cannot succeed answers -1; pages are charged before they
+/// are added.
 fn grow(indices: &Indices) -> Function {
     use Instruction::{
         End, I32Const, I32GtU, I32Sub, I64ExtendI32U, I64Mul, If, LocalGet, MemoryGrow, MemorySize, Return,
@@ -302,7 +306,8 @@ fn begin(indices: &Indices, first_values: &[u8]) -> Function {
     function
 }
 
-/// `(destination, source or value, length)`: charges by the places that it goes to and by the length, checks, and does the operation.
+/// `(destination, source or value, length)`: charges by the places that it goes to and by the length, checks, and does
+/// the operation.
 fn bulk(indices: &Indices, places: u64, operation: &Instruction<'static>) -> Function {
     use Instruction::{I64Add, I64DivU, I64ExtendI32U, LocalGet};
     let most = indices.memory_pages_max;

@@ -1,7 +1,7 @@
 //! Every limit of a module and of a call, with its reason.
 //!
-//! They decide outcomes: changing one that concerns a call takes a new version of the price list. The "largest" is that of seven
-//! real contracts in Rust, of 16 to 104 kB.
+//! They decide outcomes: changing one that concerns a call takes a new version of the price list. The "largest" is that
+//! of seven real contracts in Rust, of 16 to 104 kB.
 
 /// Bytes of a module. Compile time grows with it. Largest: 104 kB.
 pub const MODULE_BYTES_MAX: u64 = 256 * 1024;
@@ -23,10 +23,11 @@ pub const PARAMETERS_MAX: u64 = 16;
 pub const RESULTS_MAX: u64 = 1;
 /// Nesting of blocks: 2,000 nested loops took 10.2 s to compile. Largest: 101.
 pub const NESTING_MAX: u64 = 128;
-/// Targets of one `br_table`: beyond 65,520 the compiler refuses, and which one refuses depends on its version. Largest: 27.
+/// Targets of one `br_table`: beyond 65,520 the compiler refuses, and which one refuses depends on its version.
+/// Largest: 27.
 pub const BRANCH_TARGETS_MAX: u64 = 1_024;
-/// Locals × (branches, calls and divisions), summed over all functions: with all other limits kept, nested loops reached 7,000,000 and took the
-/// compiler a minute and 530 MB. The bench `worst` measures it.
+/// Locals × (branches, calls and divisions), summed over all functions: with all other limits kept, nested loops
+/// reached 7,000,000 and took the compiler a minute and 530 MB. The bench `worst` measures it.
 pub const COMPILE_WORK_MAX: u64 = 1_000_000;
 /// Globals of a module's own: they are initialised in each call. Largest: 3.
 pub const GLOBALS_MAX: u64 = 64;
@@ -47,10 +48,15 @@ pub const INTERFACE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Slots of the logical call stack. A frame takes its parameters, locals, most operands at once, and [`FRAME_SLOTS`].
 pub const STACK_SLOTS_MAX: u32 = 65_536;
-/// Slots of a frame beyond its own, so that the native frame always fits: with 2 the worst shape took 1 MiB, with 16 a quarter.
+/// Slots of a frame beyond its own, so that the native frame always fits: with 2 the worst shape took 1 MiB, with 16 a
+/// quarter.
 pub const FRAME_SLOTS: u32 = 16;
-/// Native stack of the engine in bytes. [`STACK_SLOTS_MAX`] slots take 560 KiB at worst, so this is never reached.
+/// Bytes of native stack that wasmtime gives to a contract, counted from where it is entered. [`STACK_SLOTS_MAX`] slots
+/// take 560 KiB at worst, so this is never reached.
 pub const NATIVE_STACK_BYTES: usize = 2 << 20;
+/// Bytes of stack that a thread must have left to execute: [`NATIVE_STACK_BYTES`], and 1 MiB for the engine and the
+/// host functions, which use what is left beyond it. The deepest calls of `tests/hostile.rs` take half a MiB in all.
+pub const EXECUTION_STACK_BYTES_MIN: usize = NATIVE_STACK_BYTES + (1 << 20);
 
 /// Bytes of a key of the state; it has at least one.
 pub const KEY_BYTES_MAX: usize = 512;
@@ -88,8 +94,8 @@ pub const REASON_BYTES_MAX: usize = 512;
 pub const EXECUTIONS_MAX: u32 = 32;
 /// Instances that are kept for their next call, of all modules together; each has a slot in the pool as well.
 pub const KEPT_MAX: usize = 32;
-/// Bytes of memory of an instance that is kept. A larger one takes longer to restore than a fresh one to make. Its pages are
-/// [priced](crate::prices::PAGE) accordingly.
+/// Bytes of memory of an instance that is kept. A larger one takes longer to restore than a fresh one to make. Its
+/// pages are [priced](crate::prices::PAGE) accordingly.
 pub const KEPT_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a slot's memory that stay resident between calls.
 pub const RESIDENT_BYTES: usize = 2 << 20;

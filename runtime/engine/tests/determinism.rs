@@ -1,21 +1,25 @@
-//! The same call gives the same bytes: on every backend, with instances used again, on any number of threads, in other environments.
+//! The same call gives the same bytes: on every backend, with instances used again, on any number of threads, in other
+//! environments.
 //!
-//! Compared is everything that an execution gives: outcome, gas, events, writes, decision trace, diagnostics and the cost of each host
-//! function. The corpus:
+//! Compared is everything that an execution gives: outcome, gas, events, writes, decision trace, diagnostics and the
+//! cost of each host function. The corpus:
 //!
 //! - the hostile calls (`corpus::HOSTILE`);
 //! - the shipped contracts, by the calls of their own tests (`tests/transcripts`, written by
 //!   `CHANCERY_TRANSCRIPTS=$PWD/runtime/engine/tests/transcripts cargo test --release` in the contracts' crates);
-//! - modules that `wasm-smith` generates within the admitted profile, 2,000 of them. `CHANCERY_MODULES=100000` makes it more, and
-//!   `CHANCERY_SEED=17` begins with another seed, so `CHANCERY_SEED=N CHANCERY_MODULES=1` is the command that replays one module.
+//! - modules that `wasm-smith` generates within the admitted profile, 2,000 of them. `CHANCERY_MODULES=100000` makes it
+//!   more, and `CHANCERY_SEED=17` begins with another seed, so `CHANCERY_SEED=N CHANCERY_MODULES=1` is the command that
+//!   replays one module.
 //!
 //! Debug and release builds are compared through one file, `tests/golden/corpus`, that both must reproduce.
 //!
-//! A generated module on which two backends differ is reduced by `wasm-shrink`, kept under the target directory, and named.
+//! A generated module on which two backends differ is reduced by `wasm-shrink`, kept under the target directory, and
+//! named.
 
 mod corpus;
 mod harness;
 
+use chancery_engine::limits::EXECUTION_STACK_BYTES_MIN;
 use chancery_engine::{Backend, Config, Engine, Execution, Instances, Invocation, Kind};
 use chancery_state::{MemoryStore, Store};
 use chancery_types::Outcome;
@@ -85,7 +89,8 @@ fn every_backend_gives_the_same_bytes() {
     }
 }
 
-/// What an engine executed before must not show: one engine for all, forwards and backwards, against one that has executed nothing.
+/// What an engine executed before must not show: one engine for all, forwards and backwards, against one that has
+/// executed nothing.
 #[test]
 fn a_used_engine_gives_what_a_fresh_one_gives() {
     let used = Engine::new(Config::default()).unwrap();
@@ -117,7 +122,8 @@ fn the_number_of_threads_does_not_show() {
                         assert_eq!(run(engine, &case.wasm, &case.calls), expected[number], "{}", case.name);
                     }
                 };
-                std::thread::Builder::new().stack_size(8 << 20).spawn_scoped(scope, work).unwrap();
+                let thread = std::thread::Builder::new().stack_size(EXECUTION_STACK_BYTES_MIN);
+                thread.spawn_scoped(scope, work).unwrap();
             }
         });
     }
@@ -136,9 +142,10 @@ fn digest_of_the_corpus() {
     println!("digest {}", hasher.finalize());
 }
 
-/// What the hostile calls and 200 generated modules gave when the file was written, in whatever profile: the same test in a debug and in a release build, on
-/// another machine or with another toolchain, holds each to the same bytes. `GOLDEN=write` writes it anew, which is right only where the price list, the
-/// limits or the corpus itself have changed. The shipped contracts are not in it: their modules are built anew more often.
+/// What the hostile calls and 200 generated modules gave when the file was written, in whatever profile: the same test
+/// in a debug and in a release build, on another machine or with another toolchain, holds each to the same bytes.
+/// `GOLDEN=write` writes it anew, which is right only where the price list, the limits or the corpus itself have
+/// changed. The shipped contracts are not in it: their modules are built anew more often.
 #[test]
 fn the_corpus_has_its_golden_outcomes() {
     let engine = Engine::new(Config::default()).unwrap();

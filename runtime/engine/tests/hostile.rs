@@ -1,7 +1,8 @@
 //! What hostile modules and calls try, and what must happen.
 //!
-//! Each row is an attack that has broken a runtime of this kind; each test is named by its row. Where a row concerns the ledger, its
-//! other half is in `runtime/node/tests/hostile.rs` (marked N); rows that are tested elsewhere say where.
+//! Each row is an attack that has broken a runtime of this kind; each test is named by its row. Where a row concerns
+//! the ledger, its other half is in `runtime/node/tests/hostile.rs` (marked N); rows that are tested elsewhere say
+//! where.
 //!
 //! | | attack | must happen | test |
 //! |---|---|---|---|
@@ -9,7 +10,7 @@
 //! | V2 | recursion through calls and queries between contracts | there are no calls between contracts in this version, so only recursion within a module applies | here, N |
 //! | V3 | compile bombs | refused at admission by a named limit with the value found; the worst module within the limits compiles in bounded time | here |
 //! | V4 | an operator that costs too little | everything that works costs; entering a function with many locals costs; an access costs by the memory that it can miss the caches in (how long each gas takes is `benches`') | here |
-//! | V5 | code compiled under old prices | the cache's key holds prices, engine and configuration | here |
+//! | V5 | code compiled under old prices, or by another engine | its file has another name; code that wasmtime refuses is replaced | here, `cache::tests`, `execution::tests` |
 //! | V6 | a cache file replaced or changed | not run: deleted, compiled again | here |
 //! | V7 | facts of the node in results | outcomes come from a closed set; equal bytes on every backend, in other environments | here, `determinism.rs` |
 //! | V8 | work that is not paid for | what is charged is never more than set aside, and at least the work, on every path; queries pay too | here, N |
@@ -39,6 +40,8 @@ use chancery_state::{MemoryStore, Pair, Scan, StateError, Store};
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::{ContractId, Gas, Outcome, TrapKind};
 use harness::{GAS, calling, invocation, module};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 fn run_on(store: Arc<dyn Store>, wasm: &[u8], kind: Kind, gas: u64) -> Execution {
@@ -111,7 +114,8 @@ fn v1_the_host_calls_nothing_of_the_guest_but_the_entry() {
 
 #[test]
 fn v2_a_contract_reaches_no_other_contract_and_recursion_ends_alike_every_time() {
-    // Nothing takes a contract's id, so there is no loop through calls or queries to bound. The first function that does needs a depth limit.
+    // Nothing takes a contract's id, so there is no loop through calls or queries to bound. The first function that
+    // does needs a depth limit.
     for function in HOST_FUNCTIONS {
         assert!(
             function.parameters.iter().all(|name| !["contract", "method", "module"].contains(name)),
@@ -601,6 +605,53 @@ fn v23_the_call_stack_ends_at_the_same_depth_whatever_the_native_stack() {
     }
 }
 
+/// The deepest calls, of frames with one local and of frames with many that live on, fit a thread that has the least
+/// stack the engine asks for and uses some of it before. Host functions work in every sixteenth frame, which the gas of
+/// a call allows.
+#[test]
+fn v23_the_least_stack_suffices_for_the_deepest_calls() {
+    let deepest = |locals: u32| {
+        let loads: String =
+            (1..=locals).map(|at| format!("(local.set {at} (i64.load (i32.const {})))", 8 * at)).collect();
+        let sum: String = (1..=locals).map(|at| format!("(local.get {at}) i64.add ")).collect();
+        module(&format!(
+            r#"{}
+               (memory (export "memory") 1)
+               (data (i32.const 4096) "{}")
+               (func $deepest (param i32) (result i64) (local {}) {loads}
+                 (if (i32.eqz (i32.and (local.get 0) (i32.const 15))) (then
+                   (if (i32.eqz (call $verify (i32.const 4096) (i32.const 0) (i32.const 0) (i32.const 4128)))
+                     (then unreachable))
+                   (drop (call $scan (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+                     (i32.const 9) (i32.const 0) (i32.const 8192) (i32.const 8192)))))
+                 (call $deepest (i32.add (local.get 0) (i32.const 1))) {sum})
+               (func (export "call") (param i32 i32) (result i32) (i32.wrap_i64 (call $deepest (i32.const 1))))"#,
+            harness::IMPORTS,
+            SIGNED.replace(char::is_whitespace, ""),
+            "i64 ".repeat(locals as usize),
+        ))
+    };
+    for wasm in [deepest(1), deepest(250)] {
+        for backend in Backend::ALL {
+            let run = || {
+                let engine = Engine::for_comparison(backend, Instances::Kept).unwrap();
+                let call = invocation(Kind::Call, prices::CALL_GAS_MAX.0);
+                engine.execute(&engine.load(&wasm).unwrap(), call, Arc::new(MemoryStore::new())).unwrap()
+            };
+            let thread = std::thread::Builder::new().stack_size(limits::EXECUTION_STACK_BYTES_MIN);
+            let execution = std::thread::scope(|scope| thread.spawn_scoped(scope, run).unwrap().join().unwrap());
+            assert_eq!(execution.outcome, trapped(TrapKind::StackOverflow), "{backend:?}");
+            assert!(execution.costs.iter().all(|cost| cost.calls > 10), "{:?}", execution.costs);
+        }
+    }
+}
+
+/// RFC 8032, section 7.1, test 1: a key, and its signature of the empty message.
+const SIGNED: &str = r"
+    \d7\5a\98\01\82\b1\0a\b7\d5\4b\fe\d3\c9\64\07\3a\0e\e1\72\f3\da\a6\23\25\af\02\1a\68\f7\07\51\1a
+    \e5\56\43\00\c3\60\ac\72\90\86\e2\cc\80\6e\82\8a\84\87\7f\1e\b8\e5\d9\74\d8\73\e0\65\22\49\01\55
+    \5f\b8\82\15\90\a3\3b\ac\c6\1e\39\70\1c\f9\b4\6b\d2\5b\f5\f0\59\5b\be\24\65\51\41\43\8e\7a\10\0b";
+
 #[test]
 fn what_a_call_costs_is_pinned() {
     // A change of this number, or of the prices themselves, takes a new version.
@@ -722,8 +773,30 @@ fn stripping_leaves_what_is_admitted() {
     assert_eq!(strip(&stripped).unwrap(), stripped, "stripping twice changes nothing");
 }
 
+/// That the price list's version changes the name as well, `cache::tests` shows.
 #[test]
-fn v5_v6_a_cache_file_that_was_touched_is_deleted_and_compiled_again() {
+fn v5_engines_that_compile_otherwise_share_no_cache_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let wasm = calling("(i32.const 0)");
+    let load = |backend| {
+        let cache = Some(chancery_engine::Cache::new(dir.path().into(), [1; 32]));
+        Engine::with_backend(Config { cache, ..Config::default() }, backend).unwrap().load(&wasm).map(drop).unwrap();
+    };
+    let files = || -> BTreeMap<PathBuf, Vec<u8>> {
+        let paths = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
+        paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    };
+    for (before, backend) in Backend::ALL.into_iter().enumerate() {
+        load(backend);
+        assert_eq!(files().len(), before + 1, "{backend:?} makes a file of its own");
+    }
+    let made = files();
+    Backend::ALL.into_iter().for_each(load);
+    assert_eq!(files(), made, "and finds it again");
+}
+
+#[test]
+fn v6_a_cache_file_that_was_touched_is_deleted_and_compiled_again() {
     let dir = tempfile::tempdir().unwrap();
     let wasm = calling("(i32.const 0)");
     let load = |key| {

@@ -1,9 +1,9 @@
 //! One function body: its code with the payments of its [`Plan`] put in.
 //!
-//! Two locals are appended where they are needed: `d`, what the callees of this frame have of the stack, and `g`, the balance while a loop runs
-//! that calls nothing. The plan says where the counter is written in such a loop.
+//! Two locals are appended: what the callees of this frame have of the stack, and the balance while a call-free loop
+//! runs. The plan says where the counter is written in such a loop.
 
-use super::plan::{Bulk, Piece, Plan, Segment};
+use super::plan::{BasicBlock, Bulk, Piece, Plan};
 use super::{Indices, gas_const};
 use crate::admission::Frame;
 use wasm_encoder::{BlockType, Encode, Instruction, ValType};
@@ -35,9 +35,7 @@ pub(super) fn metered(
                 write(&mut out, &check(left, Instruction::I32Const(0), Instruction::I32LtS));
                 out.extend_from_slice(&wasm[range.clone()]);
             }
-            Piece::Pay(at) => {
-                plan.segments.get(*at).into_iter().for_each(|segment| pay(&mut out, segment, &locals, indices))
-            }
+            Piece::Pay(at) => plan.blocks.get(*at).into_iter().for_each(|block| pay(&mut out, block, &locals, indices)),
             Piece::Bulk(Bulk::Grow) => write(&mut out, &[Instruction::Call(indices.grow)]),
             Piece::Bulk(Bulk::Copy) => write(&mut out, &[Instruction::Call(indices.copy)]),
             Piece::Bulk(Bulk::Fill) => write(&mut out, &[Instruction::Call(indices.fill)]),
@@ -72,31 +70,31 @@ fn locals(wasm: &[u8], body: &FunctionBody<'_>, frame: Frame, out: &mut Vec<u8>)
     Ok(Locals { left: own, balance: own + 1 })
 }
 
-fn pay(out: &mut Vec<u8>, segment: &Segment, locals: &Locals, indices: &Indices) {
+fn pay(out: &mut Vec<u8>, block: &BasicBlock, locals: &Locals, indices: &Indices) {
     let (counter, mirror) = (Instruction::GlobalGet(indices.gas), Instruction::LocalGet(locals.balance));
     let set = Instruction::GlobalSet(indices.gas);
-    if !segment.mirrored {
-        if segment.gas > 0 {
-            write(out, &[counter, gas_const(segment.gas), Instruction::I64Sub, set]);
-            check_if(out, segment, &check_gas(indices));
+    if !block.mirrored {
+        if block.gas > 0 {
+            write(out, &[counter, gas_const(block.gas), Instruction::I64Sub, set]);
+            check_if(out, block, &check_gas(indices));
         }
         return;
     }
-    if segment.gas > 0 {
-        let amount = gas_const(segment.gas);
+    if block.gas > 0 {
+        let amount = gas_const(block.gas);
         write(out, &[mirror.clone(), amount, Instruction::I64Sub, Instruction::LocalSet(locals.balance)]);
     }
-    if segment.written {
+    if block.written {
         write(out, &[mirror.clone(), set.clone()]);
     }
     let stop = [mirror.clone(), Instruction::I64Const(0), Instruction::I64LtS, Instruction::If(BlockType::Empty)];
-    check_if(out, segment, &stop);
+    check_if(out, block, &stop);
     // Whoever stops here leaves the counter below zero.
-    check_if(out, segment, &[mirror, set, Instruction::Unreachable, Instruction::End]);
+    check_if(out, block, &[mirror, set, Instruction::Unreachable, Instruction::End]);
 }
 
-fn check_if(out: &mut Vec<u8>, segment: &Segment, instructions: &[Instruction<'_>]) {
-    if segment.check {
+fn check_if(out: &mut Vec<u8>, block: &BasicBlock, instructions: &[Instruction<'_>]) {
+    if block.check {
         write(out, instructions);
     }
 }
