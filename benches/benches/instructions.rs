@@ -16,7 +16,7 @@
 
 use chancery_benches::{DISBURSE, Disburse};
 use chancery_engine::{Allocation, Config, Engine, admit, instrument};
-use chancery_node::journal::{Block, FrameKind};
+use chancery_node::journal::{Block, FrameKind, FrameTag};
 use chancery_state::{MemoryStore, Overlay, Tree, tree};
 use chancery_tlog::merkle;
 use chancery_types::codec::{Decode, Encode};
@@ -137,7 +137,7 @@ fn overlay() -> Box<dyn FnMut()> {
 fn frames() -> Box<dyn FnMut()> {
     let entry = entry(1).to_bytes();
     Box::new(move || {
-        let (mut block, mut chain) = (Block::new(0), Hash([0; 32]));
+        let (mut block, mut chain) = (Block::new(0, FrameTag::default()), Hash([0; 32]));
         (0..100).for_each(|index| block.push(FrameKind::Entry, index, &entry, &mut chain));
         black_box(block.len());
     })

@@ -29,7 +29,7 @@ fn append(c: &mut Criterion) {
         group.throughput(Throughput::Elements(entries));
         group.bench_function(format!("{entries} entries of 500 bytes"), |bencher| {
             bencher.iter(|| {
-                let (mut block, mut chain) = (Block::new(0), journal.chain());
+                let (mut block, mut chain) = (Block::new(0, journal.tag()), journal.chain());
                 (0..entries).for_each(|index| block.push(FrameKind::Entry, index, &entry, &mut chain));
                 journal.append(&block, chain).expect("the disk has room");
             });

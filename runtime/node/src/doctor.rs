@@ -168,9 +168,7 @@ fn make_again(dir: &Path, options: &Options, log: &Log, file: &Path) -> Result<(
         return recovery::rebuild_view(dir, options);
     }
     if file == dir.join("cache.key") {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(|error| NodeError::Stopped(format!("no randomness: {error}")))?;
-        return disk.write_file(file, &key, 0o600);
+        return recovery::new_cache_key(disk, dir);
     }
     match file.strip_prefix(dir.join("public")).ok().and_then(|path| log.published(path)) {
         Some(bytes) => disk.write_files(&dir.join("public"), &[(file.into(), bytes)], 0o644),

@@ -6,18 +6,22 @@
 //!
 //! ```text
 //! segment = header ‖ frame* ‖ rest
-//! header  = "CHJSEG02", 8 bytes ‖ ledger id, 32 ‖ segment number, u64 LE ‖ length of the segment, u64 LE
+//! header  = "CHJSEG03", 8 bytes ‖ ledger id, 32 ‖ segment number, u32 LE ‖ tag, 4 ‖ length of the segment, u64 LE
 //!           ‖ first index, u64 LE ‖ chain before, 32 ‖ BLAKE3 of the 96 bytes before            = 128 bytes
-//! frame   = "CHF2", 4 bytes ‖ kind, u8 ‖ payload length, u32 LE ‖ entry index, u64 LE ‖ block, u64 LE
+//! frame   = tag, 4 bytes ‖ kind, u8 ‖ payload length, u32 LE ‖ entry index, u64 LE ‖ block, u64 LE
 //!           ‖ payload ‖ chain, 32
+//! tag     = drawn by lot when the journal is made; the same in all its segments
 //! block   = the index of the first entry of the frame's block
 //! chain   = BLAKE3-derive-key("chancery 2026 journal frame v2",
-//!                             chain before ‖ the 25 bytes of the frame's head ‖ payload)
+//!                             chain before ‖ "CHF2" ‖ the 21 bytes of the head behind the tag ‖ payload)
 //! kind    = 1 entry: payload is the entry, the leaf of the log
 //!           2 effects: payload is the writes and the trace of the entry before it, whose digests the entry holds
 //! closed  = "chancery journal closed 1", then lines "ledger HEX", "entries N", "chain HEX",
 //!           and BLAKE3 of all before, HEX; each ends in LF
 //! ```
+//!
+//! A journal of version 2 has "CHJSEG02" and the segment number as a u64, and the tag "CHF2". It is read, and continued as
+//! it is.
 //!
 //! A block is the frames of its calls and then the frame of its seal, written at once (`append_at` of [`crate::disk`]
 //! says how) and made durable by one `fdatasync`: **the commit point**. A block never spans two segments. The chain
@@ -49,8 +53,9 @@
 //! block is written only after the one before is durable; hence a damaged frame with a valid one of a *later block*
 //! behind it is rot or tampering, and so is a segment that does not reach the next one's beginning, and a journal that
 //! ends before what `closed` or the published checkpoint cover. Then the journal is not opened. A frame is valid where
-//! its chain value follows from the 32 bytes before it, so that frames behind a damaged one are still recognised. What
-//! is overwritten so that all later frames verify again takes all of their chain values to be rewritten, and then
+//! its chain value follows from the 32 bytes before it, so that frames behind a damaged one are still recognised. They
+//! begin with the tag, which nobody knows who cannot read the disk: else a caller could put frames into the arguments of
+//! a call, and a write of it that was interrupted would look like rot. What is overwritten so that all later frames verify again takes all of their chain values to be rewritten, and then
 //! contradicts the checkpoint.
 //!
 //! What cannot be told from an interrupted write is rot in the very last block before a checkpoint covers it, that is
@@ -65,7 +70,7 @@ mod locations;
 mod reader;
 mod scan;
 
-pub use frame::{Block, Frame, FrameKind};
+pub use frame::{Block, Frame, FrameKind, FrameTag};
 pub use locations::Locations;
 pub use reader::Reader;
 pub(crate) use reader::reader;
@@ -83,11 +88,12 @@ use std::sync::{Arc, PoisonError};
 
 /// Length of a segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
-const SEGMENT_MAGIC: &[u8; 8] = b"CHJSEG02";
+const SEGMENT_MAGIC: &[u8; 8] = b"CHJSEG03";
+/// Of version 2.
+const SEGMENT_MAGIC_2: &[u8; 8] = b"CHJSEG02";
 const HEADER_BYTES: usize = 128;
 /// Where the header has the chain value before the segment's first frame.
 const HEADER_CHAIN: std::ops::Range<usize> = 64..96;
-const FRAME_MAGIC: &[u8; 4] = b"CHF2";
 const HEAD_BYTES: usize = 25;
 const CHAIN_BYTES: usize = 32;
 /// Longest block: what a segment holds.
@@ -152,6 +158,7 @@ pub struct Journal {
     /// The last segment, and how long it is; `None` when a new one must be begun.
     open: Option<(Arc<dyn DiskFile>, u64)>,
     segment: u32,
+    tag: FrameTag,
     offset: u64,
     chain: Hash,
     reader: Arc<Reader>,
@@ -163,10 +170,11 @@ impl Journal {
     /// Makes an empty journal.
     ///
     /// # Errors
-    /// [`NodeError::DiskFull`] or [`NodeError::Io`].
+    /// [`NodeError::DiskFull`] or [`NodeError::Io`]; when the system gives no randomness.
     pub fn create(disk: Arc<dyn Disk>, dir: &Path, ledger: LedgerId, segment_len: u64) -> Result<Journal, NodeError> {
         disk.make_dirs(dir)?;
-        let header = Header { ledger, segment: 0, len: segment_len, first: 0, chain: Hash::default() };
+        let tag = FrameTag::drawn()?;
+        let header = Header { ledger, segment: 0, tag, len: segment_len, first: 0, chain: Hash::default() };
         let file = create_segment(&*disk, dir, header, &[])?;
         Ok(Journal {
             reader: reader(disk.clone(), dir, Locations::default()),
@@ -176,6 +184,7 @@ impl Journal {
             segment_len,
             open: Some((file, segment_len)),
             segment: 0,
+            tag,
             offset: HEADER_BYTES as u64,
             chain: Hash::default(),
             stages: JournalStages::default(),
@@ -203,6 +212,7 @@ impl Journal {
             segment_len,
             open: None,
             segment: end.segment,
+            tag: end.tag,
             offset: end.offset,
             chain: end.chain,
             stages: JournalStages::default(),
@@ -253,7 +263,7 @@ impl Journal {
     fn begin(&mut self, first: u64, chain: Hash, block: &[u8], len: u64) -> Result<(), NodeError> {
         failpoint::pass("segment-create");
         let segment = self.segment + 1;
-        let header = Header { ledger: self.ledger, segment: segment.into(), len, first, chain };
+        let header = Header { ledger: self.ledger, segment, tag: self.tag, len, first, chain };
         let file = create_segment(&*self.disk, &self.dir, header, block)?;
         (self.segment, self.open) = (segment, Some((file, len)));
         self.offset = (HEADER_BYTES + block.len()) as u64;
@@ -268,6 +278,11 @@ impl Journal {
     /// The chain value behind the last block.
     pub fn chain(&self) -> Hash {
         self.chain
+    }
+
+    /// What each of its frames begins with.
+    pub fn tag(&self) -> FrameTag {
+        self.tag
     }
 
     /// The longest block that a segment holds.

@@ -21,6 +21,7 @@
 //! - [`prometheus`]: the same as text, in a file
 //! - [`profile`]: a dry run that shows where the gas goes
 //! - `stack`: threads whose stack the engine cannot exhaust
+//! - `random`: randomness, from the system alone
 //!
 //! # Opening
 //!
@@ -82,6 +83,7 @@ pub mod prometheus;
 pub mod proofs;
 pub mod public;
 pub mod publication;
+mod random;
 pub mod recorder;
 pub mod recovery;
 pub mod registry;

@@ -72,15 +72,10 @@ pub(crate) struct Recorder {
 }
 
 /// What a block is put together in; its memory serves the next one, too.
+#[derive(Default)]
 pub(crate) struct Scratch {
     frames: journal::Block,
     effects: Vec<u8>,
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Scratch { frames: journal::Block::new(0), effects: Vec::new() }
-    }
 }
 
 /// A block in the making.
@@ -169,7 +164,7 @@ impl Recorder {
     pub(crate) fn record(&mut self, block: Block) -> (Recorded, Answers) {
         let Block { height, time, calls, repeats, writes, .. } = block;
         let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.frames.reset(self.tip.index, SCRATCH_BYTES);
+        scratch.frames.reset(self.tip.index, self.journal.tag(), SCRATCH_BYTES);
         scratch.effects.shrink_to(SCRATCH_BYTES);
         let mut draft = Draft {
             scratch,

@@ -25,6 +25,7 @@ use crate::disk::{self, Disk};
 use crate::journal::{self, End, Frame, FrameKind, Journal, Location, Locations, Mark};
 use crate::ledger::{Head, Options};
 use crate::publication::PublicLog;
+use crate::random::random;
 use crate::recorder::Tip;
 use crate::replay::{Applier, Replay};
 use crate::requests::Requests;
@@ -94,7 +95,7 @@ pub(crate) fn create(
     };
     let id = LedgerId(Hash::of(&bytes).0);
     let mut journal = Journal::create(disk.clone(), &dir.join("journal"), id, segment_len)?;
-    let (mut block, mut chain) = (journal::Block::new(0), journal.chain());
+    let (mut block, mut chain) = (journal::Block::new(0, journal.tag()), journal.chain());
     block.push(FrameKind::Entry, 0, &bytes, &mut chain);
     block.push(FrameKind::Entry, 1, &seal.to_bytes(), &mut chain);
     journal.append(&block, chain)?;
@@ -104,13 +105,6 @@ pub(crate) fn create(
     new_cache_key(&**disk, dir)?;
     disk.write_file(&dir.join("log.vkey"), format!("{vkey}\n").as_bytes(), 0o644)?;
     write_format(&**disk, dir)
-}
-
-/// 32 bytes that nobody can guess.
-pub(crate) fn random() -> Result<[u8; 32], NodeError> {
-    let mut bytes = [0; 32];
-    let failed = |error| NodeError::Stopped(format!("the system gives no randomness: {error}"));
-    getrandom::fill(&mut bytes).map_err(failed).map(|()| bytes)
 }
 
 /// Makes the key that authenticates the cache of compiled code.

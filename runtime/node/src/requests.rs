@@ -10,7 +10,7 @@
 //! that holds everybody up while it is moved.
 
 use crate::NodeError;
-use crate::recovery::random;
+use crate::random::random;
 use chancery_types::RequestId;
 
 /// A fingerprint, `u32` LE, and the index of an entry, `u48` LE.

@@ -2,18 +2,16 @@
 
 use crate::NodeError;
 use crate::disk;
+use chancery_engine::limits::EXECUTION_STACK_BYTES_MIN;
 use std::path::Path;
 use std::thread::{Builder, JoinHandle};
 
 /// Stack of the threads that execute contracts.
 const BYTES: usize = 16 << 20;
-/// What must be left of a thread's stack to execute a contract on it: wasmtime uses up to 2 MiB, and the host functions
-/// some.
-const LEFT_MIN: usize = 3 << 20;
 
 /// Whether a contract can be executed on this thread, at this depth.
 pub(crate) fn suffices() -> bool {
-    stacker::remaining_stack().is_some_and(|left| left >= LEFT_MIN)
+    stacker::remaining_stack().is_some_and(|left| left >= EXECUTION_STACK_BYTES_MIN)
 }
 
 /// Starts a thread with such a stack.

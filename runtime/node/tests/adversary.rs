@@ -84,14 +84,14 @@ fn write_journal(from: &Path, to: &Path, entries: &[(Entry, Option<Effects>)]) {
     }
     let ledger = LedgerId(Hash::of(&entries[0].0.to_bytes()).0);
     let mut journal = Journal::create(Arc::new(OsDisk), &to.join("journal"), ledger, SEGMENT_BYTES).unwrap();
-    let (mut block, mut chain) = (Block::new(0), journal.chain());
+    let (mut block, mut chain) = (Block::new(0, journal.tag()), journal.chain());
     for (entry, effects) in entries {
         block.push(FrameKind::Entry, entry.index, &entry.to_bytes(), &mut chain);
         if let Some(effects) = effects {
             block.push(FrameKind::Effects, entry.index, &effects.to_bytes(), &mut chain);
         }
         if entry.seal().is_some() {
-            journal.append(&std::mem::replace(&mut block, Block::new(entry.index + 1)), chain).unwrap();
+            journal.append(&std::mem::replace(&mut block, Block::new(entry.index + 1, journal.tag())), chain).unwrap();
         }
     }
 }

@@ -211,12 +211,16 @@ fn the_entry_of_a_call_that_was_signed_with_others_is_that_of_the_code() {
     assert!(signed.call.actor.verifies(&message, &signed.signature) && signed.is_authentic());
 }
 
+/// What the page's journal has drawn.
+const TAG: [u8; 4] = [0xa1, 0x5c, 0x07, 0xe2];
+
 /// The segment as the page describes it, by nothing but the page's formulas.
 fn segment_text(sample: &Sample) -> String {
     let mut header: Parts = vec![
-        ("magic: CHJSEG02", b"CHJSEG02".to_vec()),
+        ("magic: CHJSEG03", b"CHJSEG03".to_vec()),
         ("ledger id", sample.ledger.to_bytes()),
-        ("segment number", 0u64.to_bytes()),
+        ("segment number", 0u32.to_bytes()),
+        ("tag", TAG.to_vec()),
         ("length of the segment", (64u64 << 20).to_bytes()),
         ("index of the first entry", 0u64.to_bytes()),
         ("chain before", vec![0; 32]),
@@ -225,14 +229,14 @@ fn segment_text(sample: &Sample) -> String {
     let (mut text, mut chain) = (dump(&header), [0; 32]);
     let mut frame = |kind: u8, index: usize, block: u64, payload: &[u8], shown: &str| {
         let head: Parts = vec![
-            ("frame: magic, CHF2", b"CHF2".to_vec()),
+            ("frame: tag", TAG.to_vec()),
             (if kind == 1 { "kind, 1 = entry" } else { "kind, 2 = effects" }, vec![kind]),
             ("payload length", count(payload.len())),
             ("entry index", (index as u64).to_bytes()),
             ("first entry of its block", block.to_bytes()),
         ];
         let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 journal frame v2");
-        hasher.update(&chain).update(&concat(&head)).update(payload);
+        hasher.update(&chain).update(b"CHF2").update(&concat(&head)[TAG.len()..]).update(payload);
         chain = hasher.finalize().into();
         text.push_str(&dump(&head));
         text.push_str(shown);

@@ -1,7 +1,9 @@
 //! Frames: what an entry or its effects are wrapped in, chained by hashes. The layout stands with the [journal](super).
 
-use super::{CHAIN_BYTES, FRAME_MAGIC, HEAD_BYTES, HEADER_BYTES, HEADER_CHAIN};
+use super::{CHAIN_BYTES, HEAD_BYTES, HEADER_BYTES, HEADER_CHAIN};
+use crate::NodeError;
 use crate::disk::DiskFile;
+use crate::random::random;
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use chancery_types::Hash;
 use std::ops::Range;
@@ -29,28 +31,56 @@ pub struct Frame<'a> {
     pub payload: &'a [u8],
 }
 
+/// What each frame of a journal begins with, so that a frame is found behind a damaged one and cannot be forged by a caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameTag(pub(super) [u8; 4]);
+
+impl FrameTag {
+    /// That of all journals of version 2. It stands for the tag in the chain values, which do not depend on it.
+    pub(super) const VERSION_2: FrameTag = FrameTag(*b"CHF2");
+
+    /// One that nobody can guess.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub(super) fn drawn() -> Result<Self, NodeError> {
+        let [a, b, c, d, ..] = random()?;
+        Ok(FrameTag([a, b, c, d]))
+    }
+}
+
+impl Default for FrameTag {
+    fn default() -> Self {
+        FrameTag::VERSION_2
+    }
+}
+
+/// Bytes of the tag.
+const TAG_BYTES: usize = 4;
 /// Where a frame's head has the length of the payload.
 const HEAD_LEN: Range<usize> = 5..9;
 
 fn chain_of(before: &Hash, head: &[u8], payload: &[u8]) -> Hash {
     static CONTEXT: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context("chancery 2026 journal frame v2"));
     let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT);
-    hasher.update(&before.0).update(head).update(payload);
+    hasher.update(&before.0).update(&FrameTag::VERSION_2.0).update(&head[TAG_BYTES..]).update(payload);
     Hash(hasher.finalize().into())
 }
 
 /// The frames of a block as they are being put together.
+#[derive(Default)]
 pub struct Block {
     first: u64,
+    tag: FrameTag,
     pub(super) bytes: Vec<u8>,
     /// Where each entry's frame begins.
     pub(super) entries: Vec<usize>,
 }
 
 impl Block {
-    /// An empty block whose first entry will be `first`.
-    pub fn new(first: u64) -> Self {
-        Block { first, bytes: Vec::new(), entries: Vec::new() }
+    /// An empty block whose first entry will be `first`, of the journal with this [tag](super::Journal::tag).
+    pub fn new(first: u64, tag: FrameTag) -> Self {
+        Block { first, tag, bytes: Vec::new(), entries: Vec::new() }
     }
 
     /// Begins another block, at entry `first`, behind what is there: the two are written together.
@@ -59,7 +89,8 @@ impl Block {
     }
 
     /// Takes all frames out, and begins another block at entry `first`. Memory for so many bytes is kept.
-    pub(crate) fn reset(&mut self, first: u64, kept_max: usize) {
+    pub(crate) fn reset(&mut self, first: u64, tag: FrameTag, kept_max: usize) {
+        self.tag = tag;
         self.bytes.clear();
         self.bytes.shrink_to(kept_max);
         self.entries.clear();
@@ -83,7 +114,7 @@ impl Block {
             self.entries.push(self.bytes.len());
         }
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(FRAME_MAGIC);
+        self.bytes.extend_from_slice(&self.tag.0);
         self.bytes.push(kind as u8);
         self.bytes.extend_from_slice(&[0; 4]);
         self.bytes.extend_from_slice(&index.to_le_bytes());
@@ -150,8 +181,7 @@ pub(super) fn read_frame(
 
 /// Kind, payload length, index, block.
 pub(super) fn parse_head(head: &[u8]) -> Option<(FrameKind, usize, u64, u64)> {
-    let (magic, rest) = head.split_first_chunk::<4>()?;
-    let (kind, rest) = rest.split_first()?;
+    let (kind, rest) = head.get(TAG_BYTES..)?.split_first()?;
     let (len, rest) = rest.split_first_chunk::<4>()?;
     let (index, rest) = rest.split_first_chunk::<8>()?;
     let (block, _) = rest.split_first_chunk::<8>()?;
@@ -161,10 +191,10 @@ pub(super) fn parse_head(head: &[u8]) -> Option<(FrameKind, usize, u64, u64)> {
         _ => return None,
     };
     let (index, block) = (u64::from_le_bytes(*index), u64::from_le_bytes(*block));
-    (magic == FRAME_MAGIC).then_some((kind, u32::from_le_bytes(*len) as usize, index, block))
+    Some((kind, u32::from_le_bytes(*len) as usize, index, block))
 }
 
-/// The frame at `offset`, if it is valid given the chain value before it, and where the next begins.
+/// The frame at `offset`, if it is valid given the chain value before it, and where the next begins. Its tag may be any.
 pub(super) fn frame_at<'a>(bytes: &'a [u8], offset: usize, before: &Hash) -> Option<(Frame<'a>, Hash, usize)> {
     let head = bytes.get(offset..offset + HEAD_BYTES)?;
     let (kind, len, index, block) = parse_head(head)?;
@@ -173,6 +203,16 @@ pub(super) fn frame_at<'a>(bytes: &'a [u8], offset: usize, before: &Hash) -> Opt
     let end = start + len + CHAIN_BYTES;
     let chain = Hash(*bytes.get(start + len..end)?.first_chunk()?);
     (chain_of(before, head, payload) == chain).then_some((Frame { kind, index, block, payload }, chain, end))
+}
+
+/// As [`frame_at`], if it begins with this tag.
+pub(super) fn tagged_at<'a>(
+    bytes: &'a [u8],
+    offset: usize,
+    before: &Hash,
+    tag: FrameTag,
+) -> Option<(Frame<'a>, Hash, usize)> {
+    bytes.get(offset..)?.starts_with(&tag.0).then(|| frame_at(bytes, offset, before))?
 }
 
 /// The chain value behind the frames of a whole block.
@@ -185,10 +225,10 @@ pub(super) fn chain_behind(block: &[u8], before: Hash) -> Option<Hash> {
 }
 
 /// Whether a valid frame of a block later than `block` begins anywhere behind `offset`.
-pub(super) fn later_frame_behind(bytes: &[u8], offset: usize, block: u64) -> bool {
+pub(super) fn later_frame_behind(bytes: &[u8], offset: usize, block: u64, tag: FrameTag) -> bool {
     let from = offset.max(HEADER_BYTES) + 1;
     let rest = bytes.get(from..).unwrap_or_default();
-    memchr::memmem::find_iter(rest, FRAME_MAGIC).map(|at| from + at).any(|position| {
+    memchr::memmem::find_iter(rest, &tag.0).map(|at| from + at).any(|position| {
         let before = bytes[..position].last_chunk().map(|chain| Hash(*chain));
         before.and_then(|before| frame_at(bytes, position, &before)).is_some_and(|(frame, ..)| frame.block > block)
     })

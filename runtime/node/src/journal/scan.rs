@@ -1,7 +1,7 @@
 //! Going through a journal from its segments' headers on, to where it ends; nothing is written.
 
-use super::frame::{Frame, FrameKind, frame_at, later_frame_behind};
-use super::{CLOSED, HEADER_BYTES, HEADER_CHAIN, Location, Mark, SEGMENT_MAGIC, segment_path};
+use super::frame::{Frame, FrameKind, FrameTag, later_frame_behind, tagged_at};
+use super::{CLOSED, HEADER_BYTES, HEADER_CHAIN, Location, Mark, SEGMENT_MAGIC, SEGMENT_MAGIC_2, segment_path};
 use crate::NodeError;
 use crate::disk::{self, Disk};
 use chancery_types::{Hash, LedgerId};
@@ -11,7 +11,9 @@ use std::path::Path;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Header {
     pub(super) ledger: LedgerId,
-    pub(super) segment: u64,
+    pub(super) segment: u32,
+    /// What its frames begin with. That of version 2 makes it a header of version 2.
+    pub(super) tag: FrameTag,
     pub(super) len: u64,
     pub(super) first: u64,
     pub(super) chain: Hash,
@@ -22,7 +24,12 @@ impl Header {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(SEGMENT_MAGIC);
         bytes[8..40].copy_from_slice(&self.ledger.0);
-        bytes[40..48].copy_from_slice(&self.segment.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.segment.to_le_bytes());
+        if self.tag == FrameTag::VERSION_2 {
+            bytes[..8].copy_from_slice(SEGMENT_MAGIC_2);
+        } else {
+            bytes[44..48].copy_from_slice(&self.tag.0);
+        }
         bytes[48..56].copy_from_slice(&self.len.to_le_bytes());
         bytes[56..64].copy_from_slice(&self.first.to_le_bytes());
         bytes[HEADER_CHAIN].copy_from_slice(&self.chain.0);
@@ -33,9 +40,15 @@ impl Header {
 
     pub(super) fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Option<Header> {
         let number = |at: usize| bytes[at..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        let tag = if bytes.starts_with(SEGMENT_MAGIC_2) {
+            FrameTag::VERSION_2
+        } else {
+            FrameTag(*bytes[44..].first_chunk()?)
+        };
         let header = Header {
             ledger: LedgerId(*bytes[8..].first_chunk()?),
-            segment: number(40)?,
+            segment: u32::from_le_bytes(*bytes[40..].first_chunk()?),
+            tag,
             len: number(48)?,
             first: number(56)?,
             chain: Hash(*bytes[HEADER_CHAIN].first_chunk()?),
@@ -86,6 +99,7 @@ pub(super) struct LastBlock {
 pub struct End {
     pub(super) ledger: LedgerId,
     pub(super) segment: u32,
+    pub(super) tag: FrameTag,
     pub(super) offset: u64,
     pub(super) chain: Hash,
     pub(super) entries: u64,
@@ -144,9 +158,9 @@ fn headers(disk: &dyn Disk, dir: &Path) -> Result<Vec<Header>, NodeError> {
             std::io::ErrorKind::UnexpectedEof => damaged(),
             _ => disk::failed("cannot read", &path)(error),
         })?;
-        let header = Header::from_bytes(&bytes).filter(|header| header.segment == u64::from(segment));
+        let header = Header::from_bytes(&bytes).filter(|header| header.segment == segment);
         let header = header.ok_or_else(damaged)?;
-        if let Some(first) = headers.first().filter(|first| first.ledger != header.ledger) {
+        if let Some(first) = headers.first().filter(|first| (first.ledger, first.tag) != (header.ledger, header.tag)) {
             let (first_file, expected) = (segment_path(dir, 0), first.ledger);
             return Err(NodeError::Foreign { file: path, first: first_file, expected, found: header.ledger });
         }
@@ -185,6 +199,7 @@ pub(crate) fn scan_from(
     let mut end = End {
         ledger,
         segment: 0,
+        tag: headers.first().map(|header| header.tag).unwrap_or_default(),
         offset: HEADER_BYTES as u64,
         chain: Hash::default(),
         entries: 0,
@@ -244,7 +259,7 @@ fn scan_segment(
     let (mut offset, mut chain, mut next) = (end.offset as usize, end.chain, end.entries);
     let mut first = (offset as u64, next, chain);
     while stop != Some(end.entries) {
-        let Some((frame, after, behind)) = frame_at(bytes, offset, &chain) else { break };
+        let Some((frame, after, behind)) = tagged_at(bytes, offset, &chain, end.tag) else { break };
         let expected = if frame.kind == FrameKind::Entry { next } else { next.wrapping_sub(1) };
         if (frame.index, frame.block) != (expected, first.1) {
             return Err(damaged(offset, next));
@@ -268,7 +283,7 @@ fn scan_segment(
     }
     match stop {
         Some(stop) if stop != end.entries => Err(damaged(offset, next)),
-        None if later_frame_behind(bytes, offset, end.entries) => Err(damaged(offset, next)),
+        None if later_frame_behind(bytes, offset, end.entries, end.tag) => Err(damaged(offset, next)),
         _ => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use super::manifest::{Chunk, Manifest, Snapshot, chunk_path, log_record, state_record};
 use super::{CHUNK_BYTES, CHUNKS, POLICY, SNAPSHOT, sync_name};
 use crate::disk::{self, Disk};
-use crate::journal::{self, Block, Frame, FrameKind};
+use crate::journal::{self, Block, Frame, FrameKind, FrameTag};
 use crate::publication::PublicLog;
 use crate::recovery::{check_format, check_reach, vkey};
 use crate::walk::inconsistent;
@@ -222,7 +222,8 @@ impl Gathered {
 
     /// Takes a whole block in.
     fn block(&mut self, first: u64, chunks: &mut Chunks<'_>) -> Result<(), NodeError> {
-        let mut block = Block::new(first);
+        // Put together for its chain values.
+        let mut block = Block::new(first, FrameTag::default());
         for ((bytes, effects), index) in std::mem::take(&mut self.open).into_iter().zip(first..) {
             block.push(FrameKind::Entry, index, &bytes, &mut self.chain);
             if let Some(effects) = &effects {

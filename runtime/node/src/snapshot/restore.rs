@@ -71,12 +71,12 @@ fn restore_journal(snapshot: &Snapshot<'_>, dir: &Path, options: &Options) -> Re
     let mut journal =
         Journal::create(options.disk.clone(), &dir.join("journal"), manifest.ledger, options.segment_bytes)?;
     let pass_bytes = PASS_BYTES.min(journal.block_bytes_max() / 2);
-    let (mut pass, mut chain) = (Block::new(0), Hash::default());
+    let (mut pass, mut chain) = (Block::new(0, journal.tag()), Hash::default());
     snapshot.blocks(|whole| {
         whole.push_to(&mut pass, &mut chain);
         let next = whole.first + whole.reads.len() as u64;
         if pass.len() >= pass_bytes {
-            journal.append(&std::mem::replace(&mut pass, Block::new(next)), chain)?;
+            journal.append(&std::mem::replace(&mut pass, Block::new(next, journal.tag())), chain)?;
             (options.progress)("entries restored", next, manifest.entries);
         }
         Ok(())

@@ -17,7 +17,7 @@
 use super::manifest::{Chunk, Snapshot, parse_log_record, parse_state_record};
 use super::{POLICY, wrong};
 use crate::disk::Disk;
-use crate::journal::{Block, FrameKind};
+use crate::journal::{Block, FrameKind, FrameTag};
 use crate::verify::Recorded;
 use crate::walk::{Chain, Checked, Read, Source, States, walk};
 use crate::{NodeError, Progress};
@@ -174,7 +174,7 @@ impl Source for Snapshot<'_> {
     fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
         let mut chain = Hash::default();
         self.blocks(|whole| {
-            whole.push_to(&mut Block::new(whole.first), &mut chain);
+            whole.push_to(&mut Block::new(whole.first, FrameTag::default()), &mut chain);
             whole.reads.into_iter().for_each(&mut *each);
             Ok(())
         })?;
