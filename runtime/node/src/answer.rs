@@ -1,10 +1,9 @@
 //! What a caller gets, and how it waits for it.
 
+use crate::decode;
 use crate::journal::Reader;
 use crate::publication::{Board, Level};
 use crate::{NodeError, Refusal};
-use chancery_types::codec::Decode;
-use chancery_types::entry::Effects;
 use chancery_types::{Call, Entry, Height, Outcome, Record, Trace};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -74,12 +73,11 @@ impl Ticket {
 /// The answer that entry `index` holds.
 pub(crate) fn first_answer(reader: &Reader, index: u64) -> Result<Answer, NodeError> {
     let (entry, effects) = reader.read(index)?;
-    let damaged = |problem: &str| NodeError::Inconsistent { index, problem: problem.into() };
-    let entry = Entry::from_bytes(&entry).map_err(|_| damaged("it is not an entry"))?;
-    let effects =
-        effects.map(|bytes| Effects::from_bytes(&bytes)).transpose().map_err(|_| damaged("its effects are damaged"))?;
+    let entry = decode::entry(index, &entry)?;
+    let effects = effects.map(|bytes| decode::effects(index, &bytes)).transpose()?;
     // The height stands in the seal of the block, which may be some entries ahead.
-    let seal = Entry::from_bytes(&reader.read(reader.seal_of(index)?)?.0).ok();
-    let (height, _) = seal.as_ref().and_then(Entry::seal).ok_or_else(|| damaged("its block has no seal"))?;
+    let seal = reader.seal_of(index)?;
+    let unsealed = || NodeError::Inconsistent { index, problem: "its block has no seal".into() };
+    let (height, _) = decode::entry(seal, &reader.read(seal)?.0)?.seal().ok_or_else(unsealed)?;
     Ok(Answer { index, height, entry, trace: effects.unwrap_or_default().trace, repeated: true })
 }

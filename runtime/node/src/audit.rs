@@ -26,15 +26,16 @@
 //! the recorded writes. That is no weaker: the log must have the file's Merkle root there, and the writes must lead to
 //! the file's state root, which executing had given.
 
+use crate::blobs::Blobs;
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executed, Executor, rejected};
-use crate::metrics::Cache;
+use crate::metrics::CacheCounters;
 use crate::public::{Place, PublicSource, finish};
 use crate::publication::PublicLog;
 use crate::recovery::check_format;
 use crate::stack;
 use crate::verify::{Report, report};
-use crate::walk::{Chain, Checked, JournalSource, States, change, inconsistent, walk};
+use crate::walk::{Chain, CheckedEntry, JournalSource, States, change, inconsistent, walk};
 use crate::{NodeError, Progress};
 use chancery_engine::{Compiler, Config, Engine, prices};
 use chancery_state::{BlockStore, MemoryStore, Tree};
@@ -184,9 +185,8 @@ impl Reexecuted {
             executor: Executor {
                 ledger: LedgerId::default(),
                 engine: Arc::new(engine),
-                disk: Arc::new(OsDisk),
-                blobs: blobs.into(),
-                modules: Cache::default(),
+                blobs: Arc::new(Blobs::at(Arc::new(OsDisk), blobs)),
+                modules: CacheCounters::default(),
             },
             block: Arc::new(BlockStore::new(committed.clone())),
             committed,
@@ -249,8 +249,8 @@ impl Reexecuted {
 }
 
 impl States for Reexecuted {
-    fn call(&mut self, checked: Checked) -> Result<(), NodeError> {
-        let Checked { entry, effects, .. } = checked;
+    fn call(&mut self, checked: CheckedEntry) -> Result<(), NodeError> {
+        let CheckedEntry { entry, effects, .. } = checked;
         let Record::Call { signed, .. } = &entry.record else { return Ok(()) };
         self.executor.ledger = signed.call.ledger;
         if self.resume.is_some_and(|saved| entry.index < saved.size) {

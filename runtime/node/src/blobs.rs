@@ -16,6 +16,18 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// A module's file below the directory of the blobs.
+pub(crate) fn name(module: &ModuleId) -> String {
+    let name = module.to_string();
+    format!("{}/{name}", &name[..2])
+}
+
+/// The bytes of a module from its file.
+pub(crate) fn read(disk: &dyn Disk, path: &Path, module: &ModuleId) -> Result<Vec<u8>, NodeError> {
+    let wasm = disk.read_if_there(path)?.ok_or(NodeError::NoModule(*module))?;
+    if Hash::of(&wasm).0 == module.0 { Ok(wasm) } else { Err(NodeError::DamagedFile(path.into())) }
+}
+
 /// The blobs of one ledger.
 pub(crate) struct Blobs {
     disk: Arc<dyn Disk>,
@@ -27,20 +39,21 @@ pub(crate) struct Blobs {
 impl Blobs {
     /// The blobs of a data directory.
     pub(crate) fn of(disk: Arc<dyn Disk>, data: &Path) -> Self {
-        Blobs { disk, dir: data.join("blobs"), durable: Mutex::default() }
+        Blobs::at(disk, &data.join("blobs"))
     }
 
-    /// Where a module's bytes lie.
-    pub(crate) fn path(&self, module: &ModuleId) -> PathBuf {
-        let name = module.to_string();
-        self.dir.join(&name[..2]).join(name)
+    /// Blobs in this directory.
+    pub(crate) fn at(disk: Arc<dyn Disk>, dir: &Path) -> Self {
+        Blobs { disk, dir: dir.into(), durable: Mutex::default() }
     }
 
-    /// A module's bytes.
+    fn path(&self, module: &ModuleId) -> PathBuf {
+        self.dir.join(name(module))
+    }
+
+    /// A module's bytes: those of its id, whatever the disk says.
     pub(crate) fn read(&self, module: &ModuleId) -> Result<Vec<u8>, NodeError> {
-        let path = self.path(module);
-        let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*module))?;
-        if Hash::of(&wasm).0 == module.0 { Ok(wasm) } else { Err(NodeError::DamagedFile(path)) }
+        read(&*self.disk, &self.path(module), module)
     }
 
     /// Keeps a module's bytes, durably.

@@ -9,17 +9,17 @@
 //! the log.
 
 use crate::NodeError;
+use crate::decode;
 use crate::failpoint;
 use crate::health::Health;
 use crate::journal::Reader;
-use crate::metrics::Cache;
+use crate::metrics::CacheCounters;
 use crate::requests::Requests;
 use chancery_state::overlay::{Pending, laid_over};
 use chancery_state::view::Position;
 use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, tree};
-use chancery_types::codec::Decode;
 use chancery_types::entry::{Write, WriteSet};
-use chancery_types::{ContractId, Entry, Hash, Height, Record, RequestId};
+use chancery_types::{ContractId, Hash, Height, Record, RequestId};
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,7 +121,7 @@ pub struct Committed {
     /// Whether the view was found to hold another value than the tree of the state.
     doubt: AtomicBool,
     /// Values that are read from memory.
-    values: Cache,
+    values: CacheCounters,
 }
 
 /// The view as far as it is the committed state: what is read from it must be what the tree of the state holds.
@@ -173,7 +173,7 @@ impl Committed {
         tree: Tree,
         requests: Requests,
         reader: Arc<Reader>,
-        values: Cache,
+        values: CacheCounters,
     ) -> Self {
         let waiting = RwLock::new(Waiting { tree, entries: reader.size(), ..Waiting::default() });
         let (requests, recent, doubt) = (RwLock::new(requests), Mutex::default(), AtomicBool::new(false));
@@ -266,9 +266,7 @@ impl Committed {
         let candidates: Vec<u64> = requests.candidates(request).collect();
         drop(requests);
         for index in candidates {
-            let damaged = |_| NodeError::Inconsistent { index, problem: "it does not decode".into() };
-            let entry = Entry::from_bytes(&self.reader.entry(index)?).map_err(damaged)?;
-            if let Record::Call { signed, .. } = entry.record
+            if let Record::Call { signed, .. } = decode::entry(index, &self.reader.entry(index)?)?.record
                 && signed.call.request == request
             {
                 return Ok(Some(index));

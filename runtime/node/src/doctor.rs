@@ -27,7 +27,9 @@
 //! Examining takes the ledger's lock, so that nobody writes meanwhile. It changes nothing but what opening sled changes
 //! in its files.
 
+use crate::blobs;
 use crate::content::Content;
+use crate::decode;
 use crate::disk::{self, Disk, TEMPORARY};
 use crate::export::read_policy;
 use crate::journal::{self, Frame, FrameKind, Location, Locations};
@@ -304,9 +306,7 @@ fn read_journal(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnosis) -> Resu
         if frame.kind == FrameKind::Effects {
             return Ok(false);
         }
-        let problem =
-            |error| NodeError::Inconsistent { index: frame.index, problem: format!("it does not decode: {error}") };
-        let entry = Entry::from_bytes(frame.payload).map_err(problem)?;
+        let entry = decode::entry(frame.index, frame.payload)?;
         locations.push(location);
         open.push(merkle::leaf_hash(frame.payload));
         match entry.record {
@@ -355,7 +355,16 @@ fn check_checkpoint_and_keys(disk: &Arc<dyn Disk>, dir: &Path, log: &Log, found:
         return 0;
     }
     match check_checkpoint(&**disk, dir, &log.origin, |size| log.content.root_at(size).ok()) {
-        Ok(Some(checkpoint)) => return checkpoint.size,
+        Ok(Some(checkpoint)) => {
+            if checkpoint.size < log.size {
+                let problem = format!(
+                    "it covers {} of {} entries: no snapshot or export has the others",
+                    checkpoint.size, log.size
+                );
+                found.note(&path, problem, "open the ledger with its log key: it publishes them");
+            }
+            return checkpoint.size;
+        }
         Ok(None) => found.note(&path, "nothing is published", "open the ledger with its log key"),
         Err(error) => found.error(&path, &error),
     }
@@ -454,7 +463,7 @@ fn check_blobs(disk: &dyn Disk, dir: &Path, modules: &BTreeMap<ModuleId, u64>, f
     for (module, index) in modules {
         let name = module.to_string();
         if !there.contains(&name) {
-            let path = blobs.join(&name[..2]).join(&name);
+            let path = blobs.join(blobs::name(module));
             found.fault(
                 &path,
                 format!("the module of entry {index} is missing"),

@@ -152,13 +152,11 @@ pub enum NodeError {
     },
     /// The log is not public up to where it was waited for.
     #[error(
-        "the call is logged and durable, but not public: {0}. It is published when the ledger is opened again with its log key"
+        "not public: {0}. What is logged is durable; it is published when the ledger is opened again with its log key"
     )]
     NotPublished(String),
     /// Too few witnesses cosigned.
-    #[error(
-        "the call is logged and published, but not witnessed: {0}. The witnesses are asked again; ask for the receipt later"
-    )]
+    #[error("not witnessed: {0}. What is published stays so; the witnesses are asked again: ask for it later")]
     NotWitnessed(String),
     /// A witness contradicts this ledger.
     #[error(

@@ -2,25 +2,23 @@
 //! queries and audits all execute so.
 
 use crate::NodeError;
-use crate::disk::Disk;
-use crate::metrics::Cache;
+use crate::blobs::Blobs;
+use crate::metrics::CacheCounters;
 use crate::registry::{self, ContractRecord, contract_id};
 use chancery_engine::{Context, Engine, Execution, Invocation, Kind, Module, prices};
 use chancery_state::Store;
 use chancery_types::entry::{Rejection, WriteSet};
 use chancery_types::interface::MethodKind;
-use chancery_types::{Action, Call, ContractId, Gas, Hash, Height, LedgerId, ModuleId, Outcome, Timestamp, Trace};
-use std::path::PathBuf;
+use chancery_types::{Action, Call, ContractId, Gas, Height, LedgerId, ModuleId, Outcome, Timestamp, Trace};
 use std::sync::Arc;
 
 /// What executes a call, without ordering or recording it: dry runs and queries use the same code.
 pub(crate) struct Executor {
     pub(crate) ledger: LedgerId,
     pub(crate) engine: Arc<Engine>,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) blobs: PathBuf,
+    pub(crate) blobs: Arc<Blobs>,
     /// Modules that are loaded.
-    pub(crate) modules: Cache,
+    pub(crate) modules: CacheCounters,
 }
 
 /// Where and when a call is executed.
@@ -39,11 +37,16 @@ pub(crate) struct Executed {
 }
 
 pub(crate) fn rejected(rejection: Rejection) -> Executed {
+    without_code(Outcome::Rejected { rejection })
+}
+
+/// A call of which no contract's code was executed.
+fn without_code(outcome: Outcome) -> Executed {
     Executed {
         contract: ContractId::default(),
         module: ModuleId::default(),
         execution: Execution {
-            outcome: Outcome::Rejected { rejection },
+            outcome,
             gas: Gas(prices::REJECTED),
             events: Vec::new(),
             trace: Trace::default(),
@@ -55,25 +58,14 @@ pub(crate) fn rejected(rejection: Rejection) -> Executed {
 }
 
 impl Executor {
-    /// Where a module's bytes lie.
-    pub(crate) fn blob_path(&self, module: &ModuleId) -> PathBuf {
-        let name = module.to_string();
-        self.blobs.join(&name[..2]).join(name)
-    }
-
-    /// The module, loaded if need be. The bytes are those of its id, whatever the disk says.
+    /// The module, loaded if need be.
     pub(crate) fn module(&self, id: &ModuleId) -> Result<Arc<Module>, NodeError> {
         let loaded = self.engine.loaded(id);
         self.modules.asked(loaded.is_some());
         if let Some(module) = loaded {
             return Ok(module);
         }
-        let path = self.blob_path(id);
-        let wasm = self.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*id))?;
-        if Hash::of(&wasm).0 != id.0 {
-            return Err(NodeError::DamagedFile(path));
-        }
-        Ok(self.engine.load(&wasm)?)
+        Ok(self.engine.load(&self.blobs.read(id)?)?)
     }
 
     /// Executes a call on a store.
@@ -124,9 +116,7 @@ impl Executor {
         let mut executed = match loaded.interface.init() {
             Some((selector, _)) => self.run(&loaded, &record, Kind::Init, selector, arguments, call, at, store)?,
             None if arguments.is_empty() => {
-                let mut executed = rejected(Rejection::BadArguments);
-                executed.execution.outcome = Outcome::Done { result: Vec::new() };
-                Executed { contract: id, module: *module, ..executed }
+                Executed { contract: id, module: *module, ..without_code(Outcome::Done { result: Vec::new() }) }
             }
             None => Executed { contract: id, module: *module, ..rejected(Rejection::BadArguments) },
         };

@@ -39,12 +39,13 @@ pub struct Exported {
 }
 
 impl Ledger {
-    /// Exports the log up to its head into a directory, which is new, empty, or an earlier export of this log.
-    /// `verifier` is the source of `verify.py`.
+    /// Exports the log into a directory, which is new, empty, or an earlier export of this log: up to its head, or,
+    /// where that is not published or not witnessed, up to the checkpoint that is. `verifier` is the source of
+    /// `verify.py`.
     ///
     /// # Errors
-    /// [`NodeError::Export`] where the directory holds something else; [`NodeError::NotPublished`] without the log key;
-    /// what the disk meets.
+    /// [`NodeError::Export`] where the directory holds something else; [`NodeError::NotPublished`] and
+    /// [`NodeError::NotWitnessed`] where the policy accepts no checkpoint that is there; what the disk meets.
     pub fn export(&self, dir: &Path, verifier: &str) -> Result<Exported, NodeError> {
         let disk = &self.disk;
         let key = log_vkey(&**disk, &self.dir, self.origin())?;
@@ -62,7 +63,8 @@ impl Ledger {
             Some(note) => self.exported_before(&note, &key, dir)?,
             None => 0,
         };
-        let (entries, note) = self.wait_for(self.head().size - 1, self.best_level())?;
+        let reached = self.wait_for(self.head().size - 1, self.best_level());
+        let (entries, note) = reached.or_else(|error| self.accepted(before).ok_or(error))?;
         target.repair(&self.content, before)?;
         target.extend(&self.content, before, entries)?;
         let blobs = self.export_blobs(dir)?;
@@ -80,6 +82,15 @@ impl Ledger {
         target.put_checkpoint(&note)?;
         target.tidy(before, entries);
         Ok(Exported { entries, before, blobs })
+    }
+
+    /// The published checkpoint, where the policy accepts it as it is and it is not older than an earlier export: the
+    /// entries that it covers, and its note.
+    fn accepted(&self, before: u64) -> Option<(u64, String)> {
+        let note = self.checkpoint()?;
+        let found = self.policy().ok()?.open(&note).ok()?.checkpoint;
+        let ours = self.content.checkpoint(self.origin(), found.size).ok()?;
+        (found == ours && found.size >= before).then_some((found.size, note))
     }
 
     /// The size of an earlier export, which must be one of this log.

@@ -75,7 +75,7 @@ pub use locations::Locations;
 pub use reader::Reader;
 pub(crate) use reader::reader;
 pub use scan::{End, scan};
-pub(crate) use scan::{scan_from, segments};
+pub(crate) use scan::{closed_entries, scan_from, segments};
 
 use crate::disk::{self, Disk, DiskFile};
 use crate::metrics::JournalStages;

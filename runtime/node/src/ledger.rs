@@ -5,6 +5,7 @@ use crate::answer::{Answer, Ticket, first_answer};
 use crate::blobs::Blobs;
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
 use crate::content::Content;
+use crate::decode;
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executor};
 use crate::export::read_policy;
@@ -15,14 +16,13 @@ use crate::publication::{Board, Level, PublicLog, Publisher};
 use crate::recorder::{Recorder, Scratch};
 use crate::recovery::{self, Recovered, log_vkey};
 use crate::registry::{self, ContractRecord};
-use crate::sequencer::{Place, Sequencer, Submission};
+use crate::sequencer::{BlockStart, Sequencer, Submission};
 use crate::stages::Stages;
 use crate::witness::{WitnessClient, objections};
 use crate::{NodeError, Refusal, settled, stack, summary};
 use chancery_engine::{Compiler, Engine, Execution};
 use chancery_state::{Pair, Purpose, Scan, StateError, StateView, Store, View};
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, PATH_MAX, is_contract_name, is_method_name};
-use chancery_types::codec::Decode;
 use chancery_types::entry::Effects;
 use chancery_types::{
     Action, Call, ContractId, Entry, Hash, Height, Interface, LedgerId, ModuleId, PublicKey, RequestId, SignedCall,
@@ -179,13 +179,9 @@ impl Ledger {
         let reader = journal.reader();
         let values = metrics.values.clone();
         let committed = Arc::new(Committed::new(view, tip.tree.clone(), requests, reader.clone(), values));
-        let executor = Arc::new(Executor {
-            ledger: id,
-            engine,
-            disk: options.disk.clone(),
-            blobs: dir.join("blobs"),
-            modules: metrics.modules.clone(),
-        });
+        let blobs = Arc::new(Blobs::of(options.disk.clone(), dir));
+        let executor =
+            Arc::new(Executor { ledger: id, engine, blobs: blobs.clone(), modules: metrics.modules.clone() });
         let head = Arc::new(RwLock::new(head));
         let (view_sender, committed_blocks) = sync_channel(BACKLOG_BLOCKS_MAX);
         let (sender, messages) = channel();
@@ -198,8 +194,7 @@ impl Ledger {
             Some(publisher) => publisher.open(published, tip.index)?,
             None => board.end("the log key is not at hand"),
         }
-        let end = Place { index: tip.index, height: tip.height, time: tip.time };
-        let blobs = Arc::new(Blobs::of(options.disk.clone(), dir));
+        let end = BlockStart { index: tip.index, height: tip.height, time: tip.time };
         let sequencer = Sequencer::new(
             executor.clone(),
             blobs.clone(),
@@ -575,9 +570,8 @@ impl Ledger {
     /// [`NodeError::NoEntry`], or what reading meets.
     pub fn entry(&self, index: u64) -> Result<(Entry, Effects), NodeError> {
         let (entry, effects) = self.reader.read(index)?;
-        let damaged = |_| NodeError::Inconsistent { index, problem: "it does not decode".into() };
-        let effects = effects.map(|bytes| Effects::from_bytes(&bytes)).transpose().map_err(damaged)?;
-        Ok((Entry::from_bytes(&entry).map_err(damaged)?, effects.unwrap_or_default()))
+        let effects = effects.map(|bytes| decode::effects(index, &bytes)).transpose()?;
+        Ok((decode::entry(index, &entry)?, effects.unwrap_or_default()))
     }
 
     /// The answer that an entry holds.

@@ -21,6 +21,7 @@
 //! - [`prometheus`]: the same as text, in a file
 //! - [`profile`]: a dry run that shows where the gas goes
 //! - `stack`: threads whose stack the engine cannot exhaust
+//! - `decode`: entries and effects from the bytes of the log
 //! - `random`: randomness, from the system alone
 //!
 //! # Opening
@@ -62,6 +63,7 @@ pub mod audit;
 mod blobs;
 pub mod committed;
 mod content;
+mod decode;
 pub mod disk;
 pub mod doctor;
 mod error;

@@ -70,14 +70,14 @@ impl Default for Stage {
 
 /// A cache: how often it had what was asked for.
 #[derive(Clone)]
-pub(crate) struct Cache {
+pub(crate) struct CacheCounters {
     hits: Counter,
     misses: Counter,
 }
 
-impl Cache {
+impl CacheCounters {
     fn named(name: &'static str) -> Self {
-        Cache { hits: counter!(CACHE_HITS, "cache" => name), misses: counter!(CACHE_MISSES, "cache" => name) }
+        CacheCounters { hits: counter!(CACHE_HITS, "cache" => name), misses: counter!(CACHE_MISSES, "cache" => name) }
     }
 
     /// Something was asked for.
@@ -86,10 +86,10 @@ impl Cache {
     }
 }
 
-impl Default for Cache {
+impl Default for CacheCounters {
     /// Tells nobody.
     fn default() -> Self {
-        Cache { hits: Counter::noop(), misses: Counter::noop() }
+        CacheCounters { hits: Counter::noop(), misses: Counter::noop() }
     }
 }
 
@@ -141,9 +141,9 @@ pub(crate) struct Metrics {
     pub(crate) submissions_refused: Counter,
     gas: Counter,
     /// Modules that are loaded.
-    pub(crate) modules: Cache,
+    pub(crate) modules: CacheCounters,
     /// Values of the state in memory.
-    pub(crate) values: Cache,
+    pub(crate) values: CacheCounters,
     entries: Gauge,
     published: Gauge,
     witnessed: Gauge,
@@ -188,8 +188,8 @@ impl Metrics {
             rejected: outcome("rejected"),
             submissions_refused: counter!(REFUSED),
             gas: counter!(GAS),
-            modules: Cache::named("modules"),
-            values: Cache::named("values"),
+            modules: CacheCounters::named("modules"),
+            values: CacheCounters::named("values"),
             entries: gauge!(LOG_ENTRIES),
             published: gauge!(PUBLISHED_ENTRIES),
             witnessed: gauge!(WITNESSED_ENTRIES),

@@ -31,6 +31,7 @@
 //! one that the source itself hands out is the word of the source. A log that shows others another history than this
 //! mirror is found out by witnesses, or by comparing checkpoints.
 
+use crate::blobs;
 use crate::disk::{self, Disk, OsDisk, TEMPORARY};
 use crate::export::NAMES;
 use crate::metrics::MirrorMetrics;
@@ -208,8 +209,7 @@ impl Mirror {
     fn take_modules(&self) -> Result<u64, NodeError> {
         let mut missing = 0;
         for (module, index) in &self.modules.0 {
-            let name = module.to_string();
-            let path = format!("blobs/{}/{name}", &name[..2]);
+            let path = format!("blobs/{}", blobs::name(module));
             let file = self.dir.join(&path);
             let right = |bytes: &Vec<u8>| Hash::of(bytes).0 == module.0;
             if self.disk.read_if_there(&file)?.is_some_and(|bytes| right(&bytes)) {

@@ -7,12 +7,12 @@
 //! are replayed up to that height: always right, since the result must have the root of the height's seal, and slow for
 //! a long log (all effects are read once).
 
+use crate::decode;
 use crate::ledger::Ledger;
 use crate::{Level, NodeError};
 use chancery_receipt::{ConsistencyProof, Receipt, StateProof, TlogProof};
 use chancery_state::{Tree, tree};
-use chancery_types::codec::{Decode, Encode};
-use chancery_types::entry::Effects;
+use chancery_types::codec::Encode;
 use chancery_types::{ContractId, Entry, Hash, Height, Record};
 use std::collections::HashMap;
 
@@ -134,8 +134,7 @@ impl Ledger {
 
     /// The height of the block that entry `index` seals.
     fn height_of(&self, index: u64) -> Result<Option<Height>, NodeError> {
-        let damaged = |_| NodeError::Inconsistent { index, problem: "it does not decode".into() };
-        let seal = Entry::from_bytes(&self.reader.entry(index)?).map_err(damaged)?.seal();
+        let seal = decode::entry(index, &self.reader.entry(index)?)?.seal();
         Ok(seal.map(|(height, _)| height))
     }
 
@@ -148,10 +147,9 @@ impl Ledger {
         }
         let (mut newest, mut value) = (HashMap::new(), None);
         for index in 0..head.size {
-            let damaged = |_| NodeError::Inconsistent { index, problem: "it does not decode".into() };
             let (bytes, effects) = self.reader.read(index)?;
             if let Some(effects) = effects {
-                for write in Effects::from_bytes(&effects).map_err(damaged)?.writes {
+                for write in decode::effects(index, &effects)?.writes {
                     newest
                         .insert(tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash));
                     if write.contract == *contract && write.key == key {
@@ -162,8 +160,7 @@ impl Ledger {
             if !Entry::is_seal(&bytes) {
                 continue;
             }
-            let entry = Entry::from_bytes(&bytes).map_err(damaged)?;
-            if let Some((found, root)) = entry.seal().filter(|(found, _)| *found == height) {
+            if let Some((found, root)) = decode::entry(index, &bytes)?.seal().filter(|(found, _)| *found == height) {
                 let mut tree = Tree::new();
                 tree.update(newest);
                 if tree.root() != root {

@@ -12,6 +12,7 @@
 //! State roots are not checked: a public log holds no writes. [`audit`](crate::audit()) executes an exported log again
 //! and checks them.
 
+use crate::blobs;
 use crate::disk::{Disk, OsDisk};
 use crate::http::{Http, below};
 use crate::walk::{Chain, Modules, Read, Source, inconsistent, walk};
@@ -279,8 +280,7 @@ fn check_blobs(dir: &Path, modules: &BTreeMap<ModuleId, u64>) -> Result<Option<u
         return Ok(None);
     }
     for (module, index) in modules {
-        let name = module.to_string();
-        let path = format!("blobs/{}/{name}", &name[..2]);
+        let path = format!("blobs/{}", blobs::name(module));
         let problem = match disk.read_if_there(&dir.join(&path))? {
             None => "is missing".into(),
             Some(bytes) if Hash::of(&bytes).0 != module.0 => format!("has the BLAKE3 {}", Hash::of(&bytes)),

@@ -21,6 +21,7 @@
 
 use crate::NodeError;
 use crate::content::Content;
+use crate::decode;
 use crate::disk::{self, Disk};
 use crate::journal::{self, End, Frame, FrameKind, Journal, Location, Locations, Mark};
 use crate::ledger::{Head, Options};
@@ -37,7 +38,6 @@ use chancery_state::{Purpose, StateError, StateView, Tree};
 use chancery_tlog::note::{VerifierKey, is_key_name};
 use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::codec::{Decode, Encode};
-use chancery_types::entry::Effects;
 use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, RequestId, Timestamp};
 use ed25519_dalek::SigningKey;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -199,18 +199,16 @@ impl Survey {
 
     /// Takes a frame in; says whether it ends a block.
     fn take(&mut self, frame: Frame<'_>, location: Location) -> Result<bool, NodeError> {
-        let inconsistent = |problem: &str| NodeError::Inconsistent { index: frame.index, problem: problem.into() };
         if frame.kind == FrameKind::Effects {
             if self.replay.needs_writes(frame.index) {
-                let effects =
-                    Effects::from_bytes(frame.payload).map_err(|_| inconsistent("its effects do not decode"))?;
-                self.replay.write(effects.writes);
+                self.replay.write(decode::effects(frame.index, frame.payload)?.writes);
             }
             return Ok(false);
         }
-        let entry = Entry::from_bytes(frame.payload).map_err(|_| inconsistent("it does not decode"))?;
+        let entry = decode::entry(frame.index, frame.payload)?;
         if entry.version != entry.record.version() || entry.index != frame.index || entry.previous != self.previous {
-            return Err(inconsistent("version, index or previous hash do not fit"));
+            let problem = "version, index or previous hash do not fit".into();
+            return Err(NodeError::Inconsistent { index: frame.index, problem });
         }
         self.previous = Hash::of(frame.payload);
         self.open.0.push(merkle::leaf_hash(frame.payload));

@@ -14,7 +14,7 @@ use crate::random::random;
 use chancery_types::RequestId;
 
 /// A fingerprint, `u32` LE, and the index of an entry, `u48` LE.
-pub(crate) type Place = [u8; Requests::PLACE_BYTES];
+pub(crate) type Slot = [u8; Requests::PLACE_BYTES];
 
 /// The index.
 pub(crate) struct Requests {
@@ -77,7 +77,7 @@ impl Requests {
     }
 
     /// The key of the fingerprints, and the places in the order of the buckets.
-    pub(crate) fn parts(&self) -> (&[u8; 32], impl Iterator<Item = Place>) {
+    pub(crate) fn parts(&self) -> (&[u8; 32], impl Iterator<Item = Slot>) {
         let places = (0..=u16::MAX).zip(&self.buckets).flat_map(|(bucket, places)| {
             let [a, b] = bucket.to_le_bytes();
             places.iter().map(move |place| {
@@ -89,7 +89,7 @@ impl Requests {
     }
 
     /// The index that has these [parts](Requests::parts).
-    pub(crate) fn of_parts(key: [u8; 32], places: impl Iterator<Item = Place>) -> Self {
+    pub(crate) fn of_parts(key: [u8; 32], places: impl Iterator<Item = Slot>) -> Self {
         let mut requests = Requests { key, buckets: vec![Vec::new(); BUCKETS], len: 0 };
         for [a, b, c, d, e, f, g, h, i, j] in places {
             requests.put(u16::from_le_bytes([a, b]), u64::from_le_bytes([e, f, g, h, i, j, c, d]));

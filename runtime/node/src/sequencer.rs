@@ -77,7 +77,7 @@ pub(crate) struct Block {
 
 /// Where the next block begins.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct BlockStart {
     pub(crate) index: u64,
     pub(crate) height: Height,
     pub(crate) time: Timestamp,
@@ -141,8 +141,8 @@ pub(crate) struct Sequencer {
     pub(crate) queue: VecDeque<Submission>,
     open: Option<Block>,
     /// Where the open block begins or the next one would, and where the block that is being recorded begins.
-    next: Place,
-    recording: Option<Place>,
+    next: BlockStart,
+    recording: Option<BlockStart>,
     recent: Recent,
     /// Whether the last block had but one call.
     lone: bool,
@@ -156,7 +156,7 @@ impl Sequencer {
         committed: Arc<Committed>,
         clock: Arc<dyn Clock>,
         health: Arc<Health>,
-        end: Place,
+        end: BlockStart,
     ) -> Self {
         let store = Arc::new(BlockStore::new(committed.clone()));
         let recent = Recent { from: end.index, ..Recent::default() };
@@ -277,7 +277,7 @@ impl Sequencer {
             self.recent.close(begins.index);
             // The seal is an entry of its own.
             let index = begins.index + block.calls.len() as u64 + 1;
-            self.next = Place { index, height: block.height, time: block.time };
+            self.next = BlockStart { index, height: block.height, time: block.time };
         }
         self.recording = Some(begins);
         Some(block)

@@ -11,7 +11,7 @@
 
 use crate::disk::{Disk, OsDisk};
 use crate::recovery::{check_checkpoint, check_format};
-use crate::walk::{Chain, Checked, JournalSource, States, inconsistent, walk};
+use crate::walk::{Chain, CheckedEntry, JournalSource, States, inconsistent, walk};
 use crate::{NodeError, Progress};
 use chancery_state::tree::{Change, Tree};
 use chancery_types::{Entry, Hash, LedgerId, Record};
@@ -51,7 +51,7 @@ pub(crate) struct Recorded {
 }
 
 impl States for Recorded {
-    fn call(&mut self, checked: Checked) -> Result<(), NodeError> {
+    fn call(&mut self, checked: CheckedEntry) -> Result<(), NodeError> {
         self.changes.extend(checked.changes);
         Ok(())
     }

@@ -15,13 +15,14 @@
 //! [`States`]: from the recorded writes, by executing again, or not at all.
 
 use crate::actors::Actors;
+use crate::decode;
 use crate::disk::Disk;
 use crate::journal::{self, Frame, FrameKind};
 use crate::recovery::check_reach;
 use crate::{NodeError, Progress};
 use chancery_state::tree::{self, Change};
 use chancery_tlog::merkle;
-use chancery_types::codec::{Decode, Encode};
+use chancery_types::codec::Encode;
 use chancery_types::entry::{Effects, Write};
 use chancery_types::{Entry, Hash, Height, LedgerId, ModuleId, Record, RequestId, Timestamp};
 use std::collections::{BTreeMap, HashSet};
@@ -81,7 +82,7 @@ impl Source for JournalSource<'_> {
 }
 
 /// An entry whose own content is sound.
-pub(crate) struct Checked {
+pub(crate) struct CheckedEntry {
     pub(crate) entry: Entry,
     pub(crate) effects: Option<Effects>,
     /// Paths and value hashes of its writes in the state tree; none where the effects are not at hand.
@@ -93,7 +94,7 @@ pub(crate) struct Checked {
 /// What state the entries lead to.
 pub(crate) trait States {
     /// Takes in a call that fits its place.
-    fn call(&mut self, checked: Checked) -> Result<(), NodeError>;
+    fn call(&mut self, checked: CheckedEntry) -> Result<(), NodeError>;
 
     /// Takes in a seal that fits its place: the end of a block.
     fn seal(&mut self, entry: &Entry, chain: &Chain) -> Result<(), NodeError>;
@@ -104,7 +105,7 @@ pub(crate) trait States {
 pub(crate) struct Modules(pub(crate) BTreeMap<ModuleId, u64>);
 
 impl States for Modules {
-    fn call(&mut self, checked: Checked) -> Result<(), NodeError> {
+    fn call(&mut self, checked: CheckedEntry) -> Result<(), NodeError> {
         if let Record::Call { module, .. } = &checked.entry.record
             && module.0 != [0; 32]
         {
@@ -185,7 +186,11 @@ fn hand_out(source: &impl Source, inputs: &[SyncSender<Vec<Read>>]) -> Result<bo
     Ok(torn)
 }
 
-fn check_batches(work: &Receiver<Vec<Read>>, done: &SyncSender<Vec<Result<Checked, NodeError>>>, needs_effects: bool) {
+fn check_batches(
+    work: &Receiver<Vec<Read>>,
+    done: &SyncSender<Vec<Result<CheckedEntry, NodeError>>>,
+    needs_effects: bool,
+) {
     let actors = Actors::default();
     while let Ok(batch) = work.recv() {
         if done.send(batch.into_iter().map(|read| check(read, needs_effects, &actors)).collect()).is_err() {
@@ -195,15 +200,14 @@ fn check_batches(work: &Receiver<Vec<Read>>, done: &SyncSender<Vec<Result<Checke
 }
 
 /// Checks what an entry says of itself.
-fn check(read: Read, needs_effects: bool, actors: &Actors) -> Result<Checked, NodeError> {
+fn check(read: Read, needs_effects: bool, actors: &Actors) -> Result<CheckedEntry, NodeError> {
     let Read { index, entry: bytes, effects: effect_bytes } = read;
     let wrong = |problem: &str| inconsistent(index, problem);
-    let entry = Entry::from_bytes(&bytes).map_err(|error| wrong(&format!("it does not decode: {error}")))?;
+    let entry = decode::entry(index, &bytes)?;
     if entry.to_bytes() != bytes {
         return Err(wrong("it is not in its one encoding"));
     }
-    let effects = effect_bytes.as_deref().map(Effects::from_bytes).transpose();
-    let effects = effects.map_err(|error| wrong(&format!("its effects do not decode: {error}")))?;
+    let effects = effect_bytes.as_deref().map(|bytes| decode::effects(index, bytes)).transpose()?;
     if effects.as_ref().map(Encode::to_bytes) != effect_bytes {
         return Err(wrong("its effects are not in their one encoding"));
     }
@@ -222,7 +226,7 @@ fn check(read: Read, needs_effects: bool, actors: &Actors) -> Result<Checked, No
         (_, Some(_)) => return Err(wrong("it has effects although it is no call")),
     }
     let changes = effects.iter().flat_map(|effects| &effects.writes).map(change).collect();
-    Ok(Checked { hash: Hash::of(&bytes), leaf: merkle::leaf_hash(&bytes), entry, effects, changes })
+    Ok(CheckedEntry { hash: Hash::of(&bytes), leaf: merkle::leaf_hash(&bytes), entry, effects, changes })
 }
 
 /// Checks the effects of a call against what its entry says of them.
@@ -260,7 +264,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    fn follow(&mut self, checked: Checked, states: &mut dyn States) -> Result<(), NodeError> {
+    fn follow(&mut self, checked: CheckedEntry, states: &mut dyn States) -> Result<(), NodeError> {
         let (entry, hash, leaf) = (&checked.entry, checked.hash, checked.leaf);
         self.check_place(entry)?;
         let sealed = entry.seal().is_some().then(|| entry.clone());

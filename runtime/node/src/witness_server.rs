@@ -22,9 +22,10 @@
 //! loopback address.
 
 use crate::NodeError;
-use crate::disk::{self, Disk, OsDisk};
+use crate::disk::{Disk, OsDisk};
 use crate::http::Answer;
 use crate::metrics::WitnessMetrics;
+use crate::recovery;
 use chancery_tlog::Checkpoint;
 use chancery_tlog::cosignature::Seconds;
 use chancery_tlog::note::VerifierKey;
@@ -32,7 +33,6 @@ use chancery_tlog::witness::{
     REQUEST_BYTES_MAX, Refusal, Request, SIZE_CONTENT_TYPE, Witness, monitor_path, origin_digest,
 };
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,7 +50,7 @@ pub struct WitnessServer {
     logs: BTreeMap<String, Mutex<Latest>>,
     running: AtomicUsize,
     metrics: WitnessMetrics,
-    _lock: File,
+    _lock: Box<dyn Send + Sync>,
 }
 
 /// Where it remembers.
@@ -71,7 +71,7 @@ impl WitnessServer {
         logs: Vec<VerifierKey>,
     ) -> Result<Self, NodeError> {
         DISK.make_dirs(dir)?;
-        let lock = lock(dir)?;
+        let lock = recovery::lock(DISK, dir)?;
         let witness = Witness::new(name, key, logs.clone());
         let mut latest = BTreeMap::new();
         for log in logs {
@@ -185,26 +185,14 @@ fn now() -> Seconds {
     Seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
-fn lock(dir: &Path) -> Result<File, NodeError> {
-    let path = dir.join("lock");
-    let file = File::create(&path).map_err(disk::failed("cannot open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(NodeError::Locked(dir.into())),
-        Err(std::fs::TryLockError::Error(error)) => Err(disk::failed("cannot lock", &path)(error)),
-    }
-}
-
 /// What a file says that was cosigned last for this log.
 fn remembered(witness: &Witness, path: &Path, origin: &str) -> Result<Latest, NodeError> {
-    if !path.exists() {
-        return Ok(None);
-    }
+    let Some(note) = DISK.read_if_there(path)? else { return Ok(None) };
     let corrupt = |problem: String| {
         let advice = "restore the file from a copy; without it this witness would forget what it cosigned";
         NodeError::Checkpoint(format!("{}, kept for {origin}: {problem}: {advice}", path.display()))
     };
-    let note = String::from_utf8(DISK.read_file(path)?).map_err(|error| corrupt(error.to_string()))?;
+    let note = String::from_utf8(note).map_err(|error| corrupt(error.to_string()))?;
     let checkpoint = witness.reopen(&note, origin).map_err(|error| corrupt(error.to_string()))?;
     Ok(Some((checkpoint, note)))
 }

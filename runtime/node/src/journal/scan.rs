@@ -84,6 +84,11 @@ impl Closed {
     }
 }
 
+/// Entries that the last clean stop vouched for, if there was one.
+pub(crate) fn closed_entries(disk: &dyn Disk, dir: &Path, ledger: LedgerId) -> Result<Option<u64>, NodeError> {
+    Ok(Closed::read(disk, dir, ledger)?.map(|closed| closed.entries))
+}
+
 /// The last block of a journal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastBlock {

@@ -2,6 +2,8 @@
 
 use super::manifest::{Chunk, Manifest, Snapshot, chunk_path, log_record, state_record};
 use super::{CHUNK_BYTES, CHUNKS, POLICY, SNAPSHOT, sync_name};
+use crate::blobs;
+use crate::decode;
 use crate::disk::{self, Disk};
 use crate::journal::{self, Block, Frame, FrameKind, FrameTag};
 use crate::publication::PublicLog;
@@ -11,8 +13,7 @@ use crate::{Ledger, Level, NodeError, Progress};
 use chancery_state::{StateKey, Tree, tree};
 use chancery_tlog::note::VerifierKey;
 use chancery_tlog::{Checkpoint, merkle};
-use chancery_types::codec::Decode;
-use chancery_types::entry::{Effects, Write};
+use chancery_types::entry::Write;
 use chancery_types::{Entry, Hash, Height, LedgerId, ModuleId, Record};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -27,6 +28,8 @@ pub struct Created {
     pub height: Height,
     /// Entries of the log.
     pub entries: u64,
+    /// Entries that a clean stop vouched for and no published checkpoint covers: the ledger was open without its log key.
+    pub left_out: u64,
     /// Pairs of the state.
     pub keys: u64,
     /// Chunks and modules.
@@ -69,11 +72,13 @@ pub fn create(disk: &Arc<dyn Disk>, data: &Path, dir: &Path, progress: &Progress
     sync_name(&**disk, dir)?;
     disk.write_file(&dir.join(SNAPSHOT), format!("{}\n{note}", manifest.to_text()).as_bytes(), 0o644)?;
     chunks.tidy(&manifest);
+    let closed = journal::closed_entries(&**disk, &data.join("journal"), manifest.ledger)?;
     let all = || manifest.log.iter().chain(&manifest.state).chain(&manifest.modules);
     Ok(Created {
         root: manifest.root(),
         height: manifest.height,
         entries: manifest.entries,
+        left_out: closed.unwrap_or_default().saturating_sub(manifest.entries),
         keys: manifest.keys,
         chunks: all().count() as u64,
         written: chunks.written,
@@ -231,9 +236,8 @@ impl Gathered {
             }
             self.log.push(merkle::leaf_hash(&bytes));
             chunks.push(&log_record(&bytes, effects.as_deref()))?;
-            let undecoded = |_| inconsistent(index, "it does not decode");
-            let entry = Entry::from_bytes(&bytes).map_err(undecoded)?;
-            let effects = effects.as_deref().map(Effects::from_bytes).transpose().map_err(undecoded)?;
+            let entry = decode::entry(index, &bytes)?;
+            let effects = effects.as_deref().map(|effects| decode::effects(index, effects)).transpose()?;
             match entry.record {
                 Record::Genesis { .. } => self.ledger = LedgerId(Hash::of(&bytes).0),
                 Record::Call { module, .. } if module.0 != [0; 32] => drop(self.modules.insert(module)),
@@ -277,10 +281,7 @@ impl Gathered {
         }
         let state = chunks.take()?;
         let modules = self.modules.iter().map(|module| {
-            let name = module.to_string();
-            let path = data.join("blobs").join(&name[..2]).join(name);
-            let bytes = chunks.disk.read_if_there(&path)?.ok_or(NodeError::NoModule(*module))?;
-            if Hash::of(&bytes).0 == module.0 { chunks.keep(&bytes) } else { Err(NodeError::DamagedFile(path)) }
+            chunks.keep(&blobs::read(chunks.disk, &data.join("blobs").join(blobs::name(module)), module)?)
         });
         let modules = modules.collect::<Result<_, _>>()?;
         let (ledger, entries, log_root, chain) = (self.ledger, signed.size, signed.root, self.chain);

@@ -8,6 +8,7 @@
 use super::manifest::Snapshot;
 use super::verify::{SnapshotReport, Trust, verify_open};
 use super::{POLICY, sync_name};
+use crate::blobs;
 use crate::disk::{self, Disk};
 use crate::journal::{Block, Journal};
 use crate::publication::PublicLog;
@@ -15,8 +16,8 @@ use crate::recovery::{new_cache_key, write_format};
 use crate::{NodeError, Options};
 use chancery_state::view::Position;
 use chancery_state::{Purpose, StateView, ViewBatch};
-use chancery_types::Hash;
 use chancery_types::entry::Write;
+use chancery_types::{Hash, ModuleId};
 use std::path::Path;
 
 /// Bytes of blocks that are written and made durable at once.
@@ -57,10 +58,9 @@ fn restore_modules(snapshot: &Snapshot<'_>, disk: &dyn Disk, dir: &Path) -> Resu
     let blobs = dir.join("blobs");
     disk.make_dirs(&blobs)?;
     for module in &snapshot.manifest.modules {
-        let name = module.hash.to_string();
-        let folder = blobs.join(&name[..2]);
-        disk.make_dirs(&folder)?;
-        disk.write_file(&folder.join(&name), &snapshot.read(module)?, 0o640)?;
+        let path = blobs.join(blobs::name(&ModuleId(module.hash.0)));
+        disk.make_dirs(path.parent().unwrap_or(&blobs))?;
+        disk.write_file(&path, &snapshot.read(module)?, 0o640)?;
     }
     Ok(())
 }

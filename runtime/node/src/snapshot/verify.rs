@@ -19,7 +19,7 @@ use super::{POLICY, wrong};
 use crate::disk::Disk;
 use crate::journal::{Block, FrameKind, FrameTag};
 use crate::verify::Recorded;
-use crate::walk::{Chain, Checked, Read, Source, States, walk};
+use crate::walk::{Chain, CheckedEntry, Read, Source, States, walk};
 use crate::{NodeError, Progress};
 use chancery_state::{StateKey, Tree, tree};
 use chancery_tlog::{Policy, merkle};
@@ -192,7 +192,7 @@ struct Contents {
 }
 
 impl States for Contents {
-    fn call(&mut self, checked: Checked) -> Result<(), NodeError> {
+    fn call(&mut self, checked: CheckedEntry) -> Result<(), NodeError> {
         if let Record::Call { module, .. } = &checked.entry.record
             && module.0 != [0; 32]
         {
