@@ -1,12 +1,12 @@
 //! What an execution, an answer or an entry means by the contract's interface, for people and programs.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, lines};
+use crate::output::{Session, escaped, lines};
 use crate::stored;
 use crate::town;
 use chancery_node::{Answer, Execution};
 use chancery_types::interface::{Interface, Type};
-use chancery_types::{Action, Event, Finding, Outcome as CallOutcome, Reader, Step, Trace, json};
+use chancery_types::{Action, Event, Finding, Outcome as CallOutcome, Reader, Record, Step, Trace, json};
 use serde_json::{Map, Value, json};
 
 /// The arguments of what was called, in hexadecimal digits where the interface does not fit them, and the type of its result.
@@ -65,6 +65,48 @@ pub fn outcome(interface: &Interface, returns: &Type, outcome: &CallOutcome) -> 
     Value::Object(shown)
 }
 
+/// The rules that were not met, as the entry has them, and what each looked at where the trace is at hand.
+fn unmet(outcome: &CallOutcome, trace: &Trace) -> Vec<(String, String)> {
+    let CallOutcome::Refused { reasons, .. } = outcome else { return Vec::new() };
+    let steps: Vec<Step> = trace.steps().into_iter().filter(|step| step.finding == Finding::NotMet).collect();
+    // Of many such steps the entry has the last ones.
+    let skipped = steps.len().saturating_sub(reasons.len());
+    let inputs = steps.iter().skip(skipped).map(inputs).chain(std::iter::repeat(String::new()));
+    reasons.iter().zip(inputs).map(|(reason, inputs)| (format!("not met: {reason}"), inputs)).collect()
+}
+
+/// Why a call was not done, in a line for each reason: the rules that were not met with what they looked at, `not met: RULE (CITATION), from NAME VALUE;
+/// NAME VALUE`; else what the error means, or what stopped it. Nothing where it was done. Not [`escaped`].
+pub fn reasons(interface: &Interface, outcome: &CallOutcome, trace: &Trace) -> Vec<String> {
+    let unmet = unmet(outcome, trace);
+    if !unmet.is_empty() {
+        let line = |(reason, inputs): (String, String)| match inputs.as_str() {
+            "" => reason,
+            inputs => format!("{reason}, from {inputs}"),
+        };
+        return unmet.into_iter().map(line).collect();
+    }
+    let shown = self::outcome(interface, &Type::Unit, outcome);
+    let provision = shown["provision"].as_str().map(|provision| format!(" ({provision})")).unwrap_or_default();
+    let found = [&shown["meaning"], &shown["reason"]].into_iter().find_map(Value::as_str);
+    found.map(|text| format!("{text}{provision}")).into_iter().collect()
+}
+
+/// What [`outcome`] gives, and whatever was added, in lines for people; below a rule that was not met stands what it looked at.
+pub fn outcome_lines(shown: &Value, outcome: &CallOutcome, trace: &Trace) -> String {
+    let line = |(name, value): (&String, &Value)| match name.as_str() {
+        "not met" => unmet(outcome, trace)
+            .iter()
+            .map(|(reason, inputs)| {
+                let inputs = if inputs.is_empty() { String::new() } else { format!("\n  from {}", escaped(inputs)) };
+                format!("{}{inputs}\n", escaped(reason))
+            })
+            .collect(),
+        _ => lines(&json!({name: value}), 0),
+    };
+    shown.as_object().into_iter().flatten().map(line).collect()
+}
+
 /// The decision trace, step by step.
 pub fn trace(trace: &Trace) -> Value {
     let step = |step: &Step| {
@@ -84,17 +126,23 @@ fn finding(step: &Step) -> String {
         Finding::Met => "met".into(),
         Finding::NotMet => "not met".into(),
         Finding::Computed { value } => format!("= {value}"),
-        Finding::NeedsPerson => "for a person to look at".into(),
+        Finding::NeedsPerson => "needs a person".into(),
     }
+}
+
+/// What a step looked at.
+fn inputs(step: &Step) -> String {
+    step.inputs.iter().map(|input| format!("{} {}", input.name, input.value)).collect::<Vec<_>>().join("; ")
 }
 
 /// The trace in lines for people.
 pub fn trace_lines(trace: &Trace) -> String {
     let line = |step: &Step| {
         let citation = if step.citation.is_empty() { String::new() } else { format!(" ({})", step.citation) };
-        let inputs: Vec<String> = step.inputs.iter().map(|input| format!("{} {}", input.name, input.value)).collect();
-        let inputs = if inputs.is_empty() { String::new() } else { format!("\n      from {}", inputs.join(", ")) };
-        format!("    {}{citation}: {}{inputs}\n", step.rule, finding(step))
+        let inputs = inputs(step);
+        let inputs = if inputs.is_empty() { String::new() } else { format!("\n      from {}", escaped(&inputs)) };
+        let found = format!("{}{citation}: {}", step.rule, finding(step));
+        format!("    {}{inputs}\n", escaped(&found))
     };
     trace.steps().iter().map(line).collect()
 }
@@ -124,20 +172,22 @@ pub fn show_execution(
                 text.push_str(&trace_lines(&execution.trace));
             }
             text.push_str(&format!("  gas: {}\n", execution.gas));
-            execution.diagnostics.iter().for_each(|line| text.push_str(&format!("  log: {line}\n")));
+            let log = |line: &String| format!("  log: {}\n", escaped(line));
+            text.extend(execution.diagnostics.iter().map(log));
             text
         },
         || shown.clone(),
     );
-    refusal(&execution.outcome)
+    refusal(interface, &execution.outcome, &execution.trace)
 }
 
 /// The end of a command by what came of its call.
-pub fn refusal(outcome: &CallOutcome) -> Outcome {
-    match outcome {
-        CallOutcome::Done { .. } => Ok(()),
-        other => Err(Failure::refused(format!("the call was not done: {}", other.word()))),
+pub fn refusal(interface: &Interface, outcome: &CallOutcome, trace: &Trace) -> Outcome {
+    if outcome.is_done() {
+        return Ok(());
     }
+    let said = [vec![outcome.word().into()], reasons(interface, outcome, trace)].concat();
+    Err(Failure::refused(format!("the call was not done: {}", said.join(": "))))
 }
 
 /// An answer for people and programs.
@@ -145,18 +195,21 @@ pub fn show_answer(session: &Session, interface: &Interface, returns: &Type, ans
     let found = town::outcome(answer)?;
     let mut shown = outcome(interface, returns, found);
     shown["entry"] = answer.index.into();
+    if let Record::Call { signed, .. } = &answer.entry.record {
+        shown["request"] = signed.call.request.to_string().into();
+    }
     shown["height"] = answer.height.0.into();
     shown["gas"] = town::gas(answer).into();
     if answer.repeated {
         shown["repeated"] = true.into();
     }
     session.print(
-        || lines(&shown, 0),
+        || outcome_lines(&shown, found, &answer.trace),
         || {
             let mut shown = shown.clone();
             shown["trace"] = trace(&answer.trace);
             shown
         },
     );
-    refusal(found)
+    refusal(interface, found, &answer.trace)
 }

@@ -1,6 +1,8 @@
 //! A method's arguments: from flags `--field value`, from JSON, or from a row, by the types that its interface describes.
 
 use crate::failure::{Failure, Outcome};
+use crate::output::escaped;
+use crate::strict_json;
 use chancery_types::interface::{Field, Method, Type};
 use chancery_types::json;
 use serde_json::{Map, Value};
@@ -108,7 +110,7 @@ fn read_json(text: &str) -> Outcome<Map<String, Value>> {
         }
         None => (text.to_string(), "--json".into()),
     };
-    match serde_json::from_str(&text) {
+    match strict_json::parse(&text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Failure::usage(format!("{from}: expected a JSON object, for instance {{\"field\": \"value\"}}"))),
         Err(error) => Err(Failure::usage(format!("{from}: not JSON: {error}"))),
@@ -117,14 +119,15 @@ fn read_json(text: &str) -> Outcome<Map<String, Value>> {
 
 /// The help of a method, from its interface description.
 pub fn usage(method: &Method) -> String {
-    let mut help = format!("{}\n", method.doc);
+    let mut help = format!("{}\n", escaped(&method.doc));
     if !method.citation.is_empty() {
-        help.push_str(&format!("({})\n", method.citation));
+        help.push_str(&format!("({})\n", escaped(&method.citation)));
     }
     let width = method.arguments().iter().map(|field| field.name.len()).max().unwrap_or(0);
     let line = |field: &Field| {
         let optional = if matches!(field.ty, Type::Option { .. }) { " [optional]" } else { "" };
-        format!("  --{:width$}  {} ({}){optional}\n", flag(&field.name), field.doc, json::form(&field.ty))
+        let line = format!("  --{:width$}  {} ({}){optional}", flag(&field.name), field.doc, json::form(&field.ty));
+        format!("{}\n", escaped(&line))
     };
     help.push_str("Fields:\n");
     help.extend(method.arguments().iter().map(line));

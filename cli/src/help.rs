@@ -2,7 +2,7 @@
 //! has been read.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::Session;
+use crate::output::{Session, escaped};
 use crate::town;
 use chancery_types::interface::{Interface, Method, MethodKind};
 use serde_json::json;
@@ -18,7 +18,7 @@ pub fn form(session: &Session, form: &str, asked: bool) -> Outcome {
 
 /// A deployed contract's methods of a kind, for `call` and `query`.
 pub fn methods(session: &Session, contract: &str, kind: MethodKind) -> Outcome {
-    let (_, interface) = town::contract(&town::open(session)?, contract)?;
+    let (_, interface) = town::contract(&town::open_to_read(session)?, contract)?;
     let text = list(&interface, contract, kind);
     session.print(|| text.clone(), || json!(text));
     Ok(())
@@ -35,10 +35,12 @@ fn list(interface: &Interface, contract: &str, kind: MethodKind) -> String {
     let command = if kind == MethodKind::Query { "query" } else { "call" };
     let of_kind: Vec<&Method> = interface.methods.iter().filter(|method| method.kind == kind).collect();
     let width = of_kind.iter().map(|method| method.name.len()).max().unwrap_or(0);
-    let line = |method: &&Method| format!("  {:width$}  {}\n", method.name.replace('_', "-"), method.doc);
+    let line =
+        |method: &&Method| format!("  {:width$}  {}\n", escaped(&method.name.replace('_', "-")), escaped(&method.doc));
     let all = if of_kind.is_empty() { "  none\n".into() } else { of_kind.iter().map(line).collect::<String>() };
     format!(
         "{}: {}\nchancery {command} {contract} METHOD …, one of\n{all}`--help` after a method lists its fields",
-        interface.name, interface.doc
+        escaped(&interface.name),
+        escaped(&interface.doc)
     )
 }

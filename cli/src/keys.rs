@@ -6,7 +6,7 @@
 //!             "cipher": "xchacha20poly1305", "nonce": hex, "secret": hex}}
 //! ```
 //!
-//! A sealed secret is opened by a passphrase: `CHANCERY_PASSPHRASE`, or asked for on the terminal. The associated data is the `did`.
+//! A sealed secret is opened by a passphrase: `CHANCERY_PASSPHRASE`, or asked for on the terminal; a new one twice. The associated data is the `did`.
 
 use crate::failure::{Failure, Outcome};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -104,8 +104,8 @@ impl Keys {
         let path = self.path(name)?;
         let failed = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => {
-                let known = self.list().map(|keys| keys.into_iter().map(|key| key.name).collect::<Vec<_>>().join(", "));
-                let known = known.ok().filter(|known| !known.is_empty()).unwrap_or_else(|| "none".into());
+                let known = self.names().unwrap_or_default().join(", ");
+                let known = if known.is_empty() { "none".into() } else { known };
                 Failure::not_found(format!(
                     "there is no key `{name}` in {} (there are: {known}): make it with `chancery key new {name}`",
                     self.dir.display()
@@ -129,13 +129,25 @@ impl Keys {
         Ok(file)
     }
 
-    /// All keys, by name.
-    pub fn list(&self) -> Outcome<Vec<Listed>> {
-        let Ok(files) = self.dir.read_dir() else { return Ok(Vec::new()) };
-        let mut names: Vec<String> =
-            files.filter_map(|file| file.ok()?.file_name().to_str()?.strip_suffix(".key").map(String::from)).collect();
+    /// The names of the files of keys, whether or not each can be read.
+    pub fn names(&self) -> Outcome<Vec<String>> {
+        let files = match self.dir.read_dir() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            files => files.map_err(|error| Failure::file("cannot read", &self.dir, &error))?,
+        };
+        let name = |name: &str| name.strip_suffix(".key").map(String::from);
+        let mut names: Vec<String> = files.filter_map(|file| name(&file.ok()?.file_name().to_string_lossy())).collect();
         names.sort();
-        names.into_iter().map(|name| self.public(&name)).collect()
+        Ok(names)
+    }
+
+    /// All keys, by name; of a file that cannot be used, why not.
+    pub fn list(&self) -> Outcome<Vec<(String, Outcome<Listed>)>> {
+        let list = |name: String| {
+            let key = self.public(&name);
+            (name, key)
+        };
+        Ok(self.names()?.into_iter().map(list).collect())
     }
 
     /// The public half of a key, without its passphrase.
@@ -196,11 +208,34 @@ fn unseal(sealed: &Value, passphrase: &str, did: &str) -> Option<Zeroizing<Vec<u
 }
 
 /// The passphrase of a key: from the environment, or asked for.
-pub fn passphrase(name: &str) -> Outcome<Zeroizing<String>> {
-    if let Ok(passphrase) = std::env::var("CHANCERY_PASSPHRASE") {
-        return Ok(Zeroizing::new(passphrase));
+fn passphrase(name: &str) -> Outcome<Zeroizing<String>> {
+    match std::env::var("CHANCERY_PASSPHRASE") {
+        Ok(passphrase) => Ok(Zeroizing::new(passphrase)),
+        Err(_) => ask(name, &format!("passphrase of {name}: ")),
     }
-    rpassword::prompt_password(format!("passphrase of {name}: ")).map(Zeroizing::new).map_err(|error| {
+}
+
+/// The passphrase of a new key: from the environment, or asked for twice, so that a slip of the hand does not lock its owner out.
+pub fn new_passphrase(name: &str) -> Outcome<Zeroizing<String>> {
+    let given = std::env::var("CHANCERY_PASSPHRASE").ok().map(Zeroizing::new);
+    let passphrase = match &given {
+        Some(passphrase) => passphrase.clone(),
+        None => ask(name, &format!("new passphrase of {name}: "))?,
+    };
+    if passphrase.is_empty() {
+        let from = if given.is_some() { " in CHANCERY_PASSPHRASE" } else { "" };
+        return Err(Failure::usage(format!(
+            "the passphrase{from} is empty and would protect nothing: give another, or leave out --passphrase. No key was made"
+        )));
+    }
+    if given.is_none() && *ask(name, "the same again: ")? != *passphrase {
+        return Err(Failure::usage("the two passphrases differ: try again. No key was made"));
+    }
+    Ok(passphrase)
+}
+
+fn ask(name: &str, prompt: &str) -> Outcome<Zeroizing<String>> {
+    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
         Failure::usage(format!(
             "the passphrase of `{name}` is needed ({error}): set CHANCERY_PASSPHRASE or use a terminal"
         ))

@@ -16,6 +16,7 @@ mod output;
 #[cfg(test)]
 mod reference;
 mod stored;
+mod strict_json;
 mod town;
 
 use clap::parser::ValueSource;

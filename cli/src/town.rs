@@ -1,6 +1,6 @@
-//! The ledger of a command: opened with its log key, calls signed and sent. [`explain`](crate::explain) shows what came of them.
+//! The ledger of a command: opened to write with its log key, to read without it; calls signed and sent. [`explain`](crate::explain) shows what came of them.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Code, Failure, Outcome};
 use crate::keys::Keys;
 use crate::output::{Session, tell};
 use chancery_engine::Admitted;
@@ -35,14 +35,27 @@ pub fn options(session: &Session, log_key: Option<SigningKey>) -> Options {
     Options { log_key, compiler: compiler(), progress, ..Options::default() }
 }
 
-/// Opens the session's ledger.
+/// Opens the session's ledger without its log key, whose passphrase a reader need not know. What a process that was killed had recorded and not
+/// published is published when the ledger is next opened with the key.
+pub fn open_to_read(session: &Session) -> Outcome<Ledger> {
+    Ok(Ledger::open(&session.data, options(session, None))?)
+}
+
+/// Opens the session's ledger with its log key: what is recorded is published.
 pub fn open(session: &Session) -> Outcome<Ledger> {
     let vkey = std::fs::read_to_string(session.data.join("log.vkey")).unwrap_or_default();
     let origin = vkey.split('+').next().unwrap_or_default();
     let keys = Keys::new(&session.keys);
     let log_key = match keys.public(&log_key_name(origin)) {
         Ok(_) => Some(keys.open(&log_key_name(origin))?),
-        Err(_) => None,
+        Err(_) => {
+            tell(format_args!(
+                "the log key `{}` is not in {}: what is recorded is published, and comes into exports and snapshots, only when `chancery log checkpoint` is run with --keys where it is",
+                log_key_name(origin),
+                session.keys.display()
+            ));
+            None
+        }
     };
     // Another ledger of the same origin has a key of its own; signing with it would not verify.
     let is_of_this_log = |key: &SigningKey| {
@@ -90,7 +103,7 @@ pub fn method<'a>(interface: &'a Interface, contract: &str, name: &str, kind: Me
 pub fn actor(session: &Session, name: Option<&str>) -> Outcome<SigningKey> {
     let keys = Keys::new(&session.keys);
     let name = name.ok_or_else(|| {
-        let known: Vec<String> = keys.list().unwrap_or_default().into_iter().map(|key| key.name).collect();
+        let known = keys.names().unwrap_or_default();
         Failure::usage(format!(
             "say who acts with --as KEY (keys: {}): make one with `chancery key new NAME`",
             known.join(", ")
@@ -116,7 +129,16 @@ pub fn send(ledger: &Ledger, key: &SigningKey, call: Call) -> Outcome<Answer> {
     if let Some(answer) = answered(ledger, &call)? {
         return Ok(answer);
     }
-    Ok(ledger.call(SignedCall::sign(call, key))?)
+    let request = call.request;
+    ledger.call(SignedCall::sign(call, key)).map_err(|refusal| again(refusal.into(), request))
+}
+
+/// Adds, where the same call may be sent again, the id by which it is known.
+fn again(mut failure: Failure, request: RequestId) -> Failure {
+    if failure.code == Code::Unavailable {
+        failure.message.push_str(&format!(": --request {request}"));
+    }
+    failure
 }
 
 /// The answer that a request has already, where it was for the same action of the same actor; only the time of validity may differ.
@@ -140,7 +162,7 @@ pub fn deploy(
     arguments: Vec<u8>,
     request: RequestId,
 ) -> Outcome<(ModuleId, Answer)> {
-    let (module, _) = ledger.put_module(wasm)?;
+    let (module, _) = ledger.put_module(wasm).map_err(|error| again(error.into(), request))?;
     let action = Action::Deploy { name: name.into(), module, arguments };
     let answer = send(ledger, key, call(ledger, key, request, VALID_FOR_SECONDS, action))?;
     Ok((module, answer))

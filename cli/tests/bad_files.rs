@@ -138,7 +138,12 @@ fn a_file_system_without_inodes_left() {
     }
     // A new blob takes an inode. That of the log has its file: the call may be recorded, and then it is answered.
     let deploy = ["deploy", &module("minimal"), "--name", "minimal", "--as", "officer"];
-    check_failure(&deploy, &home.run(&deploy), 6, &["the disk is full", "inodes: `df -i`"]);
+    check_failure(
+        &deploy,
+        &home.run(&deploy),
+        6,
+        &["the disk is full", "inodes: `df -i`", "the same request id: --request "],
+    );
     let call = home.run(&APPLY);
     assert!(call.code == 0 || call.code == 6, "{call:?}");
     fillers.iter().for_each(|filler| std::fs::remove_file(filler).unwrap());

@@ -138,7 +138,7 @@ fn the_key_of_another_ledger() {
     let keys = other.dir.path().join(".config/chancery/keys").display().to_string();
     let checkpoint = std::fs::read(home.data.join("public/checkpoint")).unwrap();
     // The other ledger's log key cannot sign for this one, and the other officer is not this one's.
-    let given = home.run(&["log", "head", "--keys", &keys]);
+    let given = home.run(&["log", "checkpoint", "--keys", &keys]);
     assert_eq!(given.code, 0, "{given:?}");
     assert!(given.err.contains("is that of another log: no checkpoint is signed"), "{}", given.err);
     assert_eq!(std::fs::read(home.data.join("public/checkpoint")).unwrap(), checkpoint);
@@ -280,7 +280,7 @@ fn an_unreadable_file() {
     let batch = |file| ["batch", "food-assistance", "determine", file, "--as", "officer"];
     home.fails(&batch("nowhere.csv"), 4, &["cannot read nowhere.csv"]);
     home.fails(&batch("."), 2, &["cannot read ."]);
-    home.fails(&batch("town/format"), 2, &["expected a file named .csv or .jsonl"]);
+    home.fails(&batch("town/format"), 2, &["these columns are missing", "the first line must have the headings"]);
     home.fails(&["deploy", "nowhere.wasm", "--name", "x", "--as", "officer"], 4, &["cannot read nowhere.wasm"]);
     home.fails(&["check", "town"], 2, &["cannot read town"]);
     home.fails(&apply(&["--json", "@nowhere.json"]), 4, &["cannot read nowhere.json"]);
@@ -307,10 +307,13 @@ fn a_table_that_is_none() {
     let bytes = home.file("bytes.csv", b"case_id,month,household_size\nA,2024-05,2\nB\xff,2024-05,2\n");
     batch(&bytes, &["line 3 is not UTF-8", "save the file as UTF-8"]);
     batch(&home.file("empty.csv", ""), &["the file is empty", "headings, case_id, month, household_size"]);
-    let semicolons = home.file("semicolons.csv", "case_id;month;household_size\nA;2024-05;2\n");
-    batch(&semicolons, &["these columns are missing: case_id", "separated by semicolons: save the file with commas"]);
-    let tabs = home.file("tabs.csv", "case_id\tmonth\thousehold_size\nA\t2024-05\t2\n");
-    batch(&tabs, &["separated by tabs: save the file with commas"]);
+    let spelt = home.file("spelt.csv", "CASE_ID,month,Household size\nA,2024-05,2\n");
+    batch(&spelt, &["missing: case_id, household_size", "`CASE_ID` is written `case_id`, `Household size` is written"]);
+    let headless = home.file("headless.csv", "A,2024-05,2\nB,2024-05,2\n");
+    batch(&headless, &["columns are missing", "the first line must have the headings"]);
+    let wide = "case_id,month,household_size\nA,2024-05,2\n".encode_utf16().flat_map(u16::to_le_bytes);
+    batch(&home.file("wide.csv", wide.collect::<Vec<u8>>()), &["zero bytes, as UTF-16 has", "save the file as UTF-8"]);
+    batch(&home.file("list.json", "[{\"case_id\": \"A\"}]"), &["found a list: write one object a line"]);
     let heading = home.file("heading.csv", "case_id,month,household_size,\"remark\nA,2024-05,2,x\n");
     batch(&heading, &["a quote in the headings is not closed"]);
     let rows = home.file("rows.csv", "case_id,month,household_size\nA,2024-05,2\n");
@@ -322,7 +325,7 @@ fn a_table_that_is_none() {
     check_failure(&full, &home.run(&full), 6, &told);
     home.fails(&full, 6, &told);
     let again = home.run(&full[..6]);
-    assert!(again.out.contains("of them by an earlier run"), "{again:?}");
+    assert!(again.out.contains("of them by an earlier batch"), "{again:?}");
     assert!(std::fs::read_to_string(&rows).unwrap().starts_with("case_id"), "the rows were overwritten");
 }
 
@@ -344,11 +347,72 @@ fn bad_rows_are_told_and_the_others_carried_out() {
     assert!(given.out.contains("expected 4 cells, found 3"), "{}", given.out);
     let report = std::fs::read_to_string(home.dir.path().join("out.csv")).unwrap();
     assert_eq!(report.lines().count(), 6, "{report}");
-    let lines = "{\"case_id\": \"F\", \"month\": \"2024-05\", \"household_size\": 1}\nnot json\n";
+    let lines = "{\"case_id\": \"F\", \"month\": \"2024-05\", \"household_size\": 1}\nnot json\n\
+         {\"case_id\": \"G\", \"month\": \"2024-05\", \"household_size\": 9, \"household_size\": 1}\n";
     let file = home.file("rows.jsonl", lines);
     let given = home.run(&["batch", "food-assistance", "apply", &file, "--as", "officer"]);
-    check_failure(&["batch"], &given, 3, &["1 of 2 rows were not done"]);
-    assert!(given.out.contains("not JSON"), "{}", given.out);
+    check_failure(&["batch"], &given, 3, &["2 of 3 rows were not done"]);
+    assert!(given.out.contains("not a JSON object"), "{}", given.out);
+    assert!(given.out.contains("the name `household_size` stands twice: remove one"), "{}", given.out);
+    let twice = apply(&["--json", "{\"case_id\": \"H\", \"month\": \"2024-05\", \"case_id\": \"I\"}"]);
+    home.fails(&twice, 2, &["the name `case_id` stands twice"]);
+}
+
+/// What else is changed in a file changes nothing for the rows that are done.
+#[test]
+fn a_corrected_file_does_the_corrected_rows_alone() {
+    let home = Home::with_food_assistance();
+    let (given, _) = apply_rows(&home, "rows.csv", "case_id,month,household_size\nA,2024-05,2\nB,May,2\n");
+    check_failure(&["batch"], &given, 3, &["1 of 2 rows were not done; the others", "run the batch again"]);
+    let corrected = "household_size;month;case_id\r\n3;2024-05;B\r\n2;2024-05;A\r\n;;\r\n";
+    let (given, report) = apply_rows(&home, "corrected.txt", corrected);
+    assert!(given.code == 0 && given.out.starts_with("2 rows: 2 done; 1 of them by an earlier batch"), "{given:?}");
+    assert!(report.contains("\n1,2,B,") && report.contains("\n2,3,A,"), "{report}");
+    // Rows that ask for the same within one file are as many calls; with another run, so is everything.
+    let rows = home.file("twice.csv", "case_id,month,household_size\nA,2024-05,2\nA,2024-05,2\n");
+    let batch = ["batch", "food-assistance", "apply", &rows, "--as", "officer"];
+    check_failure(&batch, &home.run(&batch), 3, &["1 of 2 rows were not done"]);
+    let named = [&batch[..], &["--run", "June"]].concat();
+    check_failure(&named, &home.run(&named), 3, &["2 of 2 rows were not done"]);
+    let head = home.head();
+    check_failure(&named, &home.run(&named), 3, &["2 of 2 rows were not done"]);
+    assert_eq!(home.head(), head, "the same run again");
+}
+
+#[test]
+fn a_dry_run_reads_all_rows_and_calls_nothing() {
+    let home = Home::with_food_assistance();
+    let rows = home.file("rows.csv", "case_id,month,household_size\nA,2024-05,2\nB,May,2\n");
+    let batch = ["batch", "food-assistance", "apply", &rows, "--as", "officer", "--dry-run"];
+    let head = home.head();
+    let given = home.run(&batch);
+    check_failure(&batch, &given, 3, &["1 of 2 rows were not done. Set right"]);
+    assert!(given.out.contains("2 rows: 1 fits, 1 invalid"), "{}", given.out);
+    assert_eq!(home.head(), head);
+}
+
+#[test]
+fn rows_come_from_the_standard_input_too() {
+    let home = Home::with_food_assistance();
+    let rows = home.file("rows.csv", "case_id,month,household_size\nA,2024-05,2\n");
+    let mut command = home.command(&["batch", "food-assistance", "apply", "-", "--as", "officer"]);
+    let given = command.stdin(std::fs::File::open(rows).unwrap()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&given.stdout), "1 rows: 1 done\n", "{given:?}");
+}
+
+#[test]
+fn what_needs_a_person_is_counted_and_named() {
+    let home = Home::with_food_assistance();
+    let sample = sample();
+    let (headings, first) = (sample.lines().next().unwrap(), sample.lines().nth(1).unwrap());
+    let file = home.file("rows.csv", format!("{headings},standard_deduction\n{first},1000\n"));
+    let batch = ["batch", "food-assistance", "determine", &file, "--as", "officer", "--report", "out.csv"];
+    let given = home.ok(&batch);
+    assert!(given.contains("1 rows: 1 done") && given.contains("1 of what was done needs a person"), "{given}");
+    let report = std::fs::read_to_string(home.dir.path().join("out.csv")).unwrap();
+    let mut reader = csv::Reader::from_reader(report.as_bytes());
+    let at = reader.headers().unwrap().iter().position(|heading| heading == "needs a person").unwrap();
+    assert!(!reader.records().next().unwrap().unwrap()[at].is_empty(), "{report}");
 }
 
 /// What a batch of applications with a report gives, and the report.
@@ -368,13 +432,15 @@ fn a_row_too_large_for_a_call_does_not_stop_the_others() {
         &["batch"],
         &given,
         3,
-        &["1 of 3 rows were not done", "Put what is invalid", "into a file of its own"],
+        &["1 of 3 rows were not done", "Set right what is invalid", "run the batch again"],
     );
     assert!(given.out.contains("3 rows: 2 done, 1 invalid"), "{}", given.out);
-    assert!(report.contains("\n2,,invalid,,\"arguments: at most 32768 bytes, found 40011\""), "{report}");
+    let about = format!("{}…", "B".repeat(60));
+    let says = format!("\n2,3,{about},,invalid,,\"arguments: at most 32768 bytes, found 40011\"");
+    assert!(report.contains(&says), "{report}");
     assert!(report.lines().nth(3).unwrap().contains(",done,"), "{report}");
     let (given, again) = apply_rows(&home, "large.csv", &rows);
-    assert!(given.out.contains("3 rows: 2 done, 1 invalid; 2 of them by an earlier run"), "{}", given.out);
+    assert!(given.out.contains("3 rows: 2 done, 1 invalid; 2 of them by an earlier batch"), "{}", given.out);
     assert_eq!(report, again);
 }
 
@@ -384,7 +450,7 @@ fn an_open_quote_takes_the_rest_of_the_file_and_says_so() {
     let rows = "case_id,month,household_size\nA,2024-05,2\n\n\"B,2024-05,2\nC,2024-05,2\nend";
     let (given, report) = apply_rows(&home, "open.csv", rows);
     check_failure(&["batch"], &given, 3, &["1 of 2 rows were not done"]);
-    let says = "2,,invalid,,\"a quote in this row is not closed, so that all rows behind it are in it: close it\"";
+    let says = "2,4,,,invalid,,\"a quote in this row is not closed, so that all rows behind it are in it: close it\"";
     assert!(report.contains(says), "{report}");
 }
 

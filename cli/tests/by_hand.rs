@@ -49,7 +49,9 @@ fn a_file_of_cases_is_determined_by_hand() {
     assert_eq!(given.code, 0, "{given:?}");
     assert!(given.out.contains("benefit: 291.00"), "{}", given.out);
     let report = std::fs::read_to_string(home.dir.path().join("out.csv")).unwrap();
-    let headings = "row,request,outcome,entry,reason,earned_income_deduction,shelter_deduction,net_income,benefit\n";
+    let headings = "row,line,about,request,outcome,entry,reason,needs a person,\
+                    earned_income_deduction,shelter_deduction,net_income,benefit\n";
     assert!(report.starts_with(headings), "{report}");
-    assert!(report.contains(",done,4,,0.00,662.00,0.00,291.00\n"), "{report}");
+    assert!(report.contains("\n1,2,202310-36-4121,"), "{report}");
+    assert!(report.contains(",done,4,,,0.00,662.00,0.00,291.00\n"), "{report}");
 }

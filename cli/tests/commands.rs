@@ -41,6 +41,102 @@ fn a_key_with_a_passphrase_signs_with_it() {
 }
 
 #[test]
+fn a_new_passphrase_is_asked_for_twice_and_never_empty() {
+    let home = Home::empty();
+    let new = ["key", "new", "clerk", "--passphrase"];
+    let empty = home.command(&new).env("CHANCERY_PASSPHRASE", "").output().unwrap().into();
+    check_failure(&new, &empty, 2, &["in CHANCERY_PASSPHRASE is empty", "No key was made"]);
+    for (typed, says) in [("one\ntwo\n", "the two passphrases differ: try again"), ("\n", "the passphrase is empty")] {
+        let Some(given) = home.on_a_terminal("key new clerk --passphrase", typed) else {
+            return chancery_tests::skip("in part: there is no `script` to make a terminal");
+        };
+        assert!(given.code == 2 && given.out.contains(says), "{given:?}");
+    }
+    assert_eq!(home.json(&["key", "list"]), json!([]));
+    let made = home.on_a_terminal("key new clerk --passphrase", "one\none\n").unwrap();
+    assert!(made.code == 0 && made.out.contains("the same again: "), "{made:?}");
+    assert_eq!(home.json(&["key", "show", "clerk"])["passphrase"], true);
+}
+
+#[test]
+fn a_key_file_that_cannot_be_used_does_not_hide_the_others() {
+    let home = Home::empty();
+    home.ok(&["key", "new", "officer"]);
+    home.file(".config/chancery/keys/torn.key", "{}");
+    home.file(".config/chancery/keys/not a name\x1b.key", "{}");
+    let given = home.run(&["key", "list"]);
+    assert!(given.code == 0 && given.out.contains("did:key:z6Mk"), "{given:?}");
+    assert!(
+        given.out.contains(" torn ") && given.err.contains("warning: ") && given.err.contains("torn.key"),
+        "{given:?}"
+    );
+    assert!(given.out.contains(r"not a name\u001b ") && !given.err.contains('\x1b'), "{given:?}");
+    let listed = home.json(&["key", "list"]);
+    let problems = listed.as_array().unwrap().iter().filter(|key| key["problem"].is_string()).count();
+    assert_eq!((problems, &listed[1]["name"]), (2, &"officer".into()), "{listed}");
+    // Who is asked to name a key is told what there is.
+    check_failure(&["key", "show"], &home.run(&["key", "show", "nobody"]), 4, &["there are: ", "officer"]);
+}
+
+#[test]
+fn reading_needs_no_passphrase_of_the_log_key() {
+    let home = Home::empty();
+    let sealed = |arguments: &[&str]| -> support::Given {
+        home.command(arguments).env("CHANCERY_PASSPHRASE", "of the log").output().unwrap().into()
+    };
+    assert_eq!(sealed(&["init", "--origin", "ledger.example/town", "--passphrase"]).code, 0);
+    home.ok(&["key", "new", "officer"]);
+    let deployed = sealed(&["deploy", &module("minimal"), "--name", "notes", "--as", "officer"]);
+    assert!(deployed.code == 0 && deployed.out.contains("request "), "{deployed:?}");
+    let write = ["call", "notes", "write", "--as", "officer", "--text", "x"];
+    let dry = [&write[..], &["--dry-run"]].concat();
+    for reads in [
+        &["log", "head"][..],
+        &["log", "list"],
+        &["log", "show", "2"],
+        &["log", "policy"],
+        &["query", "notes", "read"],
+        &["query", "notes", "--help"],
+        &["call", "notes", "write", "--help"],
+        &dry,
+        &["state", "list", "notes"],
+        &["inspect", "notes"],
+        &["profile", "notes", "write", "--text", "x"],
+    ] {
+        home.ok(reads);
+    }
+    // What is recorded is signed for.
+    check_failure(&write, &home.run(&write), 2, &["the passphrase of `log-ledger.example_town` is needed"]);
+    assert_eq!(sealed(&write).code, 0);
+    assert!(home.ok(&["log", "head"]).contains("\n6\n"), "the checkpoint covers the call");
+}
+
+#[test]
+fn a_call_says_its_request_and_a_refusal_what_it_looked_at() {
+    let home = Home::with_food_assistance();
+    let apply = ["call", "food-assistance", "apply", "--as", "officer", "--case-id", "A", "--month", "2024-05"];
+    let apply = [&apply[..], &["--household-size", "2"]].concat();
+    let done = home.ok(&apply);
+    let request = done.lines().find_map(|line| line.strip_prefix("request: ")).expect("it says its request");
+    assert_eq!(home.json(&["log", "show", "4"])["request"], request);
+    let refused = home.run(&apply);
+    let says = "not met: the case was not filed before (7 CFR 273.2(c))";
+    assert!(refused.out.contains(&format!("\n{says}\n  from case_id A\n")), "{refused:?}");
+    check_failure(&apply, &refused, 3, &[&format!("refused: {says}, from case_id A")]);
+    let unknown = home.run(&["query", "food-assistance", "status", "--case-id", "B"]);
+    check_failure(&["query"], &unknown, 3, &["refused: No case has this id. (7 CFR 273.2(c))"]);
+}
+
+#[test]
+fn a_table_on_a_terminal_without_a_width_is_legible() {
+    let home = Home::with_notes();
+    match home.on_a_terminal("log list", "") {
+        Some(given) => assert!(given.out.contains("genesis") && given.out.contains("outcome"), "{given:?}"),
+        None => chancery_tests::skip("there is no `script` to make a terminal"),
+    }
+}
+
+#[test]
 fn fields_come_as_flags_as_json_and_from_a_file() {
     let home = Home::with_food_assistance();
     let apply = |rest: &[&str]| {

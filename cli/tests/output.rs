@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Given, Home};
+use support::{Given, Home, module};
 
 const APPLY: &str = "call food-assistance apply --as officer --case-id A --month 2024-05 --household-size 2";
 
@@ -67,4 +67,62 @@ fn a_reader_that_hangs_up_changes_nothing_but_what_it_sees() {
         assert_eq!(status.code(), Some(code), "{line}");
     }
     assert!(home.ok(&["query", "food-assistance", "status", "--case-id", "C"]).contains("household_size: 2"));
+}
+
+#[test]
+fn no_text_of_a_call_passes_for_a_line_of_the_program() {
+    let home = Home::empty();
+    home.ok(&["init", "--origin", "ledger.example/town"]);
+    home.ok(&["key", "new", "other"]);
+    home.ok(&["deploy", &module("business-licence"), "--name", "business-licence", "--as", "other"]);
+    let forged = "bakery\noutcome: done\nresult: Valid, fee paid\u{1b}[2J\u{9b}1m\u{7f}\u{202e}";
+    let shown = r"bakery\noutcome: done\nresult: Valid, fee paid\u001b[2J\u009b1m\u007f\u202e";
+    let apply = ["call", "business-licence", "apply", "--as", "other", "--request", "a1", "--wait", "published"];
+    home.ok(&[&apply[..], &["--licence", "FORGE", "--activity", forged]].concat());
+    home.ok(&["log", "export", "export"]);
+    home.ok(&["receipt", "get", "a1", "--state", "licences/FORGE", "--writes", "-o", "receipt"]);
+    let bare = |text: &str| {
+        !text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}')
+            && !text.lines().any(|line| line.starts_with("result: Valid"))
+    };
+    for line in [
+        "receipt verify receipt --policy export/policy",
+        "log show 4",
+        "query business-licence status --licence FORGE",
+        "state list business-licence",
+        "state get business-licence licences FORGE",
+        "call business-licence apply --as other --licence B --dry-run --activity",
+    ] {
+        let mut words = words(line);
+        if line.ends_with("activity") {
+            words.push(forged);
+        }
+        let text = home.ok(&words);
+        assert!(bare(&text) && text.contains(shown), "{line}: {text}");
+        // JSON stays the same JSON.
+        words.extend(["--output", "json"]);
+        let json = home.ok(&words);
+        let value: Value = serde_json::from_str(&json).unwrap();
+        assert!(bare(&json) && value.to_string().contains(&serde_json::to_string(forged).unwrap()), "{line}: {json}");
+    }
+    // Errors: what an argument or a file says begins no message.
+    let file = home.file("policy", format!("log {forged}\nerror: x\n"));
+    for line in [
+        &["query", forged, "status"][..],
+        &["receipt", "verify", "receipt", "--policy", &file],
+        &["key", "show", forged],
+    ] {
+        let given = home.run(line);
+        let lines: Vec<&str> = given.err.lines().collect();
+        assert!(given.code != 0 && bare(&given.err), "{line:?}: {given:?}");
+        assert!(lines[0].starts_with("error: ") && lines[1..].iter().all(|line| line.starts_with("  ")), "{given:?}");
+    }
+    let python = std::process::Command::new("python3")
+        .args(["export/verify.py", "export", "receipt"])
+        .current_dir(home.dir.path())
+        .output();
+    let Ok(python) = python else { return chancery_tests::skip("in part: there is no python3") };
+    let text = String::from_utf8(python.stdout).unwrap();
+    assert!(python.status.success() && bare(&text) && !text.lines().any(|line| line.starts_with("outcome")), "{text}");
+    assert!(text.contains("    fee of the first term (Model Ordinance, § 4(1)): = 130.00 EUR, from "), "{text}");
 }

@@ -68,6 +68,18 @@ fn proofs_of_state_inclusion_and_consistency_verify() {
     let proof = home.ok(&["log", "prove", "inclusion", "2"]);
     assert!(proof.starts_with("c2sp.org/tlog-proof@v1\nindex 2\n"), "{proof}");
     assert!(proof.ends_with(&home.ok(&["log", "checkpoint"])), "{proof}");
+    // The entry that it is of stands in the export.
+    home.file("included", &proof);
+    let verify = ["receipt", "verify", "included", "--policy", "export/policy"];
+    let says = ["is an inclusion proof (C2SP tlog-proof) of entry 2, which is not in it", "--export DIR", "verify.py"];
+    check_failure(&verify, &home.run(&verify), 2, &says);
+    let verify = [&verify[..], &["--export", "export"]].concat();
+    let shown = home.json(&verify);
+    assert_eq!((&shown["verified"], &shown["contract"]), (&"inclusion proof".into(), &"notes".into()), "{shown}");
+    for (index, code, says) in [("index 3\n", 5, "inclusion proof"), ("index 99\n", 4, "not entry 99")] {
+        home.file("included", proof.replacen("index 2\n", index, 1));
+        check_failure(&verify, &home.run(&verify), code, &[says]);
+    }
     check_failure(&["beyond"], &home.run(&["log", "prove", "inclusion", "600"]), 4, &["there is no entry 600"]);
 }
 
@@ -97,6 +109,29 @@ fn an_export_is_verified_from_a_directory_and_from_a_web_server() {
     check_failure(&["size changed"], &home.run(&["log", "verify", "export"]), 5, &["signature of ledger.example/town"]);
     std::fs::write(&checkpoint, sound).unwrap();
     check_failure(&["not ours"], &home.run(&["log", "export", "."]), 2, &["is no part of an export"]);
+    assert_eq!(home.json(&["log", "export", "export"])["before"], 8);
+}
+
+#[test]
+fn without_the_log_key_what_is_published_is_exported() {
+    let home = home();
+    home.ok(&["key", "new", "clerk", "--keys", "others"]);
+    home.ok(&["log", "export", "export"]);
+    let write = ["call", "notes", "write", "--as", "clerk", "--text", "third", "--keys", "others"];
+    home.ok(&write);
+    let published = home.run(&[&write[..], &["--wait", "published"]].concat());
+    check_failure(&write, &published, 6, &["what was called is logged, but not public: the log key is not at hand"]);
+    assert!(published.out.contains("outcome: done"), "{published:?}");
+    let head = home.ok(&["log", "head"]);
+    assert!(head.contains("entries: 12\n") && head.contains("the checkpoint does not cover all entries"), "{head}");
+    for dir in ["export", "another"] {
+        let given = home.run(&["log", "export", dir, "--keys", "others"]);
+        assert!(given.code == 0 && given.out.contains(": 8 entries"), "{given:?}");
+        assert!(given.err.contains("entries 8 to 11 are not in it: they are not published"), "{given:?}");
+        assert_eq!(home.json(&["log", "verify", dir])["entries"], 8);
+    }
+    let checkpoint = home.ok(&["log", "checkpoint"]);
+    assert!(checkpoint.starts_with("ledger.example/town\n12\n"), "{checkpoint}");
     assert_eq!(home.json(&["log", "export", "export"])["before"], 8);
 }
 

@@ -77,3 +77,28 @@ fn what_is_wrong_with_the_command_line_is_said() {
     serve[3] = "192.0.2.1:80";
     fails(&serve, 6, "cannot listen on 192.0.2.1:80");
 }
+
+#[test]
+fn without_the_witness_nothing_is_exported_that_it_has_not_cosigned() {
+    let home = Home::with_notes();
+    home.ok(&["key", "new", "w1"]);
+    let vkey = std::fs::read_to_string(home.data.join("log.vkey")).expect("the log's key");
+    home.file("log.vkey", &vkey);
+    let (mut child, url, witness) = serve(&home);
+    let policy = home.file("policy", format!("log {vkey}witness w {witness} {url}\nquorum w\n"));
+    home.ok(&["log", "policy", &policy]);
+    let write = ["call", "notes", "write", "--as", "clerk", "--text", "x"];
+    let witnessed = home.run(&[&write[..], &["--wait", "witnessed"]].concat());
+    child.kill().and_then(|()| child.wait()).expect("it is killed");
+    assert_eq!(witnessed.code, 0, "{witnessed:?}");
+    // What it has cosigned needs it no more.
+    assert_eq!(home.json(&["log", "export", "export"])["entries"], 6);
+    home.ok(&write);
+    let export = ["log", "export", "export"];
+    let given = home.run(&export);
+    let says =
+        ["nothing was exported: the log's checkpoint is not cosigned as the policy asks: ", "An earlier export stays"];
+    check_failure(&export, &given, 6, &says);
+    assert!(!given.err.contains("the call"), "{given:?}");
+    assert_eq!(home.json(&["log", "verify", "export"])["entries"], 6);
+}

@@ -14,13 +14,20 @@ Not checked: that the calls' outcomes are what the contracts say. `chancery audi
 The log is a Merkle tree over its entries (RFC 6962 with SHA-256), in the formats of c2sp.org: tlog-tiles, tlog-checkpoint, signed-note,
 tlog-cosignature, tlog-proof, tlog-policy. What is inside an entry, the root of the state tree among it, is hashed with BLAKE3.
 """
-import base64, functools, hashlib, os, re, struct, sys
+import base64, datetime, functools, hashlib, os, re, struct, sys
+from decimal import Decimal
 
 class Untrue(Exception):
     """What does not hold: file, field, what was expected and found."""
 
 def check(holds, message):
     if not holds: raise Untrue(message)
+
+def shown(text):
+    """A text on one line, with nothing in it that commands a terminal: whoever wrote a file or a call chose every character of it."""
+    return re.sub("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", lambda found: found[0].encode("unicode_escape").decode(), text)
+
+def tell(text): print("\n".join(map(shown, text.split("\n"))))
 
 # ---- Ed25519: RFC 8032 §5.1.7, strict (canonical encodings, no keys of small order) ----
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
@@ -216,7 +223,7 @@ def call_of(entry, where):
     actor, _, action, name = r.take(32), r.take(24), r.number(1), r.bytes()
     check(action < 2, f"{where}: unknown action {action}")
     method = r.bytes() if action == 0 else r.take(32) and b"(deploy)"
-    r.bytes()
+    arguments, reasons = r.bytes(), []
     message, signature = b"chancery call v1\n" + entry[51:r.at], r.take(64)
     if entry[50] == 3:                                       # signed together with others, by the root that its path leads to
         path, node = [(r.number(1), r.take(32)) for _ in range(r.number(4))], blake3(b"\0" + message)
@@ -227,13 +234,36 @@ def call_of(entry, where):
     _, module, outcome = r.take(32), r.take(32), r.number(1)
     check(outcome < 5, f"{where}: unknown outcome {outcome}")
     if outcome == 0: r.bytes()                               # done: the result
-    if outcome == 1: r.take(2), r.bytes(), [r.bytes() for _ in range(r.number(4))]       # refused: code, detail, reasons
+    if outcome == 1: r.take(2), r.bytes(), reasons.extend(r.bytes() for _ in range(r.number(4)))             # refused: code, detail, reasons
     if outcome in (2, 4): r.take(1)                          # trapped, rejected: the kind
     r.take(10), [(r.take(2), r.bytes()) for _ in range(r.number(4))]                     # gas, price list, events
     trace, _, writes = r.take(32), r.take(91 * r.number(4)), r.take(32)                  # between them: movements of money
     check(r.at == len(entry), f"{where}: bytes behind the entry")
     word = ("done", "refused", "trapped", "out of gas", "rejected")[outcome]
-    return (module, trace, writes), f"{name.decode()} {method.decode()}: {word}"
+    said = [f"{name.decode()} {method.decode()}: {word}", f"  called by {actor.hex()} with the arguments {dump(arguments)}"]
+    return (module, trace, writes), [*map(shown, said + [f"  not met: {reason.decode()}" for reason in reasons])]
+
+def dump(data): return f"{data.hex() or '-'} |{''.join(chr(byte) if 32 <= byte < 127 else '.' for byte in data)}|"
+
+def value_of(r):
+    """A value of a trace (docs, formats/journal) as text."""
+    kind, signed = r.number(1), lambda n: int.from_bytes(r.take(n), "little", signed=True)
+    if kind == 0: return ("no", "yes")[r.number(1)]
+    if kind == 1: return str(signed(8))
+    if kind == 2: minor, currency, places = signed(8), r.take(3).decode(), r.number(1); return f"{Decimal(minor).scaleb(-places):f} {currency}"
+    if kind == 3: return f"{signed(8)}/{signed(8)}"
+    if kind == 4: return str(datetime.date(1970, 1, 1) + datetime.timedelta(signed(4)))
+    if kind == 5: return f"{r.number(2):04}-{r.number(1):02}"
+    return {6: lambda: r.bytes().decode(), 7: lambda: r.take(32).hex()}[kind]()
+
+def steps_of(trace, where):
+    """The reasoning, a line for each step: rule, citation, finding, what it looked at."""
+    r = Reader(trace, where)
+    for _ in range(r.number(4)):
+        rule, citation = r.bytes().decode(), r.bytes().decode()
+        inputs, finding = "; ".join(f"{r.bytes().decode()} {value_of(r)}" for _ in range(r.number(4))), r.number(1)
+        found = "= " + value_of(r) if finding == 2 else {0: "met", 1: "not met", 3: "needs a person"}[finding]
+        yield shown(f"    {rule}" + f" ({citation})" * bool(citation) + f": {found}" + f", from {inputs}" * bool(inputs))
 
 # ---- The export: tile/<level>/<n>[.p/<width>], tile/entries/<n>[.p/<width>] (tlog-tiles), blobs/<2>/<64 digits> ----
 def files_below(directory, folder):
@@ -307,7 +337,7 @@ def check_export(directory, policy, actors=False):
     for path in blobs:
         name = blake3(read(directory, path)).hex()
         check(path == f"blobs/{name[:2]}/{name}", f"{path}: it is not the blob of that BLAKE3")
-    print(f"{origin}: {size} entries, {tiles} tiles and bundles, {len(blobs)} blobs, root {root.hex()}\ncosigned by {witnesses}")
+    tell(f"{origin}: {size} entries, {tiles} tiles and bundles, {len(blobs)} blobs, root {root.hex()}\ncosigned by {witnesses}")
     return origin, size, leaves
 
 # ---- Files that are handed out: docs, formats/receipt and formats/state-tree. A format is its fields, each with the pattern of its lines ----
@@ -372,17 +402,18 @@ def state_proof(text, where, policy):
     origin, said, text = tlog_proof(text, where, policy, seal)
     check(seal[50] == 2 and len(seal) == 103, f"{where}, seal: the entry is no seal")
     check(node == seal[59:91], f"{where}, state: contract, key, value and siblings do not lead to the seal's state root")
-    held, height = "nothing" if value is None else repr(value), int.from_bytes(seal[51:59], "little")
-    return origin, f"state: after block {height} the key {key!r} of {contract.hex()} held {held}; seal: {said}", text
+    held, height = "nothing" if value is None else dump(value), int.from_bytes(seal[51:59], "little")
+    return origin, f"state: after block {height} the key {dump(key)} of {contract.hex()} held {held}; seal: {said}", text
 
 def receipt(text, where, policy):
     (entry, *parts), text = parse(text, where, RECEIPT)
     entry, parts = data_of(entry, f"{where}, entry"), [data_of(part, where) for part in parts]
     origin, stands, text = tlog_proof(text, where, policy, entry)
-    digests, what = call_of(entry, f"{where}, entry") if entry[50] in (1, 3) else ((None,) * 3, "no call")
+    digests, what = call_of(entry, f"{where}, entry") if entry[50] in (1, 3) else ((None,) * 3, ["no call"])
     named = [(name, part, digest) for name, part, digest in zip(("module", "trace", "writes"), parts, digests) if part is not None]
     for name, part, digest in named: check(blake3(part) == digest, f"{where}, {name}: it is not the one that the entry names")
-    said = f"receipt: {what}; {stands}; with {', '.join(name for name, *_ in named) or 'nothing else'}"
+    said = "\n".join([f"receipt: {what[0]}; {stands}; with {', '.join(name for name, *_ in named) or 'nothing else'}", *what[1:]])
+    if parts[1] is not None: said = "\n".join([said, "  reasoning:", *steps_of(parts[1], f"{where}, trace")])
     while text:
         state_origin, state, text = state_proof(parse(text, where, [("state proof", "\n")])[1], where, policy)
         check(state_origin == origin, f"{where}, state proof: it is of the log {state_origin!r}, the entry of {origin!r}")
@@ -423,7 +454,7 @@ def check_file(path, directory, policy):
     elif kind in KINDS: _, said, rest = KINDS[kind](content, path, policy)
     else: _, said, rest = kept_checkpoint(content, path, directory, policy)
     check(not rest, f"{path}: something stands behind the end: {rest[:40]!r}")
-    print(f"{path}: {said}")
+    tell(f"{path}: {said}")
 
 def main(arguments):
     actors = "--actors" in arguments
@@ -437,7 +468,9 @@ def main(arguments):
         if actors or not files: check_export(directory, policy, actors)
         for path in files: check_file(path, directory, policy)
         print("verified")
-    except Untrue as untrue: sys.exit(f"NOT VERIFIED: {untrue}")
-    except (ValueError, IndexError, KeyError, struct.error, RecursionError) as error: sys.exit(f"NOT VERIFIED: malformed: {error!r}")
+    except Untrue as untrue: sys.exit(shown(f"NOT VERIFIED: {untrue}"))
+    except (ValueError, IndexError, KeyError, OverflowError, struct.error, RecursionError) as error: sys.exit(shown(f"NOT VERIFIED: malformed: {error!r}"))
 
-if __name__ == "__main__": main(sys.argv[1:])
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")
+    main(sys.argv[1:])

@@ -1,8 +1,9 @@
-//! `batch`: one call per row of a CSV or JSON Lines file.
+//! `batch`: one call per row of a table or JSON Lines file.
 //!
-//! A row's request id is the first half of BLAKE3-derive-key("chancery 2026 batch v1", ledger ‖ actor ‖ contract, method and file digest as encoded
-//! text and bytes ‖ row, u64 LE), so that the same row of the same file is never done twice, however often the batch is started. A changed file is
-//! another file. Rows that do not fit the method are collected and the rest is carried on.
+//! A row's request id is the first half of BLAKE3-derive-key("chancery 2026 batch v2", ledger ‖ actor ‖ contract, method, run and arguments as
+//! encoded texts and bytes ‖ how many rows before it in the file have the same arguments, u64 LE). So a row is what it asks for: however often the batch
+//! is started, and whatever else is changed in the file, it is done once, until the run has another name. Rows that do not fit the method are
+//! collected and the rest is carried on.
 
 mod report;
 mod rows;
@@ -13,14 +14,14 @@ pub use rows::{File, parse};
 use crate::commands::receipt::Wait;
 use crate::explain;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, plain, tell};
-use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, gas, method, open};
+use crate::output::{Session, tell};
+use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, gas, method, open, open_to_read};
 use chancery_node::{Answer, Checked, Ledger, Refusal, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Interface, Method, MethodKind};
 use chancery_types::{Action, Call, PublicKey, RequestId, SignedCall};
 use ed25519_dalek::SigningKey;
-use report::Report;
+use report::{Place, Report};
 use rows::{Row, read};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -32,14 +33,20 @@ pub struct Arguments {
     contract: String,
     /// The method's name.
     method: String,
-    /// The rows: .csv with headings, or .jsonl.
+    /// The rows: a table with headings (CSV; semicolons and tabs separate as well), or JSON Lines; `-` for the standard input.
     file: PathBuf,
     /// Who calls: the name of a key.
     #[arg(long = "as", value_name = "KEY", env = "CHANCERY_AS")]
     actor: Option<String>,
-    /// Write a line per row: row, request id, outcome, entry, reason, and the result's fields.
+    /// Write a line per row: row, line of the file, whom it is about, request id, outcome, entry, reason, what needs a person, and the result's fields.
     #[arg(long, value_name = "OUT.csv")]
     report: Option<PathBuf>,
+    /// Do rows again that an earlier batch has done: rows of a run with another name are other calls.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    run: String,
+    /// Read and check all rows, and call nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// What to wait for before the rows are acknowledged.
     #[arg(long, value_enum, default_value_t = Wait::Logged)]
     wait: Wait,
@@ -54,10 +61,19 @@ const SHARE: usize = 64;
 const SHARES_MAX: usize = 2;
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
-    let Arguments { contract: name, method: method_name, file: path, actor: actor_name, report, wait, metrics } =
-        arguments;
+    let Arguments {
+        contract: name,
+        method: method_name,
+        file: path,
+        actor: actor_name,
+        report,
+        run,
+        dry_run,
+        wait,
+        metrics,
+    } = arguments;
     let _metrics = metrics.start()?;
-    let ledger = open(session)?;
+    let ledger = if *dry_run { open_to_read(session)? } else { open(session)? };
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, method_name, MethodKind::Call)?;
     let key = actor(session, actor_name.as_deref())?;
@@ -69,11 +85,12 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let mut report = Report::new(report.as_deref(), path, method)?;
     let total = file.len();
     let bar = session.bar(total, "rows");
-    let batch = Batch { ledger: &ledger, interface: &interface, method, key: &key, contract: name };
-    let carried_out = batch.run(file, |line| {
+    let batch = Batch { ledger: &ledger, interface: &interface, method, key: &key, contract: name, run };
+    let done = |line| {
         bar.inc(1);
         report.add(line);
-    });
+    };
+    let carried_out = if *dry_run { batch.try_out(file, done) } else { batch.run(file, done) };
     bar.finish_and_clear();
     let last = report.last_entry().filter(|_| carried_out.is_ok());
     let reached = last.map_or(Ok(()), |last| wait.reach(&ledger, last));
@@ -105,35 +122,39 @@ pub struct Batch<'a> {
     pub key: &'a SigningKey,
     /// The contract's name.
     pub contract: &'a str,
+    /// The name of the run.
+    pub run: &'a str,
 }
 
 /// What came of reading a row.
 enum Asked {
-    Call(u64, Call),
+    Call(Place, Call),
     Ready(Prepared),
 }
 
 /// A row ready to be queued.
 enum Prepared {
     Invalid(Line),
-    Answered(u64, RequestId, Box<Answer>),
-    Checked(u64, RequestId, Box<Checked>),
+    Answered(Place, RequestId, Box<Answer>),
+    Checked(Place, RequestId, Box<Checked>),
 }
 
 /// A row under way.
 enum Pending {
     Invalid(Line),
-    Answered(u64, RequestId, Box<Answer>),
-    Waiting(u64, RequestId, Ticket),
+    Answered(Place, RequestId, Box<Answer>),
+    Waiting(Place, RequestId, Ticket),
 }
 
 impl Batch<'_> {
-    fn request(&self, digest: &blake3::Hash, row: u64) -> RequestId {
-        let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 batch v1");
+    fn request(&self, arguments: &[u8], occurrence: u64) -> RequestId {
+        let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 batch v2");
         hasher.update(&self.ledger.id().0).update(&PublicKey(self.key.verifying_key().to_bytes()).0);
         let mut rest = self.contract.to_bytes();
         self.method.name.encode(&mut rest);
-        hasher.update(&rest).update(digest.as_bytes()).update(&row.to_le_bytes());
+        self.run.to_string().encode(&mut rest);
+        arguments.encode(&mut rest);
+        hasher.update(&rest).update(&occurrence.to_le_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         RequestId(u128::from_le_bytes(id))
@@ -143,10 +164,9 @@ impl Batch<'_> {
     /// the order of the file.
     pub fn run(&self, file: File, mut done: impl FnMut(Line)) -> Outcome {
         let mut pending = VecDeque::new();
-        let digest = file.digest;
         across_cores(
             file.rows,
-            |rows| self.prepare(&digest, rows),
+            |rows| self.prepare(rows),
             |prepared| {
                 pending.push_back(self.start(prepared?)?);
                 if pending.len() >= IN_FLIGHT_MAX
@@ -163,46 +183,62 @@ impl Batch<'_> {
         })
     }
 
+    /// Says of each row whether it fits the method, and whether it was carried out before.
+    fn try_out(&self, file: File, mut done: impl FnMut(Line)) -> Outcome {
+        for row in file.rows {
+            done(match self.ask(row)? {
+                Asked::Call(place, _) => Line::of(place, "fits"),
+                Asked::Ready(Prepared::Invalid(line)) => line,
+                Asked::Ready(Prepared::Answered(place, request, answer)) => {
+                    self.finish(Pending::Answered(place, request, answer))?
+                }
+                Asked::Ready(Prepared::Checked(..)) => return Err(Failure::internal("a row was checked in a dry run")),
+            });
+        }
+        Ok(())
+    }
+
     /// Makes rows ready. The calls of those that are not done yet are signed together.
-    fn prepare(&self, digest: &blake3::Hash, rows: Vec<Row>) -> Vec<Outcome<Prepared>> {
-        let asked: Vec<_> = rows.into_iter().map(|row| self.ask(digest, row)).collect();
+    fn prepare(&self, rows: Vec<Row>) -> Vec<Outcome<Prepared>> {
+        let asked: Vec<_> = rows.into_iter().map(|row| self.ask(row)).collect();
         let calls =
             asked.iter().flatten().filter_map(|asked| if let Asked::Call(_, call) = asked { Some(call) } else { None });
         let mut signed = SignedCall::sign_all(calls.cloned().collect(), self.key).into_iter();
         let prepare = |asked: Outcome<Asked>| match asked? {
             Asked::Ready(prepared) => Ok(prepared),
-            Asked::Call(row, _) => {
+            Asked::Call(place, _) => {
                 let signed = signed.next().ok_or_else(|| Failure::internal("the call of a row was not signed"))?;
-                self.check(row, signed)
+                self.check(place, signed)
             }
         };
         asked.into_iter().map(prepare).collect()
     }
 
     /// What a row asks for, unless it has its answer.
-    fn ask(&self, digest: &blake3::Hash, row: Row) -> Outcome<Asked> {
-        let request = self.request(digest, row.number);
+    fn ask(&self, row: Row) -> Outcome<Asked> {
+        let place = Place { row: row.number, line: row.line, subject: row.subject };
         let arguments = match row.arguments {
             Ok(arguments) => arguments,
             Err((field, reason)) => {
                 let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
-                return Ok(Asked::Ready(Prepared::Invalid(Line::invalid(row.number, reason))));
+                return Ok(Asked::Ready(Prepared::Invalid(Line::invalid(place, reason))));
             }
         };
+        let request = self.request(&arguments, row.occurrence);
         let action = Action::Invoke { contract: self.contract.into(), method: self.method.name.clone(), arguments };
         let call = call(self.ledger, self.key, request, VALID_FOR_SECONDS, action);
         Ok(match answered(self.ledger, &call)? {
-            Some(answer) => Asked::Ready(Prepared::Answered(row.number, request, Box::new(answer))),
-            None => Asked::Call(row.number, call),
+            Some(answer) => Asked::Ready(Prepared::Answered(place, request, Box::new(answer))),
+            None => Asked::Call(place, call),
         })
     }
 
-    fn check(&self, row: u64, signed: SignedCall) -> Outcome<Prepared> {
+    fn check(&self, place: Place, signed: SignedCall) -> Outcome<Prepared> {
         let request = signed.call.request;
         match self.ledger.check(signed) {
-            Ok(checked) => Ok(Prepared::Checked(row, request, Box::new(checked))),
+            Ok(checked) => Ok(Prepared::Checked(place, request, Box::new(checked))),
             // The only refusal that concerns a row and not all of them.
-            Err(refusal @ Refusal::TooLarge { .. }) => Ok(Prepared::Invalid(Line::invalid(row, refusal.to_string()))),
+            Err(refusal @ Refusal::TooLarge { .. }) => Ok(Prepared::Invalid(Line::invalid(place, refusal.to_string()))),
             Err(refusal) => Err(refusal.into()),
         }
     }
@@ -210,27 +246,29 @@ impl Batch<'_> {
     fn start(&self, prepared: Prepared) -> Outcome<Pending> {
         Ok(match prepared {
             Prepared::Invalid(line) => Pending::Invalid(line),
-            Prepared::Answered(row, request, answer) => Pending::Answered(row, request, answer),
-            Prepared::Checked(row, request, checked) => Pending::Waiting(row, request, self.ledger.enqueue(*checked)?),
+            Prepared::Answered(place, request, answer) => Pending::Answered(place, request, answer),
+            Prepared::Checked(place, request, checked) => {
+                Pending::Waiting(place, request, self.ledger.enqueue(*checked)?)
+            }
         })
     }
 
     fn finish(&self, pending: Pending) -> Outcome<Line> {
-        let (row, request, answer) = match pending {
+        let (place, request, answer) = match pending {
             Pending::Invalid(line) => return Ok(line),
-            Pending::Answered(row, request, answer) => (row, request, *answer),
-            Pending::Waiting(row, request, ticket) => (row, request, ticket.wait()?),
+            Pending::Answered(place, request, answer) => (place, request, *answer),
+            Pending::Waiting(place, request, ticket) => (place, request, ticket.wait()?),
         };
         let outcome = town::outcome(&answer)?;
         let shown = explain::outcome(self.interface, &self.method.returns, outcome);
-        let reason =
-            [&shown["not met"], &shown["meaning"], &shown["reason"]].into_iter().find(|value| !value.is_null());
+        let person: Vec<String> = answer.trace.needing_a_person().into_iter().map(|step| step.rule).collect();
         Ok(Line {
-            row,
+            place,
             request: request.to_string(),
             outcome: outcome.word().into(),
             entry: Some(answer.index),
-            reason: reason.map(plain).unwrap_or_default(),
+            reason: explain::reasons(self.interface, outcome, &answer.trace).join("; "),
+            person: person.join("; "),
             result: shown["result"].clone(),
             gas: gas(&answer),
             repeated: answer.repeated,

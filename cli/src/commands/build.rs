@@ -8,7 +8,7 @@ mod package;
 
 use crate::commands::inspect::memory_value;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, tell};
+use crate::output::{Session, escaped, tell};
 use chancery_engine::MemoryLimit;
 use chancery_engine::limits::PAGE_BYTES;
 use chancery_engine::profile::Names;
@@ -87,7 +87,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         || {
             let admission = match &built.admission {
                 Ok(memory) => format!("memory: {memory}\nadmitted"),
-                Err(problem) => format!("NOT admitted: {problem}"),
+                Err(problem) => format!("NOT admitted: {}", escaped(problem)),
             };
             format!(
                 "{}\nBLAKE3 {}\n{} bytes\n{admission}\nby {}",

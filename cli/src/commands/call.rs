@@ -7,7 +7,7 @@ use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::help;
 use crate::output::Session;
-use crate::town::{self, VALID_FOR_SECONDS, actor, call, contract, method, open, send};
+use crate::town::{self, VALID_FOR_SECONDS, actor, call, contract, method, open, open_to_read, send};
 use chancery_types::interface::MethodKind;
 use chancery_types::{Action, Timestamp};
 
@@ -55,7 +55,9 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             _ => help::form(session, FORM, arguments.help),
         };
     };
-    let ledger = open(session)?;
+    // The help and a dry run record nothing.
+    let reads = arguments.help || arguments.dry_run;
+    let ledger = if reads { open_to_read(session)? } else { open(session)? };
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, method_name, MethodKind::Call)?;
     if arguments.help {

@@ -68,7 +68,8 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     };
     let key = actor(session, arguments.actor.as_deref())?;
     let ledger = open(session)?;
-    let (module, answer) = town::deploy(&ledger, &key, &name, &wasm, encoded, request(arguments.request.as_deref())?)?;
+    let request = request(arguments.request.as_deref())?;
+    let (module, answer) = town::deploy(&ledger, &key, &name, &wasm, encoded, request)?;
     let reached = arguments.wait.reach(&ledger, answer.index);
     let outcome = town::outcome(&answer)?;
     let shown = explain::outcome(&interface, &Type::Unit, outcome);
@@ -78,11 +79,11 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let contract = record.filter(|_| outcome.is_done()).map(|record| record.id.to_string());
     session.print(
         || {
-            let mut text = crate::output::lines(&shown, 0);
+            let mut text = explain::outcome_lines(&shown, outcome, &answer.trace);
             if let Some(contract) = &contract {
                 text.push_str(&format!("contract {name} {contract}\n"));
             }
-            text.push_str(&format!("module {module}\nentry {}\n", answer.index));
+            text.push_str(&format!("module {module}\nentry {}\nrequest {request}\n", answer.index));
             if let Some(receipt) = &receipt {
                 text.push_str(&format!(
                     "receipt: {} hashes up to the checkpoint\n{}",
@@ -97,10 +98,11 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             value["contract"] = json!(contract);
             value["module"] = json!(module.to_string());
             value["entry"] = json!(answer.index);
+            value["request"] = json!(request.to_string());
             value["receipt"] = json!(receipt.as_ref().and_then(|receipt| receipt.to_text().ok()));
             value
         },
     );
-    explain::refusal(outcome)?;
+    explain::refusal(&interface, outcome, &answer.trace)?;
     reached
 }

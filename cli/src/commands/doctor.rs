@@ -1,7 +1,7 @@
 //! `doctor`: what is wrong with a ledger's files, in words, and the repair of what is derived.
 
 use crate::failure::{Code, Failure, Outcome};
-use crate::output::Session;
+use crate::output::{Session, escaped};
 use crate::town::options;
 use chancery_node::doctor::{Kind, examine, repair};
 use chancery_node::{Diagnosis, Finding};
@@ -31,6 +31,9 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     }
 }
 
+/// Findings that are shown.
+const SHOWN_MAX: usize = 20;
+
 fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Fault => "fault",
@@ -56,17 +59,27 @@ fn advice(left: &Diagnosis, repaired: bool) -> String {
 
 fn finding_text(finding: &Finding) -> String {
     let Finding { file, kind, problem, remedy } = finding;
-    format!("{}: {}\n  {problem}\n  -> {remedy}\n", word(*kind), file.display())
+    let (file, problem) = (file.display().to_string(), problem.as_str());
+    format!("{}: {}\n  {}\n  -> {remedy}\n", word(*kind), escaped(&file), escaped(problem))
 }
 
 fn text(before: &Diagnosis, after: Option<&Diagnosis>) -> String {
     let counts: Vec<String> = before.examined.iter().map(|(what, count)| format!("{count} {what}")).collect();
     let mut text = format!("examined: {}\n", counts.join(", "));
-    before.findings.iter().for_each(|finding| text.push_str(&finding_text(finding)));
+    before.findings.iter().take(SHOWN_MAX).for_each(|finding| text.push_str(&finding_text(finding)));
+    if before.findings.len() > SHOWN_MAX {
+        text.push_str(&format!("and {} more findings; --output json has all\n", before.findings.len() - SHOWN_MAX));
+    }
     if let Some(after) = after {
         let made =
             before.findings.iter().filter(|finding| finding.kind == Kind::Derived && !after.findings.contains(finding));
-        made.for_each(|finding| text.push_str(&format!("made again: {}\n", finding.file.display())));
+        let made: Vec<_> = made.collect();
+        made.iter()
+            .take(SHOWN_MAX)
+            .for_each(|finding| text.push_str(&format!("made again: {}\n", finding.file.display())));
+        if made.len() > SHOWN_MAX {
+            text.push_str(&format!("made again: {} more\n", made.len() - SHOWN_MAX));
+        }
         let new = after.findings.iter().filter(|finding| !before.findings.contains(finding));
         new.for_each(|finding| text.push_str(&finding_text(finding)));
     }

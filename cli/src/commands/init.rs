@@ -1,7 +1,7 @@
 //! `init`: a new ledger with its log key.
 
 use crate::failure::{Code, Failure, Outcome};
-use crate::keys::{Keys, passphrase};
+use crate::keys::{Keys, new_passphrase};
 use crate::output::Session;
 use crate::town::{log_key_name, options};
 use chancery_node::{Ledger, NodeError};
@@ -39,7 +39,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         )));
     }
     let key = if fresh {
-        let secret = arguments.passphrase.then(|| passphrase(&name)).transpose()?;
+        let secret = arguments.passphrase.then(|| new_passphrase(&name)).transpose()?;
         keys.create(&name, secret.as_ref().map(|secret| secret.as_str()))?
     } else {
         keys.open(&name)?

@@ -1,8 +1,8 @@
 //! `inspect`: the interface description of a module's file or of a deployed contract, and the most memory that a call of it may have.
 
 use crate::failure::Outcome;
-use crate::output::Session;
-use crate::town::{admit, contract, open, read_module};
+use crate::output::{Session, escaped};
+use crate::town::{admit, contract, open_to_read, read_module};
 use chancery_engine::{Admitted, MemoryLimit};
 use chancery_types::interface::{Field, Interface, MethodKind, Type, Variant};
 use chancery_types::json;
@@ -20,7 +20,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let wasm = if path.is_file() || arguments.what.ends_with(".wasm") {
         read_module(path)?
     } else {
-        let ledger = open(session)?;
+        let ledger = open_to_read(session)?;
         let (record, _) = contract(&ledger, &arguments.what)?;
         ledger.module_bytes(&record.module)?
     };
@@ -83,14 +83,20 @@ fn cited(citation: &str) -> String {
 
 fn text(Admitted { id, interface, memory, .. }: &Admitted) -> String {
     let Interface { name, doc, legal_basis, .. } = interface;
-    let mut out = format!("{name}: {doc}\nlegal basis: {legal_basis}\nmodule: {id}\nmemory: {memory}\n");
+    let mut out = String::new();
     let mut line = |text: String| {
-        out.push_str(&text);
+        out.push_str(&escaped(&text));
         out.push('\n');
     };
-    line("\nmethods".into());
+    line(format!("{name}: {doc}"));
+    line(format!("legal basis: {legal_basis}"));
+    line(format!("module: {id}"));
+    line(format!("memory: {memory}"));
+    line(String::new());
+    line("methods".into());
     for method in &interface.methods {
-        line(format!("  {} {}{}\n      {}", kind(method.kind), method.name, cited(&method.citation), method.doc));
+        line(format!("  {} {}{}", kind(method.kind), method.name, cited(&method.citation)));
+        line(format!("      {}", method.doc));
         for field in method.arguments() {
             line(format!("      {}: {}  {}", field.name, field.ty.describe(), field.doc));
         }
@@ -106,12 +112,14 @@ fn text(Admitted { id, interface, memory, .. }: &Admitted) -> String {
         }
     }
     for (heading, variants) in [("events", &interface.events), ("errors", &interface.errors)] {
-        line(format!("\n{heading}"));
+        line(String::new());
+        line(heading.into());
         for (position, variant) in variants.iter().enumerate() {
             line(format!("  {position} {}{}: {}", variant.name, cited(&variant.citation), variant.doc));
         }
     }
-    line("\nstored".into());
+    line(String::new());
+    line("stored".into());
     for storage in &interface.storage {
         let keys: Vec<String> = storage.keys.iter().map(Type::describe).collect();
         let keys = if keys.is_empty() { String::new() } else { format!(" by {}", keys.join(", ")) };

@@ -1,8 +1,8 @@
 //! `key new`, `key list`, `key show`.
 
 use crate::failure::Outcome;
-use crate::keys::{Keys, Listed, passphrase};
-use crate::output::{Session, table};
+use crate::keys::{Keys, Listed, new_passphrase};
+use crate::output::{Session, table, tell};
 use chancery_types::PublicKey;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ enum Command {
         #[arg(long)]
         passphrase: bool,
     },
-    /// List the keys.
+    /// List the keys, and say of a file that cannot be used why not.
     List,
     /// Show the public half of a key.
     Show {
@@ -41,7 +41,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         |key: &Listed| session.print(|| format!("{} {}\nhex {}", key.name, key.key.to_did(), key.key), || value(key));
     match &arguments.command {
         Command::New { name, passphrase: wanted } => {
-            let secret = wanted.then(|| passphrase(name)).transpose()?;
+            let secret = wanted.then(|| new_passphrase(name)).transpose()?;
             let key = keys.create(name, secret.as_ref().map(|secret| secret.as_str()))?;
             show(&Listed { name: name.clone(), key: PublicKey(key.verifying_key().to_bytes()), sealed: *wanted });
         }
@@ -50,12 +50,23 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             let all = keys.list()?;
             let text = || {
                 let mut table = table(&["name", "did", "passphrase"]);
-                for key in &all {
-                    table.add_row([key.name.as_str(), &key.key.to_did(), if key.sealed { "yes" } else { "no" }]);
+                for (name, key) in &all {
+                    match key {
+                        Ok(key) => {
+                            table.add_row([name.as_str(), &key.key.to_did(), if key.sealed { "yes" } else { "no" }])
+                        }
+                        Err(_) => table.add_row([name.as_str(), "cannot be used", "-"]),
+                    }
                 }
                 table.to_string()
             };
+            let value = |(name, key): &(String, Outcome<Listed>)| match key {
+                Ok(key) => value(key),
+                Err(problem) => json!({"name": name, "problem": problem.message}),
+            };
             session.print(text, || all.iter().map(value).collect());
+            let problems = all.iter().filter_map(|(_, key)| key.as_ref().err());
+            problems.for_each(|problem| tell(format_args!("warning: {}", problem.message)));
         }
     }
     Ok(())

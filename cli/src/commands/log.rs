@@ -2,11 +2,11 @@
 
 use crate::commands::receipt::hand_out;
 use crate::explain::{self, trace, trace_lines};
-use crate::failure::{Failure, Outcome};
-use crate::output::{Session, cosigned, lines, plain, spoken, table};
+use crate::failure::{Code, Failure, Outcome};
+use crate::output::{Session, cosigned, lines, plain, spoken, table, tell};
 use crate::stored;
-use crate::town::open;
-use chancery_node::{Ledger, Level, Place, Report};
+use crate::town::{open, open_to_read};
+use chancery_node::{Ledger, Level, NodeError, Place, Report};
 use chancery_types::entry::Effects;
 use chancery_types::interface::Interface;
 use chancery_types::{Action, Entry, ModuleId, Record};
@@ -41,14 +41,15 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         limit: u64,
     },
-    /// Print the published checkpoint: a signed note, with the cosignatures of witnesses.
+    /// Publish what is not yet, and print the checkpoint: a signed note, with the cosignatures of witnesses.
     Checkpoint,
     /// Write a proof that anybody can verify with the checkpoint.
     Prove {
         #[command(subcommand)]
         what: Prove,
     },
-    /// Export the log with all that is needed to verify it elsewhere: checkpoint, tiles, entries, modules, key, policy, verifier.
+    /// Export the log, as far as it is published and witnessed, with all that is needed to verify it elsewhere: checkpoint, tiles, entries, modules,
+    /// key, policy, verifier.
     Export {
         /// A new or empty directory, or an earlier export, to which is added what is new.
         dir: PathBuf,
@@ -108,7 +109,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
 }
 
 fn head(session: &Session) -> Outcome {
-    let value = head_value(&open(session)?);
+    let value = head_value(&open_to_read(session)?);
     session.print(|| head_text(&value), || value.clone());
     Ok(())
 }
@@ -127,8 +128,15 @@ pub fn head_value(ledger: &Ledger) -> Value {
 pub fn head_text(value: &Value) -> String {
     let mut shown = value.clone();
     let note = shown.as_object_mut().and_then(|shown| shown.shift_remove("checkpoint"));
-    let note =
-        note.filter(|note| !note.is_null()).map_or("no checkpoint: the log key is not at hand".into(), |n| plain(&n));
+    let publish = "`chancery log checkpoint` publishes the rest with the log key";
+    let note = match note.as_ref().and_then(Value::as_str) {
+        None => format!("no checkpoint is published: {publish}"),
+        Some(note) => {
+            let covered = note.lines().nth(1).and_then(|size| size.parse::<u64>().ok());
+            let all = covered.is_none_or(|size| Some(size) == shown["entries"].as_u64());
+            if all { note.into() } else { format!("{note}the checkpoint does not cover all entries: {publish}") }
+        }
+    };
     format!("{}\n{note}", lines(&shown, 0))
 }
 
@@ -137,7 +145,7 @@ fn checkpoint(session: &Session) -> Outcome {
     let note = ledger.checkpoint();
     ledger.close()?;
     let note = note.ok_or_else(|| Failure::not_found("nothing is published: the log key is not at hand"))?;
-    session.print(|| note.clone(), || json!({ "checkpoint": note }));
+    session.print_file(&note, || json!({ "checkpoint": note }));
     Ok(())
 }
 
@@ -162,8 +170,16 @@ fn prove(session: &Session, what: &Prove) -> Outcome {
 
 fn export(session: &Session, dir: &Path) -> Outcome {
     let ledger = open(session)?;
-    let exported = ledger.export(dir, VERIFIER)?;
+    let exported = ledger.export(dir, VERIFIER).map_err(not_exported)?;
+    let size = ledger.head().size;
     ledger.close()?;
+    if exported.entries < size {
+        tell(format_args!(
+            "entries {} to {} are not in it: they are not published with all that the policy asks. Export again with the log key, when its witnesses answer",
+            exported.entries,
+            size - 1
+        ));
+    }
     session.print(
         || {
             format!(
@@ -179,8 +195,27 @@ fn export(session: &Session, dir: &Path) -> Outcome {
     Ok(())
 }
 
+/// Why nothing is exported where no checkpoint is good enough.
+fn not_exported(error: NodeError) -> Failure {
+    let lacks = |what: &str, reason: &str| {
+        format!(
+            "nothing was exported: the log's checkpoint is not {what}: {reason}. An earlier export stays as it is; export again when that is set right"
+        )
+    };
+    let message = match &error {
+        NodeError::NotPublished(reason) => lacks("published", reason),
+        NodeError::NotWitnessed(reason) => lacks("cosigned as the policy asks", reason),
+        NodeError::DiskFull => {
+            "the disk is full: the export is not finished. Make room (bytes, or inodes: `df -i`) and export again"
+                .into()
+        }
+        _ => return error.into(),
+    };
+    Failure { code: Code::Unavailable, message }
+}
+
 fn policy(session: &Session, file: Option<&Path>) -> Outcome {
-    let ledger = open(session)?;
+    let ledger = open_to_read(session)?;
     let policy = match file {
         None => ledger.policy()?,
         Some(path) => {
@@ -189,7 +224,7 @@ fn policy(session: &Session, file: Option<&Path>) -> Outcome {
         }
     };
     ledger.close()?;
-    session.print(|| policy.to_string(), || json!({ "policy": policy.to_string() }));
+    session.print_file(&policy.to_string(), || json!({ "policy": policy.to_string() }));
     Ok(())
 }
 
@@ -337,7 +372,7 @@ fn decoded(entry: &Entry, effects: &Effects, interfaces: &mut Interfaces<'_>) ->
 }
 
 fn show(session: &Session, index: u64) -> Outcome {
-    let ledger = open(session)?;
+    let ledger = open_to_read(session)?;
     let (entry, effects) = ledger.entry(index)?;
     let mut interfaces = Interfaces { ledger: &ledger, known: HashMap::new() };
     let shown = decoded(&entry, &effects, &mut interfaces);
@@ -360,7 +395,7 @@ fn show(session: &Session, index: u64) -> Outcome {
 }
 
 fn list(session: &Session, from: Option<u64>, limit: u64) -> Outcome {
-    let ledger = open(session)?;
+    let ledger = open_to_read(session)?;
     let size = ledger.head().size;
     let from = from.unwrap_or_else(|| size.saturating_sub(limit));
     if from >= size {

@@ -6,12 +6,11 @@ use crate::fields::{Flag, encode, usage};
 use crate::flame;
 use crate::help;
 use crate::output::{Session, table, tell};
-use crate::town::{admit, asker, contract, open, read_module};
+use crate::town::{admit, asker, contract, open_to_read, read_module};
 use chancery_engine::profile::{Line, Names};
 use chancery_node::profile::{Profiled, RUNS, Subject, profile_module};
 use chancery_types::ModuleId;
 use chancery_types::interface::{Interface, Method, MethodKind};
-use comfy_table::CellAlignment;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -110,7 +109,7 @@ fn of_contract(session: &Session, arguments: &Arguments, name: &str, method: &st
     if arguments.init.is_some() {
         return Err(Failure::usage("--init is for a module's file: the contract's init was done when it was deployed"));
     }
-    let ledger = open(session)?;
+    let ledger = open_to_read(session)?;
     let (record, deployed) = contract(&ledger, name)?;
     let other = arguments.module.as_deref().map(read_module).transpose()?;
     let (id, interface) = match &other {
@@ -214,7 +213,7 @@ fn show(
             value
         },
     );
-    explain::refusal(&execution.outcome)
+    explain::refusal(interface, &execution.outcome, &execution.trace)
 }
 
 fn lines_table(lines: &[Line], total: u64) -> String {
@@ -231,11 +230,7 @@ fn lines_table(lines: &[Line], total: u64) -> String {
             line.frame.name().into(),
         ]);
     }
-    for number in 0..6 {
-        if let Some(column) = shown.column_mut(number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    shown.align_right(6);
     let rest = lines.get(SHOWN_MAX..).unwrap_or_default();
     let gas: u64 = rest.iter().map(|line| line.gas.0).sum();
     let rest = if rest.is_empty() {
@@ -243,7 +238,7 @@ fn lines_table(lines: &[Line], total: u64) -> String {
     } else {
         format!("\nand {} more, {gas} gas itself: --output json shows all", rest.len())
     };
-    let shown: Vec<String> = shown.lines().map(|line| line.trim_end().into()).collect();
+    let shown: Vec<String> = shown.to_string().lines().map(|line| line.trim_end().into()).collect();
     format!("{}{rest}\n", shown.join("\n"))
 }
 

@@ -5,7 +5,7 @@ use crate::failure::Outcome;
 use crate::fields::{Flag, encode, usage};
 use crate::help;
 use crate::output::{Session, lines};
-use crate::town::{asker, contract, method, open};
+use crate::town::{asker, contract, method, open_to_read};
 use chancery_types::interface::MethodKind;
 
 const FORM: &str = "chancery query CONTRACT QUERY --field value… [--json JSON|@FILE] [--as KEY]\n\
@@ -36,7 +36,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             _ => help::form(session, FORM, arguments.help),
         };
     };
-    let ledger = open(session)?;
+    let ledger = open_to_read(session)?;
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, query, MethodKind::Query)?;
     if arguments.help {
@@ -52,6 +52,6 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         session.print(|| lines(&result, 0), || shown.clone());
         return Ok(());
     }
-    session.print(|| lines(&shown, 0), || shown.clone());
-    explain::refusal(&execution.outcome)
+    session.print(|| explain::outcome_lines(&shown, &execution.outcome, &execution.trace), || shown.clone());
+    explain::refusal(&interface, &execution.outcome, &execution.trace)
 }

@@ -7,7 +7,9 @@ use crate::output::{Session, lines};
 use crate::stored;
 use crate::town::open;
 use chancery_node::{Ledger, Level, Parts};
-use chancery_receipt::{Policy, Verified, VerifiedReceipt, VerifiedState};
+use chancery_receipt::{Policy, Receipt, TlogProof, Verified, VerifiedReceipt, VerifiedState};
+use chancery_tlog::Bundle;
+use chancery_tlog::tile::{WIDTH, decode_bundle};
 use chancery_types::interface::Interface;
 use chancery_types::{Action, Record, RequestId};
 use serde_json::{Value, json};
@@ -44,10 +46,13 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Verify a receipt, a state proof or a consistency proof, offline.
+    /// Verify a receipt, a state proof, a consistency proof or, with the log that has its entry, an inclusion proof, offline.
     Verify {
         /// The file.
         file: PathBuf,
+        /// An exported log, in which the entry stands that an inclusion proof is of.
+        #[arg(long, value_name = "DIR")]
+        export: Option<PathBuf>,
         /// Whose checkpoints to believe (C2SP tlog-policy): for instance `policy` of an exported log that you trust.
         #[arg(long, value_name = "FILE")]
         policy: PathBuf,
@@ -79,7 +84,10 @@ impl Wait {
     /// Waits until an entry, which is logged, has come so far.
     pub fn reach(self, ledger: &Ledger, index: u64) -> Outcome {
         if self != Wait::Logged {
-            ledger.wait_for(index, self.into())?;
+            ledger.wait_for(index, self.into()).map_err(|error| {
+                let Failure { code, message } = error.into();
+                Failure { code, message: format!("what was called is logged, but {message}") }
+            })?;
         }
         Ok(())
     }
@@ -91,7 +99,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             let parts = Parts { module: !without_module, trace: !without_trace, writes: *writes, states: Vec::new() };
             get(session, request, state, parts, (*wait).into(), out.as_deref())
         }
-        Command::Verify { file, policy } => verify(session, file, policy),
+        Command::Verify { file, export, policy } => verify(session, file, export.as_deref(), policy),
     }
 }
 
@@ -132,7 +140,7 @@ fn get(
 /// Writes what is handed out to a file, or prints it.
 pub fn hand_out(session: &Session, text: &str, out: Option<&Path>, what: &str) -> Outcome {
     match out {
-        None => session.print(|| text.into(), || json!({ "file": text })),
+        None => session.print_file(text, || json!({ "file": text })),
         Some(path) => {
             std::fs::write(path, text).map_err(|error| Failure::file("cannot write", path, &error))?;
             let say = || format!("{what} written to {}: {} bytes", path.display(), text.len());
@@ -148,12 +156,58 @@ pub fn policy(path: &Path) -> Outcome<Policy> {
     Policy::parse(&bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
-fn verify(session: &Session, file: &Path, policy_file: &Path) -> Outcome {
+/// The entry of this index in an exported log, from the bundle that it has at its checkpoint's size.
+fn exported(dir: &Path, index: u64) -> Outcome<Vec<u8>> {
+    let read = |name: &str| {
+        let path = dir.join(name);
+        std::fs::read(&path).map_err(|error| Failure::file("cannot read", &path, &error))
+    };
+    let note = read("checkpoint")?;
+    let size = std::str::from_utf8(&note).ok().and_then(|note| note.lines().nth(1)?.parse().ok()).unwrap_or(0);
+    if index >= size {
+        let dir = dir.display();
+        return Err(Failure::not_found(format!(
+            "{dir}: it has {size} entries, not entry {index}: export the log again"
+        )));
+    }
+    let first = index / WIDTH * WIDTH;
+    let width = u16::try_from(WIDTH.min(size - first)).unwrap_or_default();
+    let bundle = Bundle { index: index / WIDTH, width };
+    let bytes = read(&bundle.path())?;
+    let entries = decode_bundle(&bytes, bundle.width).map_err(|error| Failure {
+        code: Code::NotVerified,
+        message: format!("{}: {error}", dir.join(bundle.path()).display()),
+    })?;
+    let at = usize::try_from(index - first).unwrap_or(usize::MAX);
+    Ok(entries.get(at).copied().unwrap_or_default().to_vec())
+}
+
+fn verify(session: &Session, file: &Path, export: Option<&Path>, policy_file: &Path) -> Outcome {
     let policy = policy(policy_file)?;
     let bytes = std::fs::read(file).map_err(|error| Failure::file("cannot read", file, &error))?;
-    let verified = chancery_receipt::verify(&bytes, &policy)
-        .map_err(|error| Failure { code: Code::NotVerified, message: format!("{}: {error}", file.display()) })?;
-    let (shown, reasoning) = match &verified {
+    let untrue = |error: &dyn std::fmt::Display| Failure {
+        code: Code::NotVerified,
+        message: format!("{}: {error}", file.display()),
+    };
+    let inclusion = bytes.starts_with(b"c2sp.org/tlog-proof@");
+    let verified = if inclusion {
+        // With the entry it is a receipt without anything else.
+        let proof = TlogProof::parse(&bytes).map_err(|error| untrue(&error))?;
+        let dir = export.ok_or_else(|| {
+            Failure::usage(format!(
+                "{} is an inclusion proof (C2SP tlog-proof) of entry {}, which is not in it: name an exported log that has the entry with --export DIR; \
+                `python3 DIR/verify.py DIR FILE` verifies it too",
+                file.display(),
+                proof.index
+            ))
+        })?;
+        let entry = exported(dir, proof.index)?;
+        Receipt::new(entry, proof).verify(&policy).map(Verified::Receipt)
+    } else {
+        chancery_receipt::verify(&bytes, &policy)
+    };
+    let verified = verified.map_err(|error| untrue(&error))?;
+    let (mut shown, reasoning) = match &verified {
         Verified::Receipt(receipt) => (receipt_value(receipt), receipt.trace.clone()),
         Verified::State(state) => (state_value(state, None), None),
         Verified::Consistency(proof) => (
@@ -162,6 +216,9 @@ fn verify(session: &Session, file: &Path, policy_file: &Path) -> Outcome {
             None,
         ),
     };
+    if inclusion {
+        shown["verified"] = "inclusion proof".into();
+    }
     session.print(
         || {
             // People read the trace as reasoning.

@@ -92,8 +92,14 @@ fn create(session: &Session, dir: &Path) -> Outcome {
     let created = snapshot::create(&disk, &session.data, dir, &options(session, None).progress)?;
     session.print(
         || {
+            let left_out = match created.left_out {
+                0 => String::new(),
+                entries => format!(
+                    "\nNOT in it are {entries} entries that are recorded and not published: the ledger was open without its log key. Run `chancery log checkpoint` with --keys where the key is, then make the snapshot again"
+                ),
+            };
             format!(
-                "snapshot in {}: {} entries up to height {}, {} keys; {} of {} chunks written, {} bytes in all\nroot {}\nverify it with `chancery snapshot verify {0}`",
+                "snapshot in {}: {} entries up to height {}, {} keys; {} of {} chunks written, {} bytes in all\nroot {}\nverify it with `chancery snapshot verify {0}`{left_out}",
                 dir.display(),
                 created.entries,
                 created.height,
@@ -107,7 +113,7 @@ fn create(session: &Session, dir: &Path) -> Outcome {
         || {
             json!({
                 "dir": dir, "root": created.root.to_string(), "height": created.height.0, "entries": created.entries,
-                "keys": created.keys, "chunks": created.chunks, "written": created.written, "bytes": created.bytes,
+                "left_out": created.left_out, "keys": created.keys, "chunks": created.chunks, "written": created.written, "bytes": created.bytes,
             })
         },
     );

@@ -4,7 +4,7 @@ use crate::commands::receipt::{Wait, hand_out};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Session, lines, plain, spoken, table};
 use crate::stored;
-use crate::town::{contract, open};
+use crate::town::{contract, open, open_to_read};
 use chancery_node::{Ledger, Scan};
 use chancery_types::interface::{Interface, Storage, Type};
 use chancery_types::{Height, json};
@@ -61,7 +61,9 @@ enum Command {
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
-    let ledger = open(session)?;
+    // A proof leads to a published checkpoint; what is only shown needs none.
+    let proves = matches!(arguments.command, Command::Prove { .. });
+    let ledger = if proves { open(session)? } else { open_to_read(session)? };
     match &arguments.command {
         Command::Get { contract: name, stored: item, key } => {
             let value = get(&ledger, name, item, key)?;

@@ -7,8 +7,9 @@ pub mod disk;
 
 use serde_json::Value;
 use std::cell::RefCell;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// The program under test.
 pub const CHANCERY: &str = env!("CARGO_BIN_EXE_chancery");
@@ -95,14 +96,32 @@ impl Home {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program(CHANCERY);
+        command.args(arguments);
+        command
+    }
+
+    /// A program in these surroundings.
+    fn program(&self, program: &str) -> Command {
         self.head.take();
-        let mut command = Command::new(CHANCERY);
-        command.args(arguments).current_dir(self.dir.path());
+        let mut command = Command::new(program);
+        command.current_dir(self.dir.path());
         command.env("HOME", self.dir.path()).env("CHANCERY_DATA", &self.data);
         for name in ["XDG_CONFIG_HOME", "CHANCERY_KEYS", "CHANCERY_AS", "CHANCERY_PASSPHRASE"] {
             command.env_remove(name);
         }
         command
+    }
+
+    /// Runs a command on a terminal of its own, without a width, to which something is typed; `out` is all that the terminal shows. `None` where no
+    /// terminal can be had.
+    pub fn on_a_terminal(&self, arguments: &str, typed: &str) -> Option<Given> {
+        let line = format!("stty cols 0; exec {CHANCERY} {arguments}");
+        let mut command = self.program("script");
+        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().ok()?;
+        child.stdin.take()?.write_all(typed.as_bytes()).ok()?;
+        Some(child.wait_with_output().ok()?.into())
     }
 
     pub fn run(&self, arguments: &[&str]) -> Given {

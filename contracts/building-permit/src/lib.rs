@@ -156,12 +156,14 @@ pub mod building_permit {
     pub struct Status {
         /// The application.
         pub application: Application,
-        /// Documents that are missing.
+        /// Documents that are missing; none where the application takes no more.
         pub missing: Vec<Document>,
-        /// What is due today, penalty included; nothing once it is paid.
+        /// What is due today, penalty included; nothing once it is paid, or where the application takes no more.
         pub due: Amount<Usd>,
         /// Whether a permit that was not used has expired.
         pub expired: bool,
+        /// Whether the application was abandoned: it is older than 180 days, and still open.
+        pub abandoned: bool,
     }
 
     /// What happened.
@@ -204,8 +206,8 @@ pub mod building_permit {
         /// Only the applicant may do this.
         #[rule("the caller is the applicant", cites = "IBC 2021, 105.1")]
         NotApplicant,
-        /// Numbers have 1 to 64 bytes.
-        #[rule("the application has a number of 1 to 64 bytes", cites = "IBC 2021, 105.3")]
+        /// Numbers have 1 to 64 bytes and are not blank.
+        #[rule("the application has a number of 1 to 64 bytes that is not blank", cites = "IBC 2021, 105.3")]
         BadNumber,
         /// The number was used.
         #[rule("the application is new", cites = "IBC 2021, 105.3")]
@@ -213,8 +215,11 @@ pub mod building_permit {
         /// No application has this number.
         #[rule("the application is known", cites = "IBC 2021, 105.3")]
         UnknownApplication,
-        /// Floor area or value are beyond what the schedule covers, or missing where the fee depends on them.
-        #[rule("floor area and value are those of such works", cites = "IBC 2021, 109.3")]
+        /// Floor area or value are negative, beyond what the schedule covers, or missing where the fee depends on them.
+        #[rule(
+            "floor area and value are within the schedule, and given where the fee depends on them",
+            cites = "IBC 2021, 109.3"
+        )]
         BadMeasure,
         /// The application is no longer open.
         #[rule("the application is open", cites = "IBC 2021, 105.3.1")]
@@ -255,6 +260,9 @@ pub mod building_permit {
         /// The permit was not used in time.
         #[rule("works begin within 180 days of issuance", cites = "IBC 2021, 105.5")]
         Expired,
+        /// The condition lacks a text or a provision.
+        #[rule("the condition has a text and a provision", cites = "IBC 2021, 105.3.1")]
+        BadCondition,
     }
 
     /// Days within which an application is completed, and a permit used.
@@ -273,16 +281,26 @@ pub mod building_permit {
         Ok(())
     }
 
+    /// Whether a text says nothing: it is empty, or all of it is white space.
+    fn blank(text: &str) -> bool {
+        text.chars().all(char::is_whitespace)
+    }
+
     fn find(ctx: &Context, application: &String) -> Result<Application, Error> {
         let found = APPLICATIONS.get(ctx, application);
         ensure!(ctx, found.is_some(), Error::UnknownApplication, application = application);
         found.ok_or(Error::UnknownApplication)
     }
 
+    /// The last day on which an application that is open takes anything.
+    fn last_day(entry: &Application) -> Date {
+        entry.filed.add_days(DAYS).unwrap_or(entry.filed)
+    }
+
     fn open(ctx: &Context, application: &String) -> Result<Application, Error> {
         let found = find(ctx, application)?;
         ensure!(ctx, found.stage == Stage::Open, Error::NotOpen);
-        let last = found.filed.add_days(DAYS).unwrap_or(found.filed);
+        let last = last_day(&found);
         ensure!(ctx, ctx.date() <= last, Error::Abandoned, filed = found.filed, last_day = last);
         Ok(found)
     }
@@ -316,15 +334,16 @@ pub mod building_permit {
         /// Value of the works.
         value: Amount<Usd>,
     ) -> Result<Amount<Usd>, Error> {
-        ensure!(ctx, (1..=64).contains(&application.len()), Error::BadNumber);
+        ensure!(ctx, (1..=64).contains(&application.len()) && !blank(&application), Error::BadNumber);
         ensure!(ctx, !APPLICATIONS.has(ctx, &application), Error::AlreadyFiled, application = &application);
         let fee = works.fee();
-        let measured = match fee {
-            Fee::ByFloorArea => (1..=fees::FLOOR_AREA_MAX).contains(&floor_area),
-            Fee::ByValue => value.minor() > 0 && value <= fees::VALUE_MAX,
+        let within = floor_area <= fees::FLOOR_AREA_MAX && (Amount::ZERO..=fees::VALUE_MAX).contains(&value);
+        let given = match fee {
+            Fee::ByFloorArea => floor_area > 0,
+            Fee::ByValue => value > Amount::ZERO,
             Fee::Flat(_) => true,
         };
-        ensure!(ctx, measured, Error::BadMeasure, floor_area = floor_area, value = value);
+        ensure!(ctx, within && given, Error::BadMeasure, floor_area = floor_area, value = value);
         let fee = computed!(
             ctx,
             "fee by the schedule",
@@ -445,6 +464,14 @@ pub mod building_permit {
         provision: String,
     ) -> Result<(), Error> {
         official_only(ctx)?;
+        let (text_given, provision_given) = (!blank(&text), !blank(&provision));
+        ensure!(
+            ctx,
+            text_given && provision_given,
+            Error::BadCondition,
+            text_given = text_given,
+            provision_given = provision_given
+        );
         let mut entry = open(ctx, &application)?;
         entry.conditions.push(Condition { text, provision });
         APPLICATIONS.set(ctx, &application, &entry);
@@ -492,7 +519,7 @@ pub mod building_permit {
         Ok(())
     }
 
-    /// How far an application has come, what is missing, and what is due today.
+    /// How far an application has come, and what is missing and due today. Of one that is decided or abandoned nothing is.
     #[query]
     pub fn status(
         ctx: &Context,
@@ -500,9 +527,13 @@ pub mod building_permit {
         application: String,
     ) -> Result<Status, Error> {
         let entry = APPLICATIONS.get(ctx, &application).ok_or(Error::UnknownApplication)?;
-        let due = if entry.paid.is_some() { Amount::default() } else { due(ctx, &entry) };
+        let abandoned = entry.stage == Stage::Open && ctx.date() > last_day(&entry);
+        // What would be refused is not asked for.
+        let takes_more = entry.stage == Stage::Open && !abandoned;
+        let missing = if takes_more { missing(&entry) } else { Vec::new() };
+        let due = if takes_more && entry.paid.is_none() { due(ctx, &entry) } else { Amount::ZERO };
         let expired = matches!(entry.stage, Stage::Issued { begin_by, .. } if ctx.date() > begin_by);
-        Ok(Status { missing: missing(&entry), application: entry, due, expired })
+        Ok(Status { application: entry, missing, due, expired, abandoned })
     }
 }
 

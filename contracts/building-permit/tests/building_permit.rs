@@ -69,6 +69,86 @@ fn each_kind_of_works_has_its_fee() {
 }
 
 #[test]
+fn floor_area_and_value_are_within_the_schedule_whatever_the_works() {
+    run(CONTRACT, "building-permit", |world| {
+        town(world);
+        let (cent, most) = (Amount::from_minor(1), usd(1_000_000_000));
+        let mut refused = |works, area, value: Amount<Usd>| {
+            assert_eq!(apply(world, "a", works, area, value).refused(), "BadMeasure", "area {area}, value {value}");
+        };
+        for works in [Works::NewBuilding, Works::Addition, Works::Demolition, Works::Solar] {
+            refused(works, 180, usd(-250_000));
+            refused(works, 180, Amount::from_minor(-1));
+            refused(works, 180, most.add(cent).unwrap());
+            refused(works, 180, Amount::from_minor(i64::MAX));
+            refused(works, 100_001, usd(1));
+            refused(works, u32::MAX, usd(1));
+        }
+        for (number, works) in
+            [Works::NewBuilding, Works::Addition, Works::Demolition, Works::Solar].into_iter().enumerate()
+        {
+            apply(world, &format!("most-{number}"), works, 100_000, most).done::<Amount<Usd>>();
+        }
+    });
+}
+
+#[test]
+fn a_number_and_a_condition_say_something() {
+    run(CONTRACT, "building-permit", |world| {
+        let (official, _, _) = town(world);
+        apply(world, "P1", Works::Solar, 0, usd(0)).done::<Amount<Usd>>();
+        assert_eq!(apply(world, " \t", Works::Solar, 0, usd(0)).refused(), "BadNumber");
+        for (words, provision) in [("", "§ 4"), ("quiet before 8", ""), (" \n", "§ 4"), ("quiet before 8", "\u{a0}")]
+        {
+            let condition = (text("P1"), text(words), text(provision));
+            let answer = world.call(&official, "attach_condition", condition);
+            assert_eq!(answer.refused(), "BadCondition", "{words:?} under {provision:?}");
+            assert_eq!(answer.reasons().len(), 1);
+        }
+        assert_eq!(world.query("status", (text("P1"),)).done::<Status>().application.conditions, []);
+    });
+}
+
+/// An operator saw a refused application of which the status said that a fee with a penalty was due and two documents missing, and one of 181
+/// days, on which every call was refused as abandoned, of which it said nothing else than of an open one. The status now
+/// asks for nothing that would be refused, and says that an application was abandoned.
+#[test]
+fn nothing_is_due_or_missing_of_an_application_that_takes_nothing_more() {
+    run(CONTRACT, "building-permit", |world| {
+        let (_, checker, _) = town(world);
+        let status = |world: &mut World, number: &str| {
+            let Status { missing, due, expired, abandoned, .. } =
+                world.query("status", (text(number),)).done::<Status>();
+            (missing, due, expired, abandoned)
+        };
+        apply(world, "refused", Works::Addition, 30, usd(48_000)).done::<Amount<Usd>>();
+        apply(world, "open", Works::Solar, 0, usd(0)).done::<Amount<Usd>>();
+        apply(world, "paid", Works::Demolition, 0, usd(0)).done::<Amount<Usd>>();
+        pay(world, "paid", usd(150)).done::<Stage>();
+        apply(world, "issued", Works::Solar, 0, usd(0)).done::<Amount<Usd>>();
+        pay(world, "issued", usd(40)).done::<Stage>();
+        submit(world, &checker, "issued", Document::Structural, true).done::<Stage>();
+        let missing = vec![Document::Title, Document::Structural, Document::Zoning];
+        assert_eq!(status(world, "refused"), (missing, usd(240), false, false));
+        submit(world, &checker, "refused", Document::Zoning, false).done::<Stage>();
+        let nothing = || (vec![], usd(0), false, false);
+        assert_eq!(status(world, "refused"), nothing());
+        assert_eq!(status(world, "issued"), nothing());
+        // The last day on which it takes anything, and the first on which it does not.
+        world.at("2024-06-29");
+        assert_eq!(status(world, "open"), (vec![Document::Structural], usd(60), false, false));
+        assert_eq!(status(world, "paid"), (vec![Document::Title, Document::Structural], usd(0), false, false));
+        world.at("2024-06-30");
+        assert_eq!(pay(world, "open", usd(60)).refused(), "Abandoned");
+        assert_eq!(status(world, "open"), (vec![], usd(0), false, true));
+        assert_eq!(status(world, "paid"), (vec![], usd(0), false, true));
+        // Neither was: one was decided, of the other the permit expired.
+        assert_eq!(status(world, "refused"), nothing());
+        assert_eq!(status(world, "issued"), (vec![], usd(0), true, false));
+    });
+}
+
+#[test]
 fn the_call_that_completes_the_last_requirement_issues_the_permit() {
     run(CONTRACT, "building-permit", |world| {
         let (official, checker, applicant) = town(world);
@@ -126,7 +206,9 @@ fn a_late_payment_bears_a_penalty_after_the_grace_period() {
         assert_eq!(due(world, "2024-02-01"), usd(165));
         assert_eq!(due(world, "2024-03-01"), usd(165));
         assert_eq!(due(world, "2024-03-02"), usd(180));
-        assert_eq!(due(world, "2024-12-01"), usd(225));
+        // Half of the fee at most, and nothing once it is abandoned.
+        assert_eq!(due(world, "2024-06-29"), usd(225));
+        assert_eq!(due(world, "2024-06-30"), usd(0));
         world.at("2024-02-01");
         assert_eq!(pay(world, "D1", usd(150)).refused(), "WrongAmount");
         pay(world, "D1", usd(165)).done::<Stage>();

@@ -147,8 +147,8 @@ pub mod business_licence {
         /// Only the holder may do this.
         #[rule("the caller holds the licence", cites = "Model Ordinance, § 2(1)")]
         NotHolder,
-        /// Numbers have 1 to 64 bytes.
-        #[rule("the licence has a number of 1 to 64 bytes", cites = "Model Ordinance, § 2(2)")]
+        /// Numbers have 1 to 64 bytes and are not blank.
+        #[rule("the licence has a number of 1 to 64 bytes that is not blank", cites = "Model Ordinance, § 2(2)")]
         BadNumber,
         /// The number was used.
         #[rule("the number is new", cites = "Model Ordinance, § 2(2)")]
@@ -204,6 +204,15 @@ pub mod business_licence {
         /// The licence has no such condition.
         #[rule("the condition is attached", cites = "Model Ordinance, § 9(2)")]
         UnknownCondition,
+        /// The application does not name the activity.
+        #[rule("the application names the activity", cites = "Model Ordinance, § 2(1)")]
+        NoActivity,
+        /// The suspension lacks a reason or a provision.
+        #[rule("the suspension has a reason and a provision", cites = "Model Ordinance, § 8(1)")]
+        NoGrounds,
+        /// The condition lacks a text or a provision.
+        #[rule("the condition has a text and a provision", cites = "Model Ordinance, § 9(1)")]
+        BadCondition,
     }
 
     /// What a term costs, from when on.
@@ -235,6 +244,11 @@ pub mod business_licence {
         Ok(())
     }
 
+    /// Whether a text says nothing: it is empty, or all of it is white space.
+    fn blank(text: &str) -> bool {
+        text.chars().all(char::is_whitespace)
+    }
+
     fn find(ctx: &Context, licence: &String) -> Result<Licence, Error> {
         let found = LICENCES.get(ctx, licence);
         ensure!(ctx, found.is_some(), Error::UnknownLicence, licence = licence);
@@ -254,7 +268,8 @@ pub mod business_licence {
         /// What the business does.
         activity: String,
     ) -> Result<Amount<Eur>, Error> {
-        ensure!(ctx, (1..=64).contains(&licence.len()), Error::BadNumber);
+        ensure!(ctx, (1..=64).contains(&licence.len()) && !blank(&licence), Error::BadNumber);
+        ensure!(ctx, !blank(&activity), Error::NoActivity);
         ensure!(ctx, !LICENCES.has(ctx, &licence), Error::AlreadyApplied, licence = &licence);
         let due = computed!(ctx, "fee of the first term", "Model Ordinance, § 4(1)", fee(ctx), today = ctx.date());
         let pending = Some(Pending { applied: ctx.date(), due, paid: false, passed: Vec::new() });
@@ -408,6 +423,14 @@ pub mod business_licence {
         provision: String,
     ) -> Result<(), Error> {
         authority_only(ctx)?;
+        let (reason_given, provision_given) = (!blank(&reason), !blank(&provision));
+        ensure!(
+            ctx,
+            reason_given && provision_given,
+            Error::NoGrounds,
+            reason_given = reason_given,
+            provision_given = provision_given
+        );
         let mut entry = find(ctx, &licence)?;
         ensure!(ctx, entry.expires.is_some(), Error::NotIssued);
         ensure!(ctx, entry.suspension.is_none(), Error::Suspended);
@@ -444,6 +467,14 @@ pub mod business_licence {
         provision: String,
     ) -> Result<(), Error> {
         authority_only(ctx)?;
+        let (text_given, provision_given) = (!blank(&text), !blank(&provision));
+        ensure!(
+            ctx,
+            text_given && provision_given,
+            Error::BadCondition,
+            text_given = text_given,
+            provision_given = provision_given
+        );
         let mut entry = find(ctx, &licence)?;
         entry.conditions.push(Condition { text, provision });
         LICENCES.set(ctx, &licence, &entry);

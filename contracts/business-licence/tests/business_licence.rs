@@ -158,3 +158,30 @@ fn conditions_are_attached_and_lifted_by_the_authority_alone() {
         assert_eq!(world.call(&holder, "reinstate", (text("L1"),)).refused(), "NotAuthority");
     });
 }
+
+/// An operator suspended a licence for no reason and under no provision, though § 8 demands both; an activity and a condition without a word
+/// passed as well. Each text that the ordinance asks for must now say something.
+#[test]
+fn what_the_ordinance_asks_for_is_said_and_not_left_blank() {
+    run(CONTRACT, "business-licence", |world| {
+        let (authority, holder) = licensed(world);
+        for activity in ["", "  ", "\t\r\n", "\u{2003}"] {
+            let answer = world.call(&holder, "apply", (text("L2"), text(activity)));
+            assert_eq!((answer.refused(), answer.reasons().len()), ("NoActivity", 1), "{activity:?}");
+        }
+        assert_eq!(world.call(&holder, "apply", (text("  "), text("bar"))).refused(), "BadNumber");
+        for (words, provision) in [("", ""), ("x", ""), ("", "§ 4"), ("x", " "), ("\n", "§ 4")] {
+            let fields = || (text("L1"), text(words), text(provision));
+            let answer = world.call(&authority, "suspend", fields());
+            assert_eq!((answer.refused(), answer.reasons().len()), ("NoGrounds", 1), "{words:?} under {provision:?}");
+            let answer = world.call(&authority, "attach_condition", fields());
+            assert_eq!(
+                (answer.refused(), answer.reasons().len()),
+                ("BadCondition", 1),
+                "{words:?} under {provision:?}"
+            );
+        }
+        let found = status(world, "L1");
+        assert_eq!((found.standing, found.licence.conditions), (Standing::Valid, vec![]));
+    });
+}

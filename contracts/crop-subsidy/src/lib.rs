@@ -150,8 +150,11 @@ pub mod crop_subsidy {
         /// Only the paying agency may do this.
         #[rule("the caller is the paying agency", cites = "Regulation (EU) 2021/2116, Art. 9")]
         NotAgency,
-        /// A number has 1 to 64 bytes.
-        #[rule("holdings and records have numbers of 1 to 64 bytes", cites = "Regulation (EU) 2021/2116, Art. 68")]
+        /// A number has 1 to 64 bytes and is not blank.
+        #[rule(
+            "holdings and records have numbers of 1 to 64 bytes that are not blank",
+            cites = "Regulation (EU) 2021/2116, Art. 68"
+        )]
         BadNumber,
         /// The holding is enrolled already.
         #[rule("the holding is not enrolled yet", cites = "Regulation (EU) 2021/2116, Art. 68")]
@@ -176,7 +179,7 @@ pub mod crop_subsidy {
         AreaExceeded {
             /// The land, in hundredths of a hectare.
             eligible: u32,
-            /// The areas together.
+            /// The areas together, at most the largest number.
             recorded: u32,
         },
         /// The contract holds no rate for the year.
@@ -194,6 +197,9 @@ pub mod crop_subsidy {
         /// The record was revoked before.
         #[rule("the record was not revoked before", cites = "Regulation (EU) 2021/2116, Art. 59")]
         AlreadyRevoked,
+        /// The revocation lacks a reason.
+        #[rule("the revocation has a reason", cites = "Charter of Fundamental Rights of the EU, Art. 41(2)(c)")]
+        NoReason,
     }
 
     /// What is paid, from when on.
@@ -233,6 +239,11 @@ pub mod crop_subsidy {
         Ok(())
     }
 
+    /// Whether a text says nothing: it is empty, or all of it is white space.
+    fn blank(text: &str) -> bool {
+        text.chars().all(char::is_whitespace)
+    }
+
     fn rate(ctx: &Context, year: u16) -> Result<&'static Rate, Error> {
         let found = Date::new(year, 1, 1).and_then(|day| RATES.at(day).ok());
         ensure!(ctx, found.is_some(), Error::YearNotCovered { year }, year = year);
@@ -265,7 +276,7 @@ pub mod crop_subsidy {
         eligible_area: u32,
     ) -> Result<(), Error> {
         agency_only(ctx)?;
-        ensure!(ctx, (1..=64).contains(&holding.len()), Error::BadNumber);
+        ensure!(ctx, (1..=64).contains(&holding.len()) && !blank(&holding), Error::BadNumber);
         ensure!(ctx, !HOLDINGS.has(ctx, &holding), Error::AlreadyEnrolled, holding = &holding);
         ensure!(ctx, eligible_area > 0, Error::NoEligibleLand);
         let enrolled = ctx.date();
@@ -312,7 +323,7 @@ pub mod crop_subsidy {
         let enrolled = HOLDINGS.get(ctx, &holding);
         ensure!(ctx, enrolled.is_some(), Error::NotEnrolled, holding = &holding);
         let eligible = enrolled.ok_or(Error::NotEnrolled)?.eligible_area;
-        ensure!(ctx, (1..=64).contains(&record.len()), Error::BadNumber);
+        ensure!(ctx, (1..=64).contains(&record.len()) && !blank(&record), Error::BadNumber);
         rate(ctx, year)?;
         ensure!(ctx, ASSESSORS.get(ctx, &assessor) == Some(true), Error::NotAccredited);
         let message = statement(&ctx.contract(), &holding, year, &record, area, yield_kg);
@@ -320,11 +331,12 @@ pub mod crop_subsidy {
         ensure!(ctx, !RECORD_IDS.has(ctx, &record), Error::RecordUsed, record = &record);
         let of_year = RECORDS.beginning(ctx, &(holding.clone(), year));
         let standing = of_year.filter(|(_, record)| record.state != RecordState::Revoked);
-        let recorded = standing.fold(area, |sum, (_, record)| sum.saturating_add(record.area));
+        // In 64 bits: beyond 32 it exceeds any eligible land.
+        let recorded = standing.fold(i64::from(area), |sum, (_, record)| sum + i64::from(record.area));
         ensure!(
             ctx,
-            recorded <= eligible,
-            Error::AreaExceeded { eligible, recorded },
+            recorded <= i64::from(eligible),
+            Error::AreaExceeded { eligible, recorded: u32::try_from(recorded).unwrap_or(u32::MAX) },
             eligible = eligible,
             recorded = recorded
         );
@@ -403,6 +415,7 @@ pub mod crop_subsidy {
         reason: String,
     ) -> Result<Amount<Eur>, Error> {
         agency_only(ctx)?;
+        ensure!(ctx, !blank(&reason), Error::NoReason);
         let place = RECORD_IDS.get(ctx, &record);
         ensure!(ctx, place.is_some(), Error::UnknownRecord, record = &record, reason = &reason);
         let Place { holding, year } = place.ok_or(Error::UnknownRecord)?;

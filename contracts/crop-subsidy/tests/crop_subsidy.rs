@@ -110,3 +110,34 @@ fn a_revoked_record_is_owed_if_it_was_counted_and_set_off_later() {
         assert_eq!(world.query("status", (text("H9"), 2024u16)).refused(), "NotEnrolled");
     });
 }
+
+#[test]
+fn numbers_and_the_reason_of_a_revocation_are_not_blank() {
+    run(CONTRACT, "crop-subsidy", |world| {
+        let (agency, assessor) = town(world);
+        let key = world.actor("farmer").key();
+        assert_eq!(world.call(&agency, "enrol", (text(" "), key, 5u32)).refused(), "BadNumber");
+        assert_eq!(record(world, &assessor, "H1", 2024, "\t", 100).refused(), "BadNumber");
+        record(world, &assessor, "H1", 2024, "R1", 100).done::<()>();
+        for reason in ["", " \n"] {
+            let answer = world.call(&agency, "revoke", (text("R1"), text(reason)));
+            assert_eq!((answer.refused(), answer.reasons().len()), ("NoReason", 1), "{reason:?}");
+        }
+        world.call(&agency, "revoke", (text("R1"), text("wrong field"))).done::<Amount<Eur>>();
+    });
+}
+
+/// Areas were added up in 32 bits that stop at the largest number, which the largest eligible land equals: a further record passed, and the
+/// determination of both was trapped. They are added up in 64.
+#[test]
+fn recorded_areas_beyond_32_bits_exceed_any_eligible_land() {
+    run(CONTRACT, "crop-subsidy", |world| {
+        let (agency, assessor) = town(world);
+        let farmer = world.actor("farmer").key();
+        world.call(&agency, "enrol", (text("H2"), farmer, u32::MAX)).done::<()>();
+        record(world, &assessor, "H2", 2024, "R1", u32::MAX).done::<()>();
+        assert_eq!(record(world, &assessor, "H2", 2024, "R2", 1).refused(), "AreaExceeded");
+        let payment = world.call(&agency, "determine", (text("H2"), 2024u16)).done::<Payment>();
+        assert_eq!((payment.area, payment.payable), (u32::MAX, eur(2_000_000)));
+    });
+}

@@ -117,6 +117,8 @@ pub mod food_assistance {
         Determined {
             /// The case.
             case: Case,
+            /// The application on which the determination rests, where one was filed here.
+            application: Option<Application>,
         },
     }
 
@@ -145,8 +147,8 @@ pub mod food_assistance {
         /// Only the programme's officer may determine a case.
         #[rule("the caller is the programme's officer", cites = "7 CFR 272.4(a)")]
         NotOfficer,
-        /// A case needs an id of 1 to 64 bytes.
-        #[rule("the case has an id of 1 to 64 bytes", cites = "7 CFR 273.2(c)")]
+        /// A case needs an id of 1 to 64 bytes that is not blank.
+        #[rule("the case has an id of 1 to 64 bytes that is not blank", cites = "7 CFR 273.2(c)")]
         BadCaseId,
         /// An application with this id was filed.
         #[rule("the case was not filed before", cites = "7 CFR 273.2(c)")]
@@ -223,7 +225,7 @@ pub mod food_assistance {
         /// Persons in the household.
         household_size: u32,
     ) -> Result<(), Error> {
-        ensure!(ctx, (1..=64).contains(&case_id.len()), Error::BadCaseId);
+        case_id_given(ctx, &case_id)?;
         let known = APPLICATIONS.has(ctx, &case_id) || CASES.has(ctx, &case_id);
         ensure!(ctx, !known, Error::AlreadyFiled, case_id = &case_id);
         size_within(ctx, household_size)?;
@@ -233,7 +235,7 @@ pub mod food_assistance {
         Ok(())
     }
 
-    /// Determines a household's benefit for a month and keeps the whole working.
+    /// Determines a household's benefit for a month, on the officer's figures, and keeps the whole working.
     #[call(cites = "7 CFR 273.10(e)")]
     pub fn determine(
         ctx: &mut Context,
@@ -242,7 +244,7 @@ pub mod food_assistance {
     ) -> Result<Determination, Error> {
         ensure!(ctx, OFFICER.get(ctx) == Some(ctx.caller()), Error::NotOfficer);
         let case_id = household.case_id.clone();
-        ensure!(ctx, (1..=64).contains(&case_id.len()), Error::BadCaseId);
+        case_id_given(ctx, &case_id)?;
         ensure!(ctx, !CASES.has(ctx, &case_id), Error::AlreadyDetermined, case_id = &case_id);
         let schedule = schedule(ctx, &household)?;
         amounts_within(ctx, &household)?;
@@ -250,6 +252,7 @@ pub mod food_assistance {
         let error =
             Error::HomelessDeduction { stated: household.homeless_deduction, allowed: schedule.homeless_deduction };
         ensure!(ctx, homeless, error, stated = household.homeless_deduction);
+        rests_on_application(ctx, &household);
         let case = work_out(ctx, household, schedule);
         CASES.set(ctx, &case_id, &case);
         let benefit = case.determination.benefit;
@@ -264,11 +267,21 @@ pub mod food_assistance {
         /// Id of the case.
         case_id: String,
     ) -> Result<Status, Error> {
+        let application = APPLICATIONS.get(ctx, &case_id);
         if let Some(case) = CASES.get(ctx, &case_id) {
-            return Ok(Status::Determined { case });
+            return Ok(Status::Determined { case, application });
         }
-        let application = APPLICATIONS.get(ctx, &case_id).ok_or(Error::UnknownCase)?;
-        Ok(Status::Filed { application })
+        Ok(Status::Filed { application: application.ok_or(Error::UnknownCase)? })
+    }
+
+    /// Whether a text says nothing: it is empty, or all of it is white space.
+    fn blank(text: &str) -> bool {
+        text.chars().all(char::is_whitespace)
+    }
+
+    fn case_id_given(ctx: &Context, case_id: &str) -> Result<(), Error> {
+        ensure!(ctx, (1..=64).contains(&case_id.len()) && !blank(case_id), Error::BadCaseId);
+        Ok(())
     }
 
     fn size_within(ctx: &Context, household_size: u32) -> Result<(), Error> {
@@ -303,6 +316,9 @@ pub mod food_assistance {
             ("medical_deduction", household.medical_deduction),
             ("dependent_care_deduction", household.dependent_care_deduction),
             ("child_support_deduction", household.child_support_deduction),
+            ("standard_deduction", household.standard_deduction.unwrap_or_default()),
+            ("maximum_allotment", household.maximum_allotment.unwrap_or_default()),
+            ("minimum_benefit", household.minimum_benefit.unwrap_or_default()),
         ] {
             if amount.minor() < 0 || amount > AMOUNT_MAX {
                 ensure!(
@@ -315,6 +331,41 @@ pub mod food_assistance {
             }
         }
         Ok(())
+    }
+
+    /// States the application on which the determination rests, where one was filed here. An application says what a household asks for, the
+    /// officer what was verified (7 CFR 273.2(f)), perhaps for a later month upon the same application (7 CFR 273.10(a)(3)). So the officer's
+    /// figures are applied; where they are not those of the application, a person is asked to look.
+    fn rests_on_application(ctx: &Context, household: &Household) {
+        let Some(application) = APPLICATIONS.get(ctx, &household.case_id) else { return };
+        let Application { applicant, month, household_size, filed } = application;
+        computed!(
+            ctx,
+            "the determination rests on the application filed on this day",
+            "7 CFR 273.2(c)",
+            filed,
+            applicant = Hash(applicant.0),
+            month = month,
+            household_size = household_size,
+        );
+        if month != household.month {
+            needs_person!(
+                ctx,
+                "the month is that of the application",
+                "7 CFR 273.10(a)(1)(i) and (a)(3)",
+                applied_for = month,
+                determined = household.month,
+            );
+        }
+        if household_size != household.household_size {
+            needs_person!(
+                ctx,
+                "the household is of the size applied for",
+                "7 CFR 273.2(f)",
+                applied_for = household_size,
+                determined = household.household_size,
+            );
+        }
     }
 
     /// The five stages of 7 CFR 273.10(e). Every amount is at most a million dollars, so nothing overflows.

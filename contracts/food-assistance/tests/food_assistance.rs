@@ -2,7 +2,7 @@
 
 use chancery_contract_food_assistance::{CONTRACT, Case, Determination, Household, Status};
 use chancery_sdk::types::money::{Amount, Usd};
-use chancery_sdk::types::{Finding, Month};
+use chancery_sdk::types::{Date, Finding, Hash, Month, Value};
 use chancery_testing::{Actor, Answer, World, run};
 
 fn usd(text: &str) -> Amount<Usd> {
@@ -49,6 +49,12 @@ fn amounts(answer: &Answer) -> [String; 4] {
         .map(|amount| amount.to_string().replace(" USD", ""))
 }
 
+/// The rules that the trace leaves to a person.
+fn questions(answer: &Answer) -> Vec<&str> {
+    let asked = answer.trace.iter().filter(|step| step.finding == Finding::NeedsPerson);
+    asked.map(|step| step.rule.as_str()).collect()
+}
+
 #[test]
 fn the_stages_of_a_case_are_exact() {
     run(CONTRACT, "food-assistance", |world| {
@@ -56,7 +62,7 @@ fn the_stages_of_a_case_are_exact() {
         let plain = determine(world, household("a"));
         assert_eq!(amounts(&plain), ["167.60", "569.00", "729.00", "547.00"]);
         assert_eq!(plain.event_names(), ["Determined"]);
-        let Status::Determined { case } = world.query("status", (String::from("a"),)).done() else {
+        let Status::Determined { case, .. } = world.query("status", (String::from("a"),)).done() else {
             panic!("not determined")
         };
         let Case { income_before_shelter, standard_deduction, maximum_allotment, minimum_benefit, .. } = case;
@@ -121,13 +127,7 @@ fn what_the_file_states_is_compared_and_not_believed() {
             Household { maximum_allotment: Some(usd("900")), standard_deduction: Some(usd("198")), ..household("a") };
         let answer = determine(world, stated);
         assert_eq!(amounts(&answer)[3], "547.00");
-        let questions: Vec<&str> = answer
-            .trace
-            .iter()
-            .filter(|step| step.finding == Finding::NeedsPerson)
-            .map(|step| step.rule.as_str())
-            .collect();
-        assert_eq!(questions, ["maximum allotment"]);
+        assert_eq!(questions(&answer), ["maximum allotment"]);
     });
 }
 
@@ -152,6 +152,11 @@ fn every_refusal_of_a_determination() {
             (Household { household_size: 100, ..household("b") }, "HouseholdSize"),
             (Household { utilities: usd("-0.01"), ..household("b") }, "AmountOutOfRange"),
             (Household { earned_income: usd("1000000.01"), ..household("b") }, "AmountOutOfRange"),
+            (Household { standard_deduction: Some(usd("-198")), ..household("b") }, "AmountOutOfRange"),
+            (Household { maximum_allotment: Some(usd("1000000.01")), ..household("b") }, "AmountOutOfRange"),
+            (Household { minimum_benefit: Some(usd("-0.01")), ..household("b") }, "AmountOutOfRange"),
+            (Household { homeless_deduction: usd("-180"), ..household("b") }, "HomelessDeduction"),
+            (household(" \t"), "BadCaseId"),
         ] {
             let answer = determine(world, case);
             assert_eq!(answer.refused(), error);
@@ -180,6 +185,51 @@ fn an_application_is_filed_once_and_waits_for_its_determination() {
         assert_eq!(apply(world, "", 3).refused(), "BadCaseId");
         assert_eq!(apply(world, "b", 0).refused(), "HouseholdSize");
         determine(world, household("a")).done::<Determination>();
-        assert!(matches!(status(world, "a").done(), Status::Determined { .. }));
+        assert!(matches!(
+            status(world, "a").done(),
+            Status::Determined { application: Some(application), .. } if application.applicant == applicant.key()
+        ));
+        assert_eq!(apply(world, " ", 3).refused(), "BadCaseId");
+    });
+}
+
+/// An operator had one person's application for January determined for February and nine persons, and the trace said nothing of it. The officer
+/// decides on what was verified, so the call is done as before; the trace now names the application, and leaves each difference to a person.
+#[test]
+fn a_determination_names_its_application_and_leaves_what_differs_to_a_person() {
+    run(CONTRACT, "food-assistance", |world| {
+        programme(world);
+        let applicant = world.actor("applicant");
+        const RESTS: &str = "the determination rests on the application filed on this day";
+        let determined = |world: &mut World, case_id: &str, month: &str, size: u32| {
+            let filed = (String::from(case_id), Month::parse("2024-01").unwrap(), 3u32);
+            world.call(&applicant, "apply", filed).done::<()>();
+            let month = Month::parse(month).unwrap();
+            let answer = determine(world, Household { month, household_size: size, ..household(case_id) });
+            answer.done::<Determination>();
+            let rests = answer.trace.iter().find(|step| step.rule == RESTS).expect("the application is named");
+            let inputs: Vec<String> =
+                rests.inputs.iter().map(|input| format!("{} {}", input.name, input.value)).collect();
+            let applicant = Hash(applicant.key().0);
+            let expected = [format!("applicant {applicant}"), "month 2024-01".into(), "household_size 3".into()];
+            assert_eq!((&inputs[..], rests.citation.as_str()), (&expected[..], "7 CFR 273.2(c)"));
+            let filed = Value::Date { value: Date::parse("2023-10-05").unwrap() };
+            assert_eq!(rests.finding, Finding::Computed { value: filed });
+            answer
+        };
+        let (month, size) = ("the month is that of the application", "the household is of the size applied for");
+        assert_eq!(questions(&determined(world, "a", "2024-01", 3)), Vec::<&str>::new());
+        assert_eq!(questions(&determined(world, "b", "2024-02", 3)), [month]);
+        assert_eq!(questions(&determined(world, "c", "2024-01", 2)), [size]);
+        let both = determined(world, "d", "2024-02", 9);
+        assert_eq!(questions(&both), [month, size]);
+        // The same household of a file, for which nobody applied here: the officer's figures are applied in either case.
+        let february = Month::parse("2024-02").unwrap();
+        let unfiled = determine(world, Household { month: february, household_size: 9, ..household("e") });
+        assert_eq!(amounts(&unfiled), amounts(&both));
+        assert_eq!(questions(&unfiled), Vec::<&str>::new());
+        assert!(unfiled.trace.iter().all(|step| step.rule != RESTS));
+        let status = world.query("status", (String::from("e"),)).done();
+        assert!(matches!(status, Status::Determined { application: None, .. }));
     });
 }

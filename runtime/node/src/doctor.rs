@@ -361,7 +361,11 @@ fn check_checkpoint_and_keys(disk: &Arc<dyn Disk>, dir: &Path, log: &Log, found:
                     "it covers {} of {} entries: no snapshot or export has the others",
                     checkpoint.size, log.size
                 );
-                found.note(&path, problem, "open the ledger with its log key: it publishes them");
+                found.note(
+                    &path,
+                    problem,
+                    "`chancery log checkpoint`, with --keys where the log key is, publishes them",
+                );
             }
             return checkpoint.size;
         }

@@ -171,6 +171,26 @@ impl Trace {
         self.steps.len()
     }
 
+    /// The steps that a person has to look at.
+    pub fn needing_a_person(&self) -> Vec<Step> {
+        let (mut reader, mut found) = (Reader::new(&self.steps), Vec::new());
+        for _ in 0..self.count {
+            let step = reader.rest();
+            // Each was checked. The finding ends it, and this one is a single byte.
+            if check_step(&mut reader).is_err() {
+                break;
+            }
+            let step = &step[..step.len() - reader.rest().len()];
+            if step.last() == Some(&NEEDS_PERSON)
+                && let Ok(step) = Step::decode(&mut Reader::new(step))
+                && step.finding == Finding::NeedsPerson
+            {
+                found.push(step);
+            }
+        }
+        found
+    }
+
     /// The steps.
     pub fn steps(&self) -> Vec<Step> {
         let mut reader = Reader::new(&self.steps);
@@ -207,6 +227,9 @@ impl Decode for Trace {
     }
 }
 
+/// The tag of [`Finding::NeedsPerson`].
+const NEEDS_PERSON: u8 = 3;
+
 /// Reads over a step: what [`Step::decode`] takes and refuses, and nothing is made of it.
 fn check_step(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     reader.text()?;
@@ -216,7 +239,7 @@ fn check_step(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         check_value(reader)?;
     }
     match u8::decode(reader)? {
-        0 | 1 | 3 => Ok(()),
+        0 | 1 | NEEDS_PERSON => Ok(()),
         2 => check_value(reader),
         _ => Err(DecodeError::UnknownTag),
     }

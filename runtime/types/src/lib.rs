@@ -23,6 +23,8 @@ pub mod interface;
 #[cfg(feature = "edge")]
 pub mod json;
 pub mod money;
+#[cfg(feature = "edge")]
+pub mod printed;
 
 pub use call::{Action, Call, SignedCall};
 pub use codec::{Decode, DecodeError, Encode, Reader};

@@ -11,18 +11,30 @@ use std::path::{Path, PathBuf};
 /// Rows that were not done that are shown; the report has all.
 const SHOWN_MAX: usize = 20;
 
+/// Where a row stands.
+pub struct Place {
+    /// Counted from 1.
+    pub row: u64,
+    /// The line of the file on which it begins.
+    pub line: u64,
+    /// What its first field says: whom or what it is about.
+    pub subject: String,
+}
+
 /// A line of the report.
 pub struct Line {
-    /// The row, counted from 1.
-    pub row: u64,
+    /// The row.
+    pub place: Place,
     /// Id of its request; empty where the row does not fit the method.
     pub request: String,
-    /// The outcome's word, or `invalid`.
+    /// The outcome's word, or `invalid`, or in a dry run `fits`.
     pub outcome: String,
     /// Index of its entry.
     pub entry: Option<u64>,
     /// Why it was not done.
     pub reason: String,
+    /// What of it needs a person.
+    pub person: String,
     /// The result.
     pub result: Value,
     /// Gas used.
@@ -32,10 +44,15 @@ pub struct Line {
 }
 
 impl Line {
+    /// A row that was not carried out.
+    pub(super) fn of(place: Place, outcome: &str) -> Line {
+        let (request, outcome, reason, person) = (String::new(), outcome.into(), String::new(), String::new());
+        Line { place, request, outcome, entry: None, reason, person, result: Value::Null, gas: 0, repeated: false }
+    }
+
     /// A row that does not fit the method.
-    pub(super) fn invalid(row: u64, reason: String) -> Line {
-        let (request, outcome) = (String::new(), "invalid".into());
-        Line { row, request, outcome, entry: None, reason, result: Value::Null, gas: 0, repeated: false }
+    pub(super) fn invalid(place: Place, reason: String) -> Line {
+        Line { reason, ..Line::of(place, "invalid") }
     }
 }
 
@@ -51,6 +68,8 @@ pub struct Report<'a> {
     counts: BTreeMap<String, u64>,
     /// Rows that were not done, without results.
     failed: Vec<Line>,
+    /// Rows that were done and need a person, without results.
+    person: Vec<Line>,
 }
 
 impl<'a> Report<'a> {
@@ -64,7 +83,7 @@ impl<'a> Report<'a> {
                 return Err(cannot(&"it is the file of the rows: name another one with --report"));
             }
             let mut writer = csv::Writer::from_path(report).map_err(|error| cannot(&error))?;
-            let headings = ["row", "request", "outcome", "entry", "reason"];
+            let headings = ["row", "line", "about", "request", "outcome", "entry", "reason", "needs a person"];
             writer.write_record(headings.into_iter().chain(names(&method.returns))).map_err(|error| cannot(&error))?;
             Ok((report.to_path_buf(), writer))
         };
@@ -77,6 +96,7 @@ impl<'a> Report<'a> {
             last_entry: None,
             counts: BTreeMap::new(),
             failed: Vec::new(),
+            person: Vec::new(),
         })
     }
 
@@ -102,8 +122,12 @@ impl<'a> Report<'a> {
         if let (Some((_, writer)), None) = (&mut self.file, &self.unwritten) {
             self.unwritten = writer.write_record(record(&line, self.returns)).err();
         }
-        if line.outcome != "done" {
-            self.failed.push(Line { result: Value::Null, ..line });
+        let line = Line { result: Value::Null, ..line };
+        match &*line.outcome {
+            "done" if line.person.is_empty() => {}
+            "done" => self.person.push(line),
+            "fits" => {}
+            _ => self.failed.push(line),
         }
     }
 
@@ -125,47 +149,68 @@ impl<'a> Report<'a> {
 
     /// Counts by outcome, and the rows that were not done.
     pub fn summarise(&self, session: &Session) -> Outcome {
-        let Report { counts, failed, repeated, rows: total, .. } = self;
+        let Report { counts, failed, person, repeated, rows: total, .. } = self;
         session.print(
             || {
                 let counts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
                 let counts = if counts.is_empty() { "none".into() } else { counts.join(", ") };
                 let before = match repeated {
                     0 => String::new(),
-                    rows => format!("; {rows} of them by an earlier run"),
+                    rows => format!("; {rows} of them by an earlier batch (to do rows again, name a run: --run NAME)"),
                 };
                 let mut text = format!("{total} rows: {counts}{before}\n");
-                if !failed.is_empty() {
-                    let mut table = table(&["row", "outcome", "reason"]);
-                    for line in failed.iter().take(SHOWN_MAX) {
-                        table.add_row([line.row.to_string(), line.outcome.clone(), line.reason.clone()]);
-                    }
-                    text.push_str(&format!("{table}\n"));
-                    if failed.len() > SHOWN_MAX {
-                        text.push_str(&format!("and {} more; --report has all\n", failed.len() - SHOWN_MAX));
-                    }
+                shown(failed, &["line", "about", "outcome", "reason"], &mut text);
+                if !person.is_empty() {
+                    text.push_str(&format!("{} of what was done needs a person:\n", person.len()));
                 }
+                shown(person, &["line", "about", "entry", "needs a person"], &mut text);
                 text
             },
             || {
                 let failed: Vec<Value> = failed
                     .iter()
-                    .map(|line| json!({"row": line.row, "outcome": line.outcome, "reason": line.reason, "entry": line.entry}))
+                    .map(|line| json!({"row": line.place.row, "line": line.place.line, "about": line.place.subject, "outcome": line.outcome, "reason": line.reason, "entry": line.entry}))
                     .collect();
-                json!({"rows": total, "counts": counts, "repeated": repeated, "not_done": failed})
+                let person: Vec<Value> = person
+                    .iter()
+                    .map(|line| json!({"row": line.place.row, "line": line.place.line, "about": line.place.subject, "needs": line.person, "entry": line.entry}))
+                    .collect();
+                json!({"rows": total, "counts": counts, "repeated": repeated, "not_done": failed, "needs_a_person": person})
             },
         );
         if failed.is_empty() {
             return Ok(());
         }
         let advice = match counts.get("invalid") {
-            Some(_) => {
-                ". Put what is invalid, set right, into a file of its own: every row of a changed file is a new call"
-            }
+            Some(_) => ". Set right what is invalid and run the batch again: what is done is not done twice",
             None => "",
         };
-        let failed = failed.len();
-        Err(Failure::refused(format!("{failed} of {total} rows were not done; the others were carried out{advice}")))
+        let failed = failed.len() as u64;
+        let others = if failed < *total && !counts.contains_key("fits") { "; the others were carried out" } else { "" };
+        Err(Failure::refused(format!("{failed} of {total} rows were not done{others}{advice}")))
+    }
+}
+
+/// Adds a table of some lines, at most [`SHOWN_MAX`] of them.
+fn shown(lines: &[Line], headings: &[&str; 4], text: &mut String) {
+    if lines.is_empty() {
+        return;
+    }
+    let mut table = table(headings);
+    for line in lines.iter().take(SHOWN_MAX) {
+        let cell = |heading: &&str| match *heading {
+            "line" => line.place.line.to_string(),
+            "about" => line.place.subject.clone(),
+            "outcome" => line.outcome.clone(),
+            "entry" => line.entry.map(|entry| entry.to_string()).unwrap_or_default(),
+            "reason" => line.reason.clone(),
+            _ => line.person.clone(),
+        };
+        table.add_row(headings.iter().map(cell));
+    }
+    text.push_str(&format!("{table}\n"));
+    if lines.len() > SHOWN_MAX {
+        text.push_str(&format!("and {} more; --report has all\n", lines.len() - SHOWN_MAX));
     }
 }
 
@@ -182,7 +227,17 @@ fn names(returns: &Type) -> Vec<&str> {
 fn record(line: &Line, returns: &Type) -> Vec<String> {
     let cell = |value: &Value| if value.is_null() { String::new() } else { plain(value) };
     let entry = line.entry.map(|entry| entry.to_string()).unwrap_or_default();
-    let mut record = vec![line.row.to_string(), line.request.clone(), line.outcome.clone(), entry, line.reason.clone()];
+    let Place { row, line: at, subject } = &line.place;
+    let mut record = vec![
+        row.to_string(),
+        at.to_string(),
+        subject.clone(),
+        line.request.clone(),
+        line.outcome.clone(),
+        entry,
+        line.reason.clone(),
+        line.person.clone(),
+    ];
     match returns {
         Type::Struct { fields, .. } => record.extend(fields.iter().map(|field| cell(&line.result[&field.name]))),
         Type::Unit => {}

@@ -87,14 +87,17 @@ pub fn determine(stage: &mut Stage, households: Households) -> Outcome<Determine
     let file = parse(&households.path, &households.bytes, method.arguments())?;
     let rows = file.len();
     stage.bar.inc_length(rows);
-    let batch = Batch { ledger: &stage.ledger, interface, method, key: stage.key("officer")?, contract: NAME };
+    let batch = Batch { ledger: &stage.ledger, interface, method, key: stage.key("officer")?, contract: NAME, run: "" };
     let mut lines = Vec::new();
     batch.run(file, |line| {
         stage.bar.inc(1);
         lines.push(line);
     })?;
     if let Some(line) = lines.iter().find(|line| households.sample && line.outcome != "done") {
-        return Err(Failure::internal(format!("row {} of the sample: {} {}", line.row, line.outcome, line.reason)));
+        return Err(Failure::internal(format!(
+            "row {} of the sample: {} {}",
+            line.place.row, line.outcome, line.reason
+        )));
     }
     let mut counts = BTreeMap::new();
     lines.iter().for_each(|line| *counts.entry(line.outcome.clone()).or_default() += 1);

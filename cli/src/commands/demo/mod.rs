@@ -74,7 +74,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     bar.finish_and_clear();
     let deployed = stage.close()?;
     // From here on it is a ledger like any other, opened as every command opens it.
-    let ledger = crate::town::open(&here)?;
+    let ledger = crate::town::open_to_read(&here)?;
     let state = report::State::read(&ledger)?;
     let head = crate::commands::log::head_value(&ledger);
     ledger.close()?;

@@ -98,13 +98,13 @@ impl Demonstration<'_> {
         )
     }
 
-    fn households(&self, contract: &Deployed, table: &mut comfy_table::Table) {
+    fn households(&self, contract: &Deployed, table: &mut crate::output::Table) {
         let citation = contract.interface.method("determine").map_or("", |(_, method)| method.citation.as_str());
         for line in self.households.lines.iter().take(HOUSEHOLDS_SHOWN) {
             let done = line.outcome == "done";
             table.add_row([
-                format!("row {}", line.row),
-                format!("benefit, household {} of the batch", line.row),
+                format!("row {}", line.place.row),
+                format!("benefit, household {} of the batch", line.place.row),
                 if done { spoken(&line.result) } else { format!("{}: {}", line.outcome, line.reason) },
                 citation.into(),
                 if done { format!("{} USD", crate::output::plain(&line.result["benefit"])) } else { String::new() },

@@ -2,11 +2,13 @@
 //!
 //! Plain exports, no generated glue. The page asks for room ([`room`]), writes the bytes there, calls [`run`], and reads the answer from
 //! [`answer`] to [`answer_len`]: JSON, `{"verified": false, "error": "…"}` or `{"verified": true, "title": "…", "sections": [{"title", "rows":
-//! [[name, text]]}]}`. Texts in it come from the file: the page shows them as text, never as markup.
+//! [[name, text]]}]}`. Texts in it come from the file: the page shows them as text, never as markup, and each stands within a line, with what
+//! would end the line or turn its direction [`escaped`].
 
 use chancery_receipt::{Logged, Policy, Verified, VerifiedConsistency, VerifiedReceipt, VerifiedState, verify};
-use chancery_types::decision::{Finding, Step};
+use chancery_types::decision::{Finding, Input, Step};
 use chancery_types::interface::{Interface, Type};
+use chancery_types::printed::escaped;
 use chancery_types::{Action, Entry, Outcome, Reader, Record, Timestamp, json};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -57,7 +59,7 @@ pub fn explain(file: &[u8], policy: &[u8]) -> Value {
     let verified = Policy::parse(policy).map_err(|error| format!("the policy: {error}"));
     let verified = verified.and_then(|policy| verify(file, &policy).map_err(|error| error.to_string()));
     let (title, sections) = match &verified {
-        Err(error) => return json!({"verified": false, "error": error}),
+        Err(error) => return json!({"verified": false, "error": escaped(error)}),
         Ok(Verified::Receipt(receipt)) => ("This entry is in the log, unchanged.", receipt_sections(receipt)),
         Ok(Verified::State(state)) => (
             "This is what the ledger held.",
@@ -68,8 +70,10 @@ pub fn explain(file: &[u8], policy: &[u8]) -> Value {
     json!({"verified": true, "title": title, "sections": sections})
 }
 
+/// Line feeds in a row's text are between its parts; in a part there are none.
 fn section(title: &str, rows: &[(&str, String)]) -> Value {
-    let rows: Vec<[&str; 2]> = rows.iter().map(|(name, text)| [*name, text.as_str()]).collect();
+    let lines = |text: &str| text.split('\n').map(escaped).collect::<Vec<_>>().join("\n");
+    let rows: Vec<[String; 2]> = rows.iter().map(|(name, text)| [escaped(name).into(), lines(text)]).collect();
     json!({"title": title, "rows": rows})
 }
 
@@ -169,15 +173,15 @@ fn entry_section(entry: &Entry, interface: Option<&Interface>) -> Value {
                 .and_then(|(_, found)| json::decode_fields(found.arguments(), &mut Reader::new(arguments)).ok());
             let fields = fields.map(|fields| {
                 let lines: Vec<String> =
-                    fields.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect();
+                    fields.iter().map(|(name, value)| format!("{}: {}", escaped(name), plain(value))).collect();
                 lines.join("\n")
             });
             let returns = described.map_or(&Type::Unit, |(_, found)| &found.returns);
             section(
                 "The call",
                 &[
-                    ("Contract", contract.clone()),
-                    ("Method", method_text),
+                    ("Contract", escaped(contract).into()),
+                    ("Method", escaped(&method_text).into()),
                     ("Arguments", fields.unwrap_or_else(|| bytes(arguments))),
                     ("Outcome", outcome_text(outcome, interface, returns)),
                     time,
@@ -201,7 +205,8 @@ fn outcome_text(outcome: &Outcome, interface: Option<&Interface>, returns: &Type
         Outcome::Refused { code, detail, reasons } => {
             let shown = interface.and_then(|interface| json::variant(&interface.errors, *code, detail).ok());
             let shown = shown.as_ref().map_or_else(|| format!("error {code}"), plain);
-            [&[format!("{word}: {shown}")], reasons.as_slice()].concat().join("\n")
+            let reasons = reasons.iter().map(|reason| format!("not met: {}", escaped(reason)));
+            [format!("{word}: {shown}")].into_iter().chain(reasons).collect::<Vec<_>>().join("\n")
         }
         Outcome::Trapped { kind } => format!("{word}: {kind}"),
         Outcome::OutOfGas => word.into(),
@@ -214,22 +219,41 @@ fn step(step: &Step) -> (String, String) {
         Finding::Met => "met".into(),
         Finding::NotMet => "not met".into(),
         Finding::Computed { value } => format!("= {value}"),
-        Finding::NeedsPerson => "for a person to look at".into(),
+        Finding::NeedsPerson => "needs a person".into(),
     };
-    let inputs = step.inputs.iter().map(|input| format!("\n{} {}", input.name, input.value));
+    let input = |input: &Input| format!("\n{}", escaped(&format!("{} {}", input.name, input.value)));
+    let inputs = step.inputs.iter().map(input);
     let citation = if step.citation.is_empty() { String::new() } else { format!(" ({})", step.citation) };
-    (step.rule.clone(), format!("{finding}{citation}{}", inputs.collect::<String>()))
+    (step.rule.clone(), format!("{}{}", escaped(&format!("{finding}{citation}")), inputs.collect::<String>()))
 }
 
+/// A value within a line.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), String::from)
+    escaped(&value.as_str().map_or_else(|| value.to_string(), String::from)).into()
 }
 
 /// Bytes as text where they are printable, else in hexadecimal.
 fn bytes(bytes: &[u8]) -> String {
     match core::str::from_utf8(bytes) {
         Ok("") => "(empty)".into(),
-        Ok(text) if !text.contains(|c: char| c.is_control()) => text.into(),
+        Ok(text) if escaped(text) == text => text.into(),
         _ => hex::encode(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_of_a_file_adds_a_line() {
+        let forged = String::from("bakery\nOutcome: done\u{202e}");
+        let input = Input { name: forged.clone(), value: (&forged).into() };
+        let (rule, citation) = (forged.clone(), forged.clone());
+        let (rule, text) = step(&Step { rule, citation, inputs: vec![input], finding: Finding::NotMet });
+        let shown = section("The reasoning", &[(&rule, text)])["rows"].to_string();
+        // One line feed, before the input.
+        assert_eq!(shown.matches(r"\n").count() - shown.matches(r"\\n").count(), 1, "{shown}");
+        assert!(!shown.contains('\u{202e}') && plain(&forged.into()) == r"bakery\nOutcome: done\u202e", "{shown}");
     }
 }
