@@ -34,7 +34,7 @@ const BACKLOG_BYTES_MAX: usize = 64 << 20;
 /// How long a block waits for more to be applied with it: a key that all of them write is written once.
 const COALESCE_FOR: Duration = Duration::from_millis(20);
 /// Bytes of one generation of the read cache; two are held.
-const RECENT_BYTES: usize = 16 << 20;
+const RECENT_BYTES: usize = 8 << 20;
 /// How often sled's files are made durable.
 const VIEW_CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 /// How long the thread waits for a block before it looks at the time.

@@ -63,7 +63,12 @@ const HEAD_LEN: Range<usize> = 5..9;
 fn chain_of(before: &Hash, head: &[u8], payload: &[u8]) -> Hash {
     static CONTEXT: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context("chancery 2026 journal frame v2"));
     let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT);
-    hasher.update(&before.0).update(&FrameTag::VERSION_2.0).update(&head[TAG_BYTES..]).update(payload);
+    let mut beginning = [0; CHAIN_BYTES + HEAD_BYTES];
+    let (chain, rest) = beginning.split_at_mut(CHAIN_BYTES);
+    chain.copy_from_slice(&before.0);
+    rest[..TAG_BYTES].copy_from_slice(&FrameTag::VERSION_2.0);
+    rest[TAG_BYTES..].copy_from_slice(&head[TAG_BYTES..HEAD_BYTES]);
+    hasher.update(&beginning).update(payload);
     Hash(hasher.finalize().into())
 }
 
