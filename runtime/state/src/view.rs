@@ -37,7 +37,7 @@ impl Purpose {
     /// with 10⁶ keys takes twice as long with half of it.
     fn cache_bytes(self) -> u64 {
         match self {
-            Purpose::Serve => 32 << 20,
+            Purpose::Serve => 24 << 20,
             Purpose::Fill => 64 << 20,
         }
     }
