@@ -374,3 +374,23 @@ impl Follower {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values that are written again and grow are what a counter or a record of payments is.
+    #[test]
+    fn the_read_cache_holds_no_more_than_two_generations() {
+        let mut recent = Recent::default();
+        let key = |number: u8| (ContractId([1; 32]), vec![number]);
+        (0..100).for_each(|number| recent.insert(key(number), Some(vec![0; 10])));
+        for size in (0..RECENT_BYTES / 20).step_by(RECENT_BYTES / 200) {
+            for number in 0..100 {
+                recent.refresh(&key(number), &Some(vec![1; size]));
+                let held = recent.young.values().chain(recent.old.values()).flatten().map(Vec::len).sum::<usize>();
+                assert!(held <= 2 * RECENT_BYTES, "{held} bytes of values");
+            }
+        }
+    }
+}

@@ -291,6 +291,25 @@ mod tests {
         }
     }
 
+    /// Few writes may be many bytes.
+    #[test]
+    fn a_share_is_sent_when_its_bytes_are_many() {
+        let (shares, received) = sync_channel(0);
+        let mut replay = Replay::new(None, None, shares, (Arc::new(|_, _, _| {}), 0));
+        let sizes = std::thread::scope(|scope| {
+            let sizes = scope.spawn(move || received.iter().map(|share| share.writes.len()).collect::<Vec<_>>());
+            for height in 0..5 {
+                let value = Some(vec![0; SHARE_BYTES / 2]);
+                replay.write(vec![Write { contract: CONTRACT, key: vec![height as u8], value }]);
+                let position = Position { height: Height(height), root: Hash([0; 32]), entries: 2 * height + 2 };
+                replay.sealed(position).unwrap();
+            }
+            replay.finish().unwrap();
+            sizes.join().unwrap()
+        });
+        assert_eq!(sizes, [2, 2, 1]);
+    }
+
     #[test]
     fn a_view_that_is_not_that_of_the_journal_is_in_doubt() {
         let made = || {
