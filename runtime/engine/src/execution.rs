@@ -200,13 +200,12 @@ impl Engine {
             }
         };
         let pre = self.linker.instantiate_pre(&compiled).map_err(NodeFault::engine)?;
-        let blueprint = Blueprint::new(id, pre, &compiled)?;
+        let blueprint = Blueprint::new(pre, &compiled)?;
         let (interface, instance_gas) = (admitted.interface, admitted.instance_gas);
         let deploy_gas = Gas(prices::MODULE_BYTE.saturating_mul(wasm.len() as u64));
         let module = Arc::new(Module { id, interface, deploy_gas, instance_gas, blueprint, hooked });
         let image = compiled.image_range();
-        self.modules.put(id, module.clone(), image.end.addr() - image.start.addr());
-        Ok(module)
+        Ok(self.modules.put(id, module, image.end.addr() - image.start.addr()))
     }
 
     /// The module compiled: from the cache, or now, and then put there. Cached code that wasmtime refuses, although its
@@ -343,7 +342,7 @@ mod tests {
     use crate::call::{Context, Kind};
     use crate::fixtures::module;
     use chancery_state::MemoryStore;
-    use chancery_types::{ContractId, Height, LedgerId, PublicKey, RequestId, Timestamp};
+    use chancery_types::{ContractId, Height, LedgerId, Outcome, PublicKey, RequestId, Timestamp};
 
     fn call() -> Invocation {
         let context = Context {
@@ -377,6 +376,71 @@ mod tests {
             assert!(engine.execute(&loaded, call(), Arc::new(MemoryStore::new())).unwrap().outcome.is_done());
             assert_eq!(cache.load(&id, &compatibility).unwrap(), good);
         }
+    }
+
+    /// Once an instance was kept by the module's id, given to a call of another compilation, and lacked every export there: a fault of the node.
+    #[test]
+    fn an_instance_serves_only_the_compilation_that_it_is_of() {
+        let engine = Engine::new(Config::default()).unwrap();
+        let wasm = module(r#"(func (export "query") (param i32 i32) (result i32) (i32.const 0))"#);
+        let first = engine.load(&wasm).unwrap();
+        let pre = |compiled: &wasmtime::Module| engine.linker.instantiate_pre(compiled).unwrap();
+        let compiled = engine.compile(&instrument(&wasm, &admit(&wasm).unwrap()).unwrap()).unwrap().0;
+        let blueprint = Blueprint::new(pre(&compiled), &compiled).unwrap();
+        let Module { id, ref interface, deploy_gas, instance_gas, .. } = *first;
+        let again = Module { id, interface: interface.clone(), deploy_gas, instance_gas, blueprint, hooked: None };
+        let run = |module: &Module, kind| {
+            let execution = engine.execute(module, Invocation { kind, ..call() }, Arc::new(MemoryStore::new()));
+            assert!(execution.unwrap().outcome.is_done());
+        };
+        // The first keeps an instance that has never looked up what the second asks for.
+        for (module, kind) in
+            [(&*first, Kind::Query), (&again, Kind::Call), (&first, Kind::Call), (&again, Kind::Query)]
+        {
+            run(module, kind);
+        }
+    }
+
+    /// Once the entry function had only what `_initialize` had left of the stack.
+    #[test]
+    fn an_entry_function_has_the_whole_stack_after_initialize() {
+        let engine = Engine::new(Config::default()).unwrap();
+        // Recurses as deep in `_initialize` as its first number says, then in the entry function as its second says.
+        let overflows = |initialize: u32, entry: u32| {
+            let wasm = module(&format!(
+                r#"(import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+                (func $deep (param i32) (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1))))))
+                (func (export "_initialize") (call $deep (i32.const {initialize})))
+                (func (export "query") (param i32 i32) (result i32) (call $deep (i32.const {entry})) (i32.const 0))"#
+            ));
+            let loaded = engine.load(&crate::strip(&wasm).unwrap()).unwrap();
+            let invocation = Invocation { kind: Kind::Query, gas: Gas(100_000_000), ..call() };
+            let execution = engine.execute(&loaded, invocation, Arc::new(MemoryStore::new())).unwrap();
+            assert!(matches!(
+                execution.outcome,
+                Outcome::Done { .. } | Outcome::Trapped { kind: TrapKind::StackOverflow }
+            ));
+            !execution.outcome.is_done()
+        };
+        let deepest = (0..20).map(|exponent| 1 << exponent).take_while(|depth| !overflows(0, *depth)).last().unwrap();
+        assert!(overflows(0, 2 * deepest) && overflows(2 * deepest, 0));
+        assert!(!overflows(deepest, deepest));
+    }
+
+    #[test]
+    fn two_that_load_a_module_at_once_use_one() {
+        let engine = Engine::new(Config::default()).unwrap();
+        let wasm = module("");
+        let barrier = std::sync::Barrier::new(4);
+        let load = || {
+            barrier.wait();
+            engine.load(&wasm).unwrap()
+        };
+        let all: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(load)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(all.iter().all(|module| Arc::ptr_eq(module, &all[0])));
     }
 
     #[test]

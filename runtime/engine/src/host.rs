@@ -27,7 +27,6 @@ pub use functions::{Function, HOST_FUNCTIONS, HostFunction, IMPORT_MODULE, Scala
 pub use header::c_header;
 use meter::Meter;
 use std::sync::Arc;
-pub(crate) use wasi::WasiEnd;
 pub use wasi::{WASI_FUNCTIONS, WASI_MODULE, WasiFunction};
 
 /// What the entry function answers: done.
@@ -49,6 +48,27 @@ pub enum Stop {
     OutOfGas,
     /// The node failed.
     Fault(NodeFault),
+}
+
+/// A pointer or length of the guest's leaves its memory.
+pub(crate) struct Outside;
+
+/// How a host function ends early.
+pub(crate) enum End {
+    Outside,
+    Stop(Stop),
+}
+
+impl From<Outside> for End {
+    fn from(_: Outside) -> Self {
+        End::Outside
+    }
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        End::Stop(stop)
+    }
 }
 
 impl From<StateError> for Stop {
@@ -330,7 +350,7 @@ impl Host {
 
     fn keep_log(&mut self, text: &[u8]) {
         self.log_bytes = self.log_bytes.saturating_add(text.len());
-        if self.log_bytes <= LOG_BYTES_MAX {
+        if self.log_bytes <= LOG_BYTES_MAX && self.log.len() < LOG_LINES_MAX {
             self.log.push(String::from_utf8_lossy(text).into_owned());
         }
     }

@@ -22,7 +22,7 @@ use crate::host::Kind;
 use crate::instrument::{BEGIN_EXPORT, GAS_EXPORT, STACK_EXPORT};
 use crate::limits::{KEPT_BYTES_MAX, KEPT_MAX, STACK_SLOTS_MAX};
 use crate::linker::Call;
-use chancery_types::ModuleId;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use wasmtime::{Global, InstancePre, Memory, Module, ModuleExport, TypedFunc, Val};
 
@@ -31,7 +31,8 @@ pub(crate) type Entry = TypedFunc<(i32, i32), i32>;
 
 /// What instances of a module are made from.
 pub(crate) struct Blueprint {
-    id: ModuleId,
+    /// Which compilation it is of: where a module is compiled again, what was made from the first is of no use to the second.
+    serial: u64,
     pre: InstancePre<Call>,
     memory: ModuleExport,
     gas: ModuleExport,
@@ -79,11 +80,12 @@ impl Blueprint {
     ///
     /// # Errors
     /// [`NodeFault::Engine`] where it lacks an export that every admitted module has once it is instrumented.
-    pub(crate) fn new(id: ModuleId, pre: InstancePre<Call>, compiled: &Module) -> Result<Self, NodeFault> {
+    pub(crate) fn new(pre: InstancePre<Call>, compiled: &Module) -> Result<Self, NodeFault> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
         let export = |name: &str| compiled.get_export_index(name);
         let needed = |name: &str| export(name).ok_or_else(|| NodeFault::engine(format!("no export {name}")));
         Ok(Blueprint {
-            id,
+            serial: MADE.fetch_add(1, Ordering::Relaxed),
             memory: needed("memory")?,
             gas: needed(GAS_EXPORT)?,
             stack: needed(STACK_EXPORT)?,
@@ -173,7 +175,12 @@ impl Instance {
         let export = self.instance.get_module_export(&mut self.store, export);
         let function = export.and_then(wasmtime::Extern::into_func).ok_or_else(|| NodeFault::engine("no function"))?;
         let function = function.typed::<(), ()>(&self.store).map_err(NodeFault::engine)?;
-        Ok(function.call(&mut self.store, ()))
+        if let Err(stopped) = function.call(&mut self.store, ()) {
+            return Ok(Err(stopped));
+        }
+        // It has returned, so that the entry function has the whole stack. Functions give nothing back themselves.
+        self.stack.set(&mut self.store, Val::I32(STACK_SLOTS_MAX.cast_signed())).map_err(NodeFault::engine)?;
+        Ok(Ok(()))
     }
 
     /// What the counters show: gas, and slots of the stack.
@@ -190,13 +197,13 @@ impl Instance {
 
 /// Instances that wait for their next call, the longest waiting first.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<Vec<(ModuleId, Instance)>>);
+pub(crate) struct Kept(Mutex<Vec<(u64, Instance)>>);
 
 impl Kept {
-    /// An instance of this module, if one waits.
+    /// An instance of this blueprint, if one waits.
     pub(crate) fn take(&self, blueprint: &Blueprint) -> Option<Instance> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().rposition(|(id, _)| *id == blueprint.id)?;
+        let at = kept.iter().rposition(|(serial, _)| *serial == blueprint.serial)?;
         Some(kept.remove(at).1)
     }
 
@@ -209,7 +216,7 @@ impl Kept {
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = if kept.len() >= KEPT_MAX { Some(kept.remove(0)) } else { None };
-        kept.push((blueprint.id, instance));
+        kept.push((blueprint.serial, instance));
         // Taking an instance down takes system calls: not while others wait for the lock.
         drop(kept);
         drop(oldest);

@@ -85,6 +85,8 @@ pub const EVENT_OVERHEAD_BYTES: usize = 6;
 pub const TRACE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a call's diagnostics; what is beyond is dropped.
 pub const LOG_BYTES_MAX: usize = 4 * 1024;
+/// Lines of a call's diagnostics; what is beyond is dropped.
+pub const LOG_LINES_MAX: usize = 256;
 /// Reasons that a refusal keeps in its entry: the last ones.
 pub const REASONS_MAX: usize = 8;
 /// Bytes of a reason; a longer one is cut at a character.

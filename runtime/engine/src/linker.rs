@@ -4,7 +4,7 @@
 //! writes, after. No function calls the guest.
 
 use crate::NodeFault;
-use crate::host::{Function, Host, IMPORT_MODULE, Stop, WASI_FUNCTIONS, WASI_MODULE, WasiEnd, WasiFunction};
+use crate::host::{End, Function, Host, IMPORT_MODULE, Outside, Stop, WASI_FUNCTIONS, WASI_MODULE, WasiFunction};
 use crate::limits::{MEMORY_PAGES_MAX, PAGE_BYTES, TABLE_ELEMENTS_MAX};
 use crate::profile::{HOOKS_MODULE, Recording};
 use chancery_types::TrapKind;
@@ -72,9 +72,6 @@ impl ResourceLimiter for Call {
 /// The guest's memory.
 struct Bytes<'a>(&'a mut [u8]);
 
-/// A pointer or length of what is to be read leaves the memory. Nothing has been charged.
-struct Outside;
-
 impl Bytes<'_> {
     fn at(&self, start: i32, len: i32) -> Result<&[u8], Outside> {
         let (start, len) = (start.cast_unsigned() as usize, len.cast_unsigned() as usize);
@@ -93,26 +90,13 @@ impl Bytes<'_> {
     }
 }
 
-/// How a host function ends early.
-enum End {
-    Outside,
-    Stop(Stop),
-}
+/// Cannot happen: nothing of the guest runs outside of a call, and the counter is the instrumentation's.
+const NOT_READY: &str = "a host function was called outside of a call, or found no counter of gas";
 
-impl From<Outside> for End {
-    fn from(_: Outside) -> Self {
-        End::Outside
-    }
+fn not_ready(call: &mut Call) -> wasmtime::Error {
+    call.stop = Some(Stop::Fault(NodeFault::engine(NOT_READY)));
+    Trap::Interrupt.into()
 }
-
-impl From<Stop> for End {
-    fn from(stop: Stop) -> Self {
-        End::Stop(stop)
-    }
-}
-
-/// Cannot happen: nothing of the guest runs outside of a call.
-const NOT_READY: &str = "a host function was called outside of a call";
 
 /// Runs a host function with the exact balance, and writes the balance back.
 fn run<R>(
@@ -129,12 +113,10 @@ fn enter<R>(
     outside: impl FnOnce(&mut Host) -> Stop,
     work: impl FnOnce(&mut Host, &mut Bytes<'_>) -> Result<R, End>,
 ) -> wasmtime::Result<R> {
-    let Some((memory, gas)) = caller.data().guest else { return Err(wasmtime::Error::msg(NOT_READY)) };
-    let Val::I64(balance) = gas.get(&mut *caller) else {
-        return Err(wasmtime::Error::msg("the gas counter is not an i64"));
-    };
+    let Some((memory, gas)) = caller.data().guest else { return Err(not_ready(caller.data_mut())) };
+    let Val::I64(balance) = gas.get(&mut *caller) else { return Err(not_ready(caller.data_mut())) };
     let (bytes, call) = memory.data_and_store_mut(&mut *caller);
-    let Some(host) = &mut call.host else { return Err(wasmtime::Error::msg(NOT_READY)) };
+    let Some(host) = &mut call.host else { return Err(not_ready(call)) };
     let answer = match host.set_gas(balance) {
         Ok(()) => work(host, &mut Bytes(bytes)),
         Err(stop) => Err(End::Stop(stop)),
@@ -223,9 +205,7 @@ fn hook(
     tell: impl FnOnce(&mut Recording, i64) -> Result<(), NodeFault>,
 ) -> wasmtime::Result<()> {
     let Some((_, gas)) = caller.data().guest else { return Ok(()) };
-    let Val::I64(balance) = gas.get(&mut *caller) else {
-        return Err(wasmtime::Error::msg("the gas counter is not an i64"));
-    };
+    let Val::I64(balance) = gas.get(&mut *caller) else { return Err(not_ready(caller.data_mut())) };
     let call = caller.data_mut();
     let Some(recording) = &mut call.recording else { return Ok(()) };
     tell(recording, balance).map_err(|fault| {
@@ -241,12 +221,7 @@ fn link_wasi(linker: &mut Linker<Call>, function: &'static WasiFunction) -> wasm
     linker.func_new(WASI_MODULE, function.name, ty, move |mut caller, parameters, results| {
         let numbers: Vec<u64> = parameters.iter().map(number).collect();
         let outside = |_: &mut Host| Stop::Trap(TrapKind::BadPointer);
-        let errno = enter(&mut caller, outside, |host, bytes| {
-            host.wasi(function, bytes.0, &numbers).map_err(|end| match end {
-                WasiEnd::Outside => End::Outside,
-                WasiEnd::Stop(stop) => End::Stop(stop),
-            })
-        })?;
+        let errno = enter(&mut caller, outside, |host, bytes| host.wasi(function, bytes.0, &numbers))?;
         results.iter_mut().for_each(|result| *result = Val::I32(errno));
         Ok(())
     })?;

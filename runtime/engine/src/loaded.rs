@@ -40,16 +40,20 @@ impl<T: Clone> Loaded<T> {
     }
 
     /// Keeps a module with so many bytes of code; those that were not used for the longest make room. The newest stays, however large it is.
-    pub(crate) fn put(&self, id: ModuleId, module: T, bytes: usize) {
+    /// Gives back what all are to use: where two have loaded a module at once, it is that of the first.
+    pub(crate) fn put(&self, id: ModuleId, module: T, bytes: usize) -> T {
         let mut modules = self.modules.write().unwrap_or_else(PoisonError::into_inner);
-        modules.remove(&id);
+        if let Some(entry) = modules.get(&id) {
+            return entry.module.clone();
+        }
         while modules.len() >= self.count_max || bytes_of(&modules) + bytes > self.bytes_max {
             let oldest = modules.iter().min_by_key(|(_, entry)| entry.last_use.load(Ordering::Relaxed));
             let Some(oldest) = oldest.map(|(id, _)| *id) else { break };
             modules.remove(&oldest);
         }
         let last_use = AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed));
-        modules.insert(id, Entry { module, bytes, last_use });
+        modules.insert(id, Entry { module: module.clone(), bytes, last_use });
+        module
     }
 }
 
@@ -74,7 +78,7 @@ mod tests {
     #[test]
     fn the_number_of_modules_is_bounded_and_the_longest_unused_goes() {
         let loaded = Loaded::new(3, usize::MAX);
-        (0..3).for_each(|number| loaded.put(id(number), number, 1));
+        (0..3).for_each(|number| assert_eq!(loaded.put(id(number), number, 1), number));
         assert_eq!(loaded.get(&id(0)), Some(0));
         loaded.put(id(3), 3, 1);
         assert_eq!(here(&loaded), [0, 2, 3]);
@@ -86,10 +90,10 @@ mod tests {
     #[test]
     fn the_bytes_of_code_are_bounded_and_as_many_go_as_must() {
         let loaded = Loaded::new(100, 10);
-        (0..5).for_each(|number| loaded.put(id(number), number, 2));
+        (0..5).for_each(|number| assert_eq!(loaded.put(id(number), number, 2), number));
         loaded.put(id(5), 5, 3);
         assert_eq!(here(&loaded), [2, 3, 4, 5]);
-        loaded.put(id(2), 2, 1);
+        assert_eq!(loaded.put(id(2), 7, 1), 2, "of two that were loaded at once the first is used");
         assert_eq!(here(&loaded), [2, 3, 4, 5], "one that was put twice counts once");
         loaded.put(id(6), 6, 11);
         assert_eq!(here(&loaded), [6], "the newest stays");

@@ -20,7 +20,7 @@
 //! | V12 | two keys with one spelling | a contract sees its own keys only; one encoding, one spelling of a name | here, N |
 //! | V13 | deep or huge arguments | refused by size before decoding; descriptions nest 16 deep | here, N |
 //! | V14 | a trap or refusal after writes | no writes, no events; the root stays, the entry says why | here, N |
-//! | V15 | writes while scanning | the scan sees them, in byte order, as of each host call | here, `host::tests` |
+//! | V15 | writes while scanning | the scan sees them, in byte order, as of each host call; what is removed is not passed by each scan | here, `host::tests`, `overlay::tests` |
 //! | V16 | start functions, re-exported imports, exported globals, several memories | refused at admission | here |
 //! | V17 | a recycled instance shows another call's memory, globals or table | it shows the module's own | here |
 //! | V18 | a deployment that takes over another's contract, or fails half way | there are no upgrades in this version; a taken name is refused, a failed `init` leaves nothing | N |
@@ -36,13 +36,15 @@ use chancery_engine::{
     AdmissionError, Backend, Check, Compiler, Config, Engine, Execution, HOST_FUNCTIONS, Instances, Kind, NodeFault,
     admit, check, host::HostFunction, limits, prices, strip,
 };
-use chancery_state::{MemoryStore, Pair, Scan, StateError, Store};
+use chancery_state::{MemoryStore, Scan, StateError, Store, Visitor};
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::{ContractId, Gas, Outcome, TrapKind};
 use harness::{GAS, calling, invocation, module};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn run_on(store: Arc<dyn Store>, wasm: &[u8], kind: Kind, gas: u64) -> Execution {
     let engine = Engine::new(Config::default()).unwrap();
@@ -289,7 +291,7 @@ impl Store for Broken {
         panic!("the store is broken on purpose")
     }
 
-    fn scan(&self, _: &ContractId, _: &Scan) -> Result<Vec<Pair>, StateError> {
+    fn visit(&self, _: &ContractId, _: &Scan, _: &mut Visitor<'_>) -> Result<ControlFlow<()>, StateError> {
         panic!("{}", String::from("the store is broken on purpose"))
     }
 }
@@ -535,6 +537,57 @@ fn v15_a_scan_sees_the_calls_own_writes_in_byte_order() {
     let execution = run_on(Arc::new(store), &wasm, Kind::Call, GAS);
     let pair = |key: &[u8]| [&(key.len() as u16).to_le_bytes(), key, &[0, 0, 0, 0]].concat();
     assert_eq!(execution.outcome, Outcome::Done { result: [pair(b"ka"), pair(b"key"), pair(b"kz")].concat() });
+}
+
+/// A store that counts how many of its keys are visited.
+struct Visited(MemoryStore, AtomicU64);
+
+impl Store for Visited {
+    fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.0.get(contract, key)
+    }
+
+    fn visit(
+        &self,
+        contract: &ContractId,
+        range: &Scan,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<ControlFlow<()>, StateError> {
+        self.0.visit(contract, range, &mut |key, value| {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            visitor(key, value)
+        })
+    }
+}
+
+/// Once every scan passed all that the call had removed, unpaid: a call of the most gas took over a minute.
+#[test]
+fn v15_scans_over_what_is_removed_do_not_pass_it_again_and_again() {
+    let store = MemoryStore::new();
+    let write = |number: u32| chancery_types::entry::Write {
+        contract: ContractId([2; 32]),
+        key: number.to_le_bytes().to_vec(),
+        value: Some(vec![]),
+    };
+    store.apply(&(0..4_000).map(write).collect());
+    let store = Arc::new(Visited(store, AtomicU64::new(0)));
+    // Removes 3,999 of 4,000 keys, then asks for the first key until the gas is used up.
+    let wasm = calling(
+        "(local $n i32)
+         (loop $next
+           (i32.store (i32.const 0) (local.get $n))
+           (call $remove (i32.const 0) (i32.const 4))
+           (local.set $n (i32.add (local.get $n) (i32.const 1)))
+           (br_if $next (i32.lt_u (local.get $n) (i32.const 3999))))
+         (loop $again
+           (drop (call $scan (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 1) (i32.const 100) (i32.const 99)))
+           (br $again))
+         (i32.const 0)",
+    );
+    let execution = run_on(store.clone(), &wasm, Kind::Call, chancery_engine::prices::CALL_GAS_MAX.0);
+    assert_eq!(execution.outcome, Outcome::OutOfGas);
+    let visited = store.1.load(Ordering::Relaxed);
+    assert!((4_000..40_000).contains(&visited), "{visited} keys were visited");
 }
 
 #[test]
@@ -844,6 +897,7 @@ fn the_page_on_security_shows_every_limit() {
         ("bytes of the events", limits::EVENTS_BYTES_MAX as u64),
         ("bytes of the decision trace", limits::TRACE_BYTES_MAX as u64),
         ("bytes of diagnostics that are kept", limits::LOG_BYTES_MAX as u64),
+        ("lines of diagnostics that are kept", limits::LOG_LINES_MAX as u64),
     ];
     for (name, limit) in limits_of_modules().into_iter().chain(of_calls) {
         let line = format!("| {name} | {} |", shown(limit));

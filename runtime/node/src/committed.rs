@@ -15,12 +15,13 @@ use crate::health::Health;
 use crate::journal::Reader;
 use crate::metrics::CacheCounters;
 use crate::requests::Requests;
-use chancery_state::overlay::{Pending, laid_over};
+use chancery_state::layers::{Pending, visit_layers};
 use chancery_state::view::Position;
-use chancery_state::{Pair, Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, tree};
+use chancery_state::{Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, Visitor, tree};
 use chancery_types::entry::{Write, WriteSet};
 use chancery_types::{ContractId, Hash, Height, Record, RequestId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -29,10 +30,12 @@ use std::time::{Duration, Instant};
 
 /// Blocks that may wait for the view.
 pub(crate) const BACKLOG_BLOCKS_MAX: usize = 256;
-/// Bytes of keys and values that may wait for the view, while as many are on their way to it.
+/// Bytes of keys and values, and of their places, that may wait for the view, while as many are on their way to it.
 const BACKLOG_BYTES_MAX: usize = 64 << 20;
 /// How long a block waits for more to be applied with it: a key that all of them write is written once.
 const COALESCE_FOR: Duration = Duration::from_millis(20);
+/// What a map takes for a key, beside its bytes and those of its value.
+const PLACE_BYTES: usize = 128;
 /// Bytes of one generation of the read cache; two are held.
 const RECENT_BYTES: usize = 8 << 20;
 /// How often sled's files are made durable.
@@ -92,9 +95,7 @@ impl Recent {
     }
 
     fn insert(&mut self, key: StateKey, value: Option<Vec<u8>>) {
-        /// What the map itself takes for a key.
-        const PLACE: usize = 128;
-        let bytes = key.1.len() + value.as_ref().map_or(0, Vec::len) + PLACE;
+        let bytes = key.1.len() + value.as_ref().map_or(0, Vec::len) + PLACE_BYTES;
         self.young.insert(key, value);
         self.grow(bytes);
     }
@@ -154,15 +155,22 @@ impl Store for Proven<'_> {
         Ok(value)
     }
 
-    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
-        let pairs = self.committed.view.scan(contract, range)?;
-        for (key, value) in &pairs {
-            // What waits is newer than the view and laid over it.
-            if self.waiting.get(&(*contract, key.clone())).is_none() {
-                self.check(self.held(contract, key), Some(value))?;
-            }
-        }
-        Ok(pairs)
+    fn visit(
+        &self,
+        contract: &ContractId,
+        range: &Scan,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<ControlFlow<()>, StateError> {
+        // What waits is newer than the view and seen in its place: it is not asked for here.
+        self.committed.view.visit(contract, range, &mut |key, value| {
+            let Some(value) = value else { return visitor(key, None) };
+            let checked = || {
+                let value = value()?;
+                self.check(self.held(contract, key), Some(&value))?;
+                Ok(value)
+            };
+            visitor(key, Some(&checked))
+        })
     }
 }
 
@@ -191,7 +199,7 @@ impl Committed {
         for Write { contract, key, value } in writes {
             let key = (contract, key);
             recent.refresh(&key, &value);
-            waiting.newer_bytes += key.1.len() + value.as_ref().map_or(0, Vec::len);
+            waiting.newer_bytes += PLACE_BYTES + key.1.len() + value.as_ref().map_or(0, Vec::len);
             waiting.newer.insert(key, value);
         }
         (waiting.tree, waiting.entries, waiting.position) = (tree, position.entries, Some(position));
@@ -303,13 +311,15 @@ impl Store for Committed {
         Ok(value)
     }
 
-    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+    fn visit(
+        &self,
+        contract: &ContractId,
+        range: &Scan,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<ControlFlow<()>, StateError> {
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
-        // Of two values the newer is kept.
-        let over: BTreeMap<_, _> = waiting.applying.range(bounds.clone()).chain(waiting.newer.range(bounds)).collect();
-        let over = over.into_iter().map(|((_, key), value)| (key, value));
-        laid_over(&Proven { committed: self, waiting: &waiting }, over, contract, range)
+        let proven = Proven { committed: self, waiting: &waiting };
+        visit_layers(&proven, &[&waiting.applying, &waiting.newer], contract, range, visitor)
     }
 }
 

@@ -1,13 +1,15 @@
 //! The state: what contracts read and write.
 //!
 //! - [`store`]: what state looks like to a reader, and state in memory;
-//! - [`overlay`]: the writes of a call over a block over committed state;
+//! - [`overlay`]: the writes of a call over a block over committed state, put together by [`layers`];
 //! - [`tree`]: the authenticated tree whose root stands in every seal;
 //! - `view` (a feature, on by default): the committed state on sled, derived from the log and rebuilt from it on any
 //!   doubt.
 
 #![forbid(unsafe_code)]
 
+mod gaps;
+pub mod layers;
 pub mod overlay;
 pub mod store;
 pub mod tree;
@@ -15,7 +17,7 @@ pub mod tree;
 pub mod view;
 
 pub use overlay::{BlockStore, Overlay};
-pub use store::{MemoryStore, Pair, Scan, StateKey, Store};
+pub use store::{MemoryStore, Pair, Scan, StateKey, Store, Value, Visitor};
 pub use tree::Tree;
 #[cfg(feature = "view")]
 pub use view::{Purpose, StateView, View, ViewBatch};

@@ -1,43 +1,53 @@
 //! Writes that are not committed, laid over a store.
 //!
 //! An [`Overlay`] holds those of one call: dropped when the call fails, handed on as a write set when it is done. A
-//! [`BlockStore`] holds those of blocks' finished calls. Scans merge both orders into one: what is written is seen in
-//! byte order, what is removed is not seen.
+//! [`BlockStore`] holds those of blocks' finished calls.
 
 use crate::StateError;
-use crate::store::{Pair, Scan, StateKey, Store};
+use crate::gaps::{Gaps, after};
+use crate::layers::{Pending, visit_laid_over, visit_layers};
+use crate::store::{Pair, Scan, StateKey, Store, Value, Visitor};
 use chancery_types::entry::{Write, WriteSet};
 use chancery_types::{ContractId, Height};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Values by key that are not in the store below; `None` is a removal.
-pub type Pending = BTreeMap<StateKey, Option<Vec<u8>>>;
-/// The same of one contract, by its keys.
-type ContractPending = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+/// Removed keys that scans pass one by one; where there are more, the next scan goes on behind them.
+const PASSED_MAX: usize = if cfg!(test) { 1 } else { 16 };
+
+/// What a call has done to a contract.
+#[derive(Default)]
+struct Written {
+    /// Values by key; `None` is a removal.
+    values: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    gaps: Gaps,
+}
 
 /// The writes of one call over a store.
 pub struct Overlay {
     base: Arc<dyn Store>,
     /// By contract: a call writes to few.
-    pending: Vec<(ContractId, ContractPending)>,
+    contracts: Vec<(ContractId, Written)>,
 }
 
 impl Overlay {
     /// Nothing written yet.
     pub fn new(base: Arc<dyn Store>) -> Self {
-        Overlay { base, pending: Vec::new() }
+        Overlay { base, contracts: Vec::new() }
     }
 
-    fn of(&self, contract: &ContractId) -> Option<&ContractPending> {
-        self.pending.iter().find(|(of, _)| of == contract).map(|(_, pending)| pending)
+    fn of(&self, contract: &ContractId) -> Option<&Written> {
+        self.contracts.iter().find(|(of, _)| of == contract).map(|(_, written)| written)
     }
 
-    fn write(&mut self, contract: &ContractId, key: Vec<u8>, value: Option<Vec<u8>>) {
-        match self.pending.iter_mut().find(|(of, _)| of == contract) {
-            Some((_, pending)) => drop(pending.insert(key, value)),
-            None => self.pending.push((*contract, BTreeMap::from([(key, value)]))),
-        }
+    fn of_mut(&mut self, contract: &ContractId) -> &mut Written {
+        let known = self.contracts.iter().position(|(of, _)| of == contract);
+        let place = known.unwrap_or_else(|| {
+            self.contracts.push((*contract, Written::default()));
+            self.contracts.len() - 1
+        });
+        &mut self.contracts[place].1
     }
 
     /// The value of a key as this call sees it.
@@ -45,39 +55,89 @@ impl Overlay {
     /// # Errors
     /// As [`Store::get`].
     pub fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        match self.of(contract).and_then(|pending| pending.get(key)) {
+        match self.of(contract).and_then(|written| written.values.get(key)) {
             Some(value) => Ok(value.clone()),
             None => self.base.get(contract, key),
         }
     }
 
-    /// The pairs of a range as this call sees them.
+    /// The pairs of a range as this call sees them. No more than these are read, and no long row of removed keys is passed twice.
     ///
     /// # Errors
     /// As [`Store::scan`].
-    pub fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
-        let (Some(bounds), Some(pending)) = (range.key_bounds(), self.of(contract)) else {
-            return self.base.scan(contract, range);
+    pub fn scan(&mut self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+        let nothing = Written::default();
+        let Written { values, gaps } = self.of(contract).unwrap_or(&nothing);
+        let (mut found, mut left_empty) = (Vec::<Pair>::new(), Vec::new());
+        // From the last pair that was found to this key.
+        let gap = |found: &[Pair], key: Option<&[u8]>| {
+            let last = found.last().map(|(key, _)| key);
+            if range.descending {
+                (key.map_or(range.from.clone(), after), last.or(range.to.as_ref()).cloned())
+            } else {
+                (last.map_or(range.from.clone(), |key| after(key)), key.map(<[u8]>::to_vec).or(range.to.clone()))
+            }
         };
-        laid_over(&*self.base, pending.range::<[u8], _>(bounds), contract, range)
+        let (mut rest, mut passed, mut complete) = (range.clone(), 0, true);
+        while let Some(part) = gaps.next_part(&mut rest) {
+            let Some(bounds) = part.key_bounds() else { break };
+            let written = values.range::<[u8], _>(bounds).map(|(key, value)| (key.as_slice(), value));
+            let mut visitor = |key: &[u8], value: Option<&Value<'_>>| {
+                let Some(value) = value else {
+                    passed += 1;
+                    return Ok(ControlFlow::Continue(()));
+                };
+                if passed > PASSED_MAX {
+                    left_empty.push(gap(&found, Some(key)));
+                }
+                passed = 0;
+                found.push((key.to_vec(), value()?));
+                Ok(if found.len() < range.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            };
+            let below = |visitor: &mut Visitor<'_>| self.base.visit(contract, &part, visitor);
+            if visit_laid_over(written, part.descending, &mut visitor, below)?.is_break() {
+                complete = false;
+                break;
+            }
+            // What follows is a gap, or the end.
+            passed += 1;
+            if range.descending {
+                rest.to = Some(part.from)
+            } else {
+                rest.from = match part.to {
+                    Some(to) => to,
+                    None => break,
+                }
+            }
+        }
+        if complete && passed > PASSED_MAX {
+            left_empty.push(gap(&found, None));
+        }
+        if !left_empty.is_empty() {
+            let gaps = &mut self.of_mut(contract).gaps;
+            left_empty.into_iter().for_each(|(from, to)| gaps.insert(from, to));
+        }
+        Ok(found)
     }
 
     /// Sets a key.
     pub fn set(&mut self, contract: &ContractId, key: Vec<u8>, value: Vec<u8>) {
-        self.write(contract, key, Some(value));
+        let written = self.of_mut(contract);
+        written.gaps.split(&key);
+        written.values.insert(key, Some(value));
     }
 
     /// Removes a key.
     pub fn remove(&mut self, contract: &ContractId, key: Vec<u8>) {
-        self.write(contract, key, None);
+        self.of_mut(contract).values.insert(key, None);
     }
 
     /// The writes, each key once, in order.
     pub fn into_writes(mut self) -> WriteSet {
-        self.pending.sort_unstable_by_key(|(contract, _)| *contract);
-        let mut writes = WriteSet::with_capacity(self.pending.iter().map(|(_, pending)| pending.len()).sum());
-        for (contract, pending) in self.pending {
-            writes.extend(pending.into_iter().map(|(key, value)| Write { contract, key, value }));
+        self.contracts.sort_unstable_by_key(|(contract, _)| *contract);
+        let mut writes = WriteSet::with_capacity(self.contracts.iter().map(|(_, written)| written.values.len()).sum());
+        for (contract, written) in self.contracts {
+            writes.extend(written.values.into_iter().map(|(key, value)| Write { contract, key, value }));
         }
         writes
     }
@@ -164,53 +224,17 @@ impl Store for BlockStore {
         self.base.get(contract, key)
     }
 
-    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+    fn visit(
+        &self,
+        contract: &ContractId,
+        range: &Scan,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<ControlFlow<()>, StateError> {
         let blocks = self.blocks();
-        let Some(bounds) = range.bounds(contract) else { return Ok(Vec::new()) };
         let oldest_first = blocks.sealed.iter().map(|(_, block)| block).chain([&blocks.open]);
-        // Of several writes to a key the newest is kept.
-        let over: BTreeMap<_, _> = oldest_first.flat_map(|block| block.range(bounds.clone())).collect();
-        laid_over(&*self.base, over.into_iter().map(|((_, key), value)| (key, value)), contract, range)
+        let layers: Vec<_> = oldest_first.filter(|block| !block.is_empty()).collect();
+        visit_layers(&*self.base, &layers, contract, range, visitor)
     }
-}
-
-/// The pairs of a range where the writes `over` it, in the order of their keys, are laid over `base`: one order, what
-/// is removed is not seen.
-///
-/// # Errors
-/// As [`Store::scan`].
-pub fn laid_over<'a>(
-    base: &dyn Store,
-    over: impl DoubleEndedIterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>,
-    contract: &ContractId,
-    range: &Scan,
-) -> Result<Vec<Pair>, StateError> {
-    let over: Vec<_> = if range.descending { over.rev().collect() } else { over.collect() };
-    // Every removal may hide one pair of the base, so that many more are asked for.
-    let hidden = over.iter().filter(|(_, value)| value.is_none()).count();
-    let below = base.scan(contract, &Scan { limit: range.limit.saturating_add(hidden), ..range.clone() })?;
-    if over.is_empty() {
-        return Ok(below);
-    }
-    let before = |a: &[u8], b: &[u8]| if range.descending { a > b } else { a < b };
-    let (mut over, mut below) = (over.into_iter().peekable(), below.into_iter().peekable());
-    let mut found = Vec::new();
-    while found.len() < range.limit {
-        match (over.peek(), below.peek()) {
-            (None, None) => break,
-            (Some((key, _)), Some((lower, _))) if before(lower, key) => found.extend(below.next()),
-            (None, Some(_)) => found.extend(below.next()),
-            (Some((key, _)), lower) => {
-                if lower.is_some_and(|(lower, _)| lower == *key) {
-                    below.next();
-                }
-                if let Some((key, Some(value))) = over.next() {
-                    found.push((key.clone(), value.clone()));
-                }
-            }
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -218,6 +242,7 @@ mod tests {
     use super::*;
     use crate::store::MemoryStore;
     use proptest::prelude::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     const CONTRACT: ContractId = ContractId([7; 32]);
 
@@ -236,7 +261,67 @@ mod tests {
         prop::collection::vec((0u8..24, any::<Option<u8>>()), 0..24)
     }
 
+    /// What a range has in a map.
+    fn expected(model: &BTreeMap<Vec<u8>, Vec<u8>>, range: &Scan) -> Vec<Pair> {
+        let within =
+            model.iter().filter(|(key, _)| **key >= range.from && range.to.as_ref().is_none_or(|to| *key < to));
+        let mut pairs: Vec<Pair> = within.map(|(key, value)| (key.clone(), value.clone())).collect();
+        if range.descending {
+            pairs.reverse();
+        }
+        pairs.truncate(range.limit);
+        pairs
+    }
+
+    /// What a call does.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u8),
+        Remove(u8),
+        Scan(Scan),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let scan =
+            (0u8..24, prop::option::of(0u8..26), any::<bool>(), 0usize..6).prop_map(|(from, to, descending, limit)| {
+                Step::Scan(Scan { from: vec![from], to: to.map(|to| vec![to]), descending, limit })
+            });
+        prop_oneof![(0u8..24).prop_map(Step::Set), (0u8..24).prop_map(Step::Remove), scan]
+    }
+
     proptest! {
+        // One removed key that is passed makes a gap here.
+        #[test]
+        fn what_a_scan_remembers_changes_no_scan(
+            committed in change(), block in change(), steps in prop::collection::vec(step(), 0..60),
+        ) {
+            let store = Arc::new(MemoryStore::new());
+            store.apply(&writes(&committed));
+            let layer = BlockStore::new(store);
+            layer.apply(&writes(&block));
+            let mut model = BTreeMap::new();
+            for (key, value) in committed.iter().chain(&block) {
+                match value {
+                    Some(value) => model.insert(vec![*key], vec![*value]),
+                    None => model.remove(&vec![*key]),
+                };
+            }
+            let mut overlay = Overlay::new(Arc::new(layer));
+            for step in steps {
+                match step {
+                    Step::Set(key) => {
+                        overlay.set(&CONTRACT, vec![key], vec![1]);
+                        model.insert(vec![key], vec![1]);
+                    }
+                    Step::Remove(key) => {
+                        overlay.remove(&CONTRACT, vec![key]);
+                        model.remove(&vec![key]);
+                    }
+                    Step::Scan(range) => prop_assert_eq!(overlay.scan(&CONTRACT, &range).unwrap(), expected(&model, &range)),
+                }
+            }
+        }
+
         #[test]
         fn layers_read_as_one_map(
             committed in change(), settled in change(), sealed in change(), block in change(), call in change(),
@@ -267,16 +352,115 @@ mod tests {
                 }
             }
             let range = Scan { from: vec![from], to: to.map(|to| vec![to]), descending, limit };
-            let within = model.iter()
-                .filter(|(key, _)| key[0] >= from && to.is_none_or(|to| key[0] < to))
-                .map(|(key, value)| (key.clone(), value.clone()));
-            let expected: Vec<Pair> =
-                if descending { within.rev().take(limit).collect() } else { within.take(limit).collect() };
-            prop_assert_eq!(overlay.scan(&CONTRACT, &range).unwrap(), expected);
+            prop_assert_eq!(overlay.scan(&CONTRACT, &range).unwrap(), expected(&model, &range));
             for key in 0..24 {
                 prop_assert_eq!(overlay.get(&CONTRACT, &[key]).unwrap(), model.get(&vec![key]).cloned());
             }
         }
+    }
+
+    /// A store that counts what is visited in it.
+    struct Counting(MemoryStore, AtomicUsize);
+
+    impl Store for Counting {
+        fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+            self.0.get(contract, key)
+        }
+
+        fn visit(
+            &self,
+            contract: &ContractId,
+            range: &Scan,
+            visitor: &mut Visitor<'_>,
+        ) -> Result<ControlFlow<()>, StateError> {
+            self.0.visit(contract, range, &mut |key, value| {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                visitor(key, value)
+            })
+        }
+    }
+
+    /// How many keys of the store are visited when so many scans look for the first or last of 5,000 keys, of which the 4,096 next to it are removed: by
+    /// the call, or by one before it in the block.
+    fn visited(scans: usize, by_the_call: bool, descending: bool) -> usize {
+        let store = Counting(MemoryStore::new(), AtomicUsize::new(0));
+        let key = |number: u16| number.to_be_bytes().to_vec();
+        let write = |number, value| Write { contract: CONTRACT, key: key(number), value };
+        store.0.apply(&(0..5_000).map(|number| write(number, Some(vec![1]))).collect());
+        let store = Arc::new(store);
+        let block = Arc::new(BlockStore::new(store.clone()));
+        let removed = if descending { 904..5_000 } else { 0..4_096 };
+        let left = if descending { key(903) } else { key(4_096) };
+        let mut overlay = Overlay::new(block.clone());
+        if by_the_call {
+            removed.clone().for_each(|number| overlay.remove(&CONTRACT, key(number)));
+        } else {
+            block.apply(&removed.clone().map(|number| write(number, None)).collect());
+        }
+        for number in removed.cycle().take(scans) {
+            // Each begins somewhere else among what is removed, and writes there now and then.
+            let mut range = Scan { descending, limit: 1, ..Scan::default() };
+            if descending {
+                range.to = Some(key(number + 1))
+            } else {
+                range.from = key(number)
+            }
+            assert_eq!(overlay.scan(&CONTRACT, &range).unwrap(), [(left.clone(), vec![1])]);
+            if number.is_multiple_of(100) {
+                overlay.set(&CONTRACT, key(number), vec![2]);
+                overlay.remove(&CONTRACT, key(number));
+            }
+        }
+        store.1.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn what_is_removed_is_not_passed_by_each_scan() {
+        for (by_the_call, descending) in [(true, false), (true, true), (false, false), (false, true)] {
+            // In descending order the first scan passes one, and so on: each passes what no other has.
+            let most = 4_096 + 3 * 4_000 + 1;
+            let visited = visited(4_000, by_the_call, descending);
+            assert!(visited <= most, "{visited} visited, at most {most} expected: {by_the_call}, {descending}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_asked_for() {
+        struct Once(MemoryStore);
+        impl Store for Once {
+            fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+                self.0.get(contract, key)
+            }
+
+            fn visit(
+                &self,
+                contract: &ContractId,
+                range: &Scan,
+                visitor: &mut Visitor<'_>,
+            ) -> Result<ControlFlow<()>, StateError> {
+                self.0.visit(contract, range, &mut |key, value| {
+                    let value = value.map(|value| {
+                        move || {
+                            assert_eq!(key, [3], "this value is not wanted");
+                            value()
+                        }
+                    });
+                    match &value {
+                        Some(value) => visitor(key, Some(value)),
+                        None => visitor(key, None),
+                    }
+                })
+            }
+        }
+        let store = MemoryStore::new();
+        store.apply(&writes(&[(1, Some(1)), (2, Some(1)), (3, Some(1)), (5, Some(1))]));
+        let mut overlay = Overlay::new(Arc::new(Once(store)));
+        overlay.remove(&CONTRACT, vec![1]);
+        overlay.set(&CONTRACT, vec![2], vec![2]);
+        overlay.set(&CONTRACT, vec![4], vec![4]);
+        let range = Scan { limit: 3, ..Scan::default() };
+        let pairs = [(2, 2), (3, 1), (4, 4)].map(|(key, value)| (vec![key], vec![value]));
+        assert_eq!(overlay.scan(&CONTRACT, &range).unwrap(), pairs);
     }
 
     #[test]
@@ -284,7 +468,7 @@ mod tests {
         let store = MemoryStore::new();
         let other = ContractId([8; 32]);
         store.apply(&vec![Write { contract: other, key: vec![1], value: Some(vec![1]) }]);
-        let overlay = Overlay::new(Arc::new(store));
+        let mut overlay = Overlay::new(Arc::new(store));
         let all = Scan { limit: 10, ..Scan::default() };
         assert_eq!(overlay.scan(&CONTRACT, &all).unwrap(), []);
         assert_eq!(overlay.scan(&other, &all).unwrap().len(), 1);

@@ -4,13 +4,17 @@ use crate::StateError;
 use chancery_types::ContractId;
 use chancery_types::entry::WriteSet;
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::{PoisonError, RwLock};
 
 /// A key of the state: whose it is, and which.
 pub type StateKey = (ContractId, Vec<u8>);
 /// A key within a contract, and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
+/// Reads the value of a key that is visited: what is not wanted is not read.
+pub type Value<'a> = dyn Fn() -> Result<Vec<u8>, StateError> + 'a;
+/// Is told the keys of a range in their order. One without a value is removed, whatever stores below say of it.
+pub type Visitor<'a> = dyn FnMut(&[u8], Option<&Value<'_>>) -> Result<ControlFlow<()>, StateError> + 'a;
 /// Where a range begins and ends.
 pub type Bounds<Key> = (Bound<Key>, Bound<Key>);
 
@@ -39,17 +43,12 @@ impl Scan {
 
     /// The range as bounds, or `None` where it is empty.
     pub fn bounds(&self, contract: &ContractId) -> Option<Bounds<StateKey>> {
-        if self.limit == 0 || self.to.as_ref().is_some_and(|to| *to <= self.from) {
-            return None;
-        }
-        let end = match &self.to {
-            Some(to) => Bound::Excluded((*contract, to.clone())),
-            None => match successor(contract) {
-                Some(next) => Bound::Excluded((next, Vec::new())),
-                None => Bound::Unbounded,
-            },
+        let (start, end) = self.key_bounds()?;
+        let end = match (end, successor(contract)) {
+            (Bound::Unbounded, Some(next)) => Bound::Excluded((next, Vec::new())),
+            (end, _) => end.map(|key| (*contract, key.to_vec())),
         };
-        Some((Bound::Included((*contract, self.from.clone())), end))
+        Some((start.map(|key| (*contract, key.to_vec())), end))
     }
 }
 
@@ -76,11 +75,32 @@ pub trait Store: Send + Sync {
     /// A fault of the store, which is a fault of the node and never an outcome.
     fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
 
+    /// Visits the keys of a range in its order, each once, until the visitor breaks, and says whether it did. The limit of the range does not count, unless
+    /// it is nothing.
+    ///
+    /// # Errors
+    /// As [`Store::get`], and those of the visitor.
+    fn visit(
+        &self,
+        contract: &ContractId,
+        range: &Scan,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<ControlFlow<()>, StateError>;
+
     /// The pairs of a range in its order, at most its limit.
     ///
     /// # Errors
     /// As [`Store::get`].
-    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError>;
+    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+        let mut found = Vec::new();
+        let _ = self.visit(contract, range, &mut |key, value| {
+            if let Some(value) = value {
+                found.push((key.to_vec(), value()?));
+            }
+            Ok(if found.len() < range.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(found)
+    }
 }
 
 /// The pairs of one contract.
@@ -117,10 +137,22 @@ impl Store for MemoryStore {
         Ok(contracts.get(contract).and_then(|pairs| pairs.get(key)).cloned())
     }
 
-    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+    fn visit(
+        &self,
+        contract: &ContractId,
+        range: &Scan,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<ControlFlow<()>, StateError> {
         let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
-        let (Some(bounds), Some(pairs)) = (range.key_bounds(), contracts.get(contract)) else { return Ok(Vec::new()) };
-        let found = pairs.range::<[u8], _>(bounds).map(|(key, value)| (key.clone(), value.clone()));
-        Ok(if range.descending { found.rev().take(range.limit).collect() } else { found.take(range.limit).collect() })
+        let (Some(bounds), Some(pairs)) = (range.key_bounds(), contracts.get(contract)) else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let mut pairs = pairs.range::<[u8], _>(bounds);
+        while let Some((key, value)) = if range.descending { pairs.next_back() } else { pairs.next() } {
+            if visitor(key, Some(&|| Ok(value.clone())))?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 }

@@ -13,12 +13,12 @@
 //! durable by our own fsync, which shortens the replay after a crash and is needed for nothing else.
 
 use crate::StateError;
-use crate::store::{Pair, Scan, StateKey, Store};
+use crate::store::{Scan, StateKey, Store, Visitor};
 use chancery_types::codec::{Decode, DecodeError, Encode, Reader};
 use chancery_types::entry::{Write, WriteSet};
 use chancery_types::{ContractId, Hash, Height};
 use std::fs::File;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -261,18 +261,21 @@ impl Store for View {
         Ok(self.db.get(state_key(contract, key)).map_err(failed)?.map(|value| value.to_vec()))
     }
 
-    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
-        let Some((from, to)) = range.bounds(contract) else { return Ok(Vec::new()) };
-        let pairs = self.db.range((stored(from), stored(to)));
-        let pair = |pair: sled::Result<(sled::IVec, sled::IVec)>| {
+    fn visit(
+        &self,
+        contract: &ContractId,
+        range: &Scan,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<ControlFlow<()>, StateError> {
+        let Some((from, to)) = range.bounds(contract) else { return Ok(ControlFlow::Continue(())) };
+        let mut pairs = self.db.range((stored(from), stored(to)));
+        while let Some(pair) = if range.descending { pairs.next_back() } else { pairs.next() } {
             let (key, value) = pair.map_err(failed)?;
-            Ok((key[33..].to_vec(), value.to_vec()))
-        };
-        if range.descending {
-            pairs.rev().take(range.limit).map(pair).collect()
-        } else {
-            pairs.take(range.limit).map(pair).collect()
+            if visitor(&key[33..], Some(&|| Ok(value.to_vec())))?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
+        Ok(ControlFlow::Continue(()))
     }
 }
 

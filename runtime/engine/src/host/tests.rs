@@ -120,6 +120,9 @@ fn diagnostics_beyond_their_limit_are_dropped_and_charged() {
     host.log(b"\xff").unwrap();
     assert!(host.gas() < before);
     assert_eq!(host.finish(Ok(0)).unwrap().diagnostics.len(), 1);
+    let mut host = self::host(Kind::Call);
+    (0..2 * LOG_LINES_MAX).for_each(|_| host.log(b"").unwrap());
+    assert_eq!(host.finish(Ok(0)).unwrap().diagnostics.len(), LOG_LINES_MAX);
 }
 
 #[test]

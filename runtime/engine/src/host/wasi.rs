@@ -19,7 +19,7 @@
 //! Each call costs [`WASI`](prices::WASI), each vector [`WASI_VECTOR`](prices::WASI_VECTOR), each byte written or random
 //! [`WASI_BYTE`](prices::WASI_BYTE), all before the work.
 
-use super::{Host, Stop};
+use super::{End, Host, Outside, Stop};
 use crate::limits::LOG_BYTES_MAX;
 use crate::prices;
 use chancery_types::{Gas, TrapKind};
@@ -153,27 +153,6 @@ pub const WASI_FUNCTIONS: &[WasiFunction] = &[
     f("sock_shutdown", "ii", Work::OfStream(NOTSOCK)),
 ];
 
-/// A pointer or length that leaves the memory.
-pub(crate) struct Outside;
-
-/// How a function ends without an answer.
-pub(crate) enum WasiEnd {
-    Outside,
-    Stop(Stop),
-}
-
-impl From<Outside> for WasiEnd {
-    fn from(_: Outside) -> Self {
-        WasiEnd::Outside
-    }
-}
-
-impl From<Stop> for WasiEnd {
-    fn from(stop: Stop) -> Self {
-        WasiEnd::Stop(stop)
-    }
-}
-
 /// The guest's memory between two numbers that the guest named.
 fn part(memory: &mut [u8], start: u64, len: u64) -> Result<&mut [u8], Outside> {
     let range = usize::try_from(start).ok().zip(start.checked_add(len).and_then(|end| usize::try_from(end).ok()));
@@ -195,7 +174,7 @@ fn vector(memory: &mut [u8], at: u64) -> Result<(u64, u64), Outside> {
 
 impl Host {
     /// Runs a function of WASI on the guest's memory. The parameters are as many as it has.
-    pub(crate) fn wasi(&mut self, function: &WasiFunction, memory: &mut [u8], p: &[u64]) -> Result<i32, WasiEnd> {
+    pub(crate) fn wasi(&mut self, function: &WasiFunction, memory: &mut [u8], p: &[u64]) -> Result<i32, End> {
         self.charge(Gas(prices::WASI))?;
         let parameter = |index: usize| p.get(index).copied().unwrap_or(0);
         let stream = parameter(0) <= 2;
@@ -232,7 +211,7 @@ impl Host {
     }
 
     /// `fd_write(descriptor, vectors, count, written)`: all of it is written, and what is beyond the limit of the diagnostics dropped.
-    fn write_stream(&mut self, memory: &mut [u8], p: &[u64]) -> Result<i32, WasiEnd> {
+    fn write_stream(&mut self, memory: &mut [u8], p: &[u64]) -> Result<i32, End> {
         let [_, vectors, count, written] = *p else { return Ok(INVAL) };
         let (mut total, mut text) = (0u64, Vec::new());
         for index in 0..count {

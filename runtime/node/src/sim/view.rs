@@ -4,9 +4,10 @@ use super::SimDisk;
 use crate::disk::Disk;
 use crate::ledger::OpenView;
 use chancery_state::view::{Pairs, Position};
-use chancery_state::{MemoryStore, Pair, Scan, StateError, StateKey, StateView, Store, ViewBatch};
+use chancery_state::{MemoryStore, Scan, StateError, StateKey, StateView, Store, ViewBatch, Visitor};
 use chancery_types::{ContractId, Hash, Height};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -132,7 +133,12 @@ impl Store for SimView {
         Ok(self.0.kept().now.pairs.get(&(*contract, key.to_vec())).cloned())
     }
 
-    fn scan(&self, contract: &ContractId, range: &Scan) -> Result<Vec<Pair>, StateError> {
+    fn visit(
+        &self,
+        contract: &ContractId,
+        range: &Scan,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<ControlFlow<()>, StateError> {
         // The range's rules are those of the store in memory.
         let store = MemoryStore::new();
         let write = |((contract, key), value): (&StateKey, &Vec<u8>)| chancery_types::entry::Write {
@@ -142,7 +148,7 @@ impl Store for SimView {
         };
         let writes: Vec<_> = self.0.kept().now.pairs.iter().map(write).collect();
         store.apply(&writes);
-        store.scan(contract, range)
+        store.visit(contract, range, visitor)
     }
 }
 
