@@ -152,7 +152,14 @@ pub fn engine() -> Arc<Engine> {
 /// # Panics
 /// When the text is none.
 pub fn kernel(text: &str) -> Vec<u8> {
-    let interface = Interface { version: 1, name: "kernel".into(), ..Interface::default() };
+    kernel_with(text, &Interface { version: 1, name: "kernel".into(), ..Interface::default() })
+}
+
+/// A text as a module with this interface description.
+///
+/// # Panics
+/// When the text is none.
+pub fn kernel_with(text: &str, interface: &Interface) -> Vec<u8> {
     let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
     let end = text.rfind(')').expect("a module in the text format");
     let text = format!("{} (@custom \"chancery:interface\" \"{escaped}\"))", &text[..end]);
