@@ -6,7 +6,7 @@
 //! Each module declares the memory that its line goes through and no more, so that a line pays the price of an access in so much memory: loads that wait for each other,
 //! and stores, at random places of all of it are lines as all others. At the end stands what the most gas of a call buys of such loads.
 
-use chancery_benches::measure::{Case, decimal, least, permille, rounds};
+use chancery_benches::measure::{Case, decimal, least, permille, processor_time, rounds};
 use chancery_benches::{invocation, kernel};
 use chancery_engine::limits::MEMORY_PAGES_START_MAX;
 use chancery_engine::{Config, Engine, Instances};
@@ -342,22 +342,15 @@ fn main() {
     }
 }
 
-/// Time that this thread has had, by the scheduler: others that work meanwhile do not count.
-fn processor_milliseconds() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts it");
-    let nanoseconds: u64 = text.split(' ').next().and_then(|first| first.parse().ok()).expect("a number");
-    nanoseconds / 1_000_000
-}
-
 /// What the most gas of a call buys of loads that wait for each other in so much memory: the bound that the price list gives on the time of a call.
 fn most_gas(engine: &Engine, store: &Arc<MemoryStore>, kib: u32) {
     let (load, _) = far(kib);
     let module = engine
         .load(&module(Setup::with(kib.div_ceil(64)), &turns(&load.repeat(64), u32::MAX)))
         .expect("it is admitted");
-    let start = processor_milliseconds();
+    let start = processor_time();
     let execution = engine.execute(&module, invocation(), store.clone()).expect("the host works");
-    let spent = processor_milliseconds() - start;
+    let spent = (processor_time() - start).as_millis();
     assert_eq!(execution.outcome, Outcome::OutOfGas);
     println!("loads in {kib:>6} KiB until {} gas are spent: {spent} ms of the processor", execution.gas);
 }

@@ -2,13 +2,12 @@
 //! `CHANCERY_KEYS=1000000` sets how many keys there are. The store of `prices` is memory, which does none of that.
 
 use chancery_benches::kernel_with;
-use chancery_benches::measure::{decimal, permille};
+use chancery_benches::measure::{decimal, permille, processor_time};
 use chancery_engine::prices;
 use chancery_node::{Ledger, Options};
 use chancery_types::interface::{Method, MethodKind, Type};
 use chancery_types::{Action, Call, Interface, Outcome, PublicKey, RequestId, SignedCall, Timestamp};
 use ed25519_dalek::SigningKey;
-use std::time::Instant;
 
 /// Keys that a call sets.
 const SET: u64 = 4_000;
@@ -128,10 +127,10 @@ fn main() {
     ] {
         let rounds = if test { 1 } else { 15 };
         let query = |count: u64, seed: u64| {
-            let start = Instant::now();
+            let start = processor_time();
             let execution = ledger.query("reads", method, arguments(n, count, seed), actor).expect("the host works");
             assert!(matches!(execution.outcome, Outcome::Done { .. }), "{what}: {:?}", execution.outcome);
-            (start.elapsed(), execution.gas.0)
+            (processor_time() - start, execution.gas.0)
         };
         // Other keys in each round, so that few are still in memory.
         let found = (1..=rounds)

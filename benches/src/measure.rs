@@ -41,6 +41,12 @@ impl<'a> Case<'a> {
     }
 }
 
+/// Time that this thread has had of a processor: others that work meanwhile do not count.
+pub fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// How often each alternative runs: once where a bench is only to show that it works (`-- --test`).
 pub fn rounds(most: u32) -> u32 {
     if std::env::args().any(|argument| argument == "--test") { 1 } else { most }
