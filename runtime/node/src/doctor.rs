@@ -32,7 +32,7 @@ use crate::content::Content;
 use crate::decode;
 use crate::disk::{self, Disk, TEMPORARY};
 use crate::export::read_policy;
-use crate::journal::{self, Frame, FrameKind, Location, Locations};
+use crate::journal::{self, FrameKind, Frames, Locations};
 use crate::ledger::Options;
 use crate::publication::PublicLog;
 use crate::recorder::RESERVE_BYTES;
@@ -302,9 +302,10 @@ fn read_journal(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnosis) -> Resu
     let journal = dir.join("journal");
     let (mut log, mut open, mut locations) = (merkle::Tree::recent(), Vec::new(), Locations::default());
     let (mut time, mut origin, mut modules) = (Timestamp(0), String::new(), BTreeMap::new());
-    let end = journal::scan(&**disk, &journal, |frame: Frame<'_>, location: Location| {
+    let mut frames = Frames::of(&**disk, &journal)?;
+    while let Some((frame, location)) = frames.next()? {
         if frame.kind == FrameKind::Effects {
-            return Ok(false);
+            continue;
         }
         let entry = decode::entry(frame.index, frame.payload)?;
         locations.push(location);
@@ -316,11 +317,10 @@ fn read_journal(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnosis) -> Resu
             Record::Seal { .. } => {
                 open.drain(..).for_each(|leaf| log.push(leaf));
                 time = entry.time;
-                return Ok(true);
             }
         }
-        Ok(false)
-    })?;
+    }
+    let end = frames.end()?;
     let size = log.size();
     locations.truncate(size);
     if end.is_torn() {
@@ -398,10 +398,17 @@ fn compare_view(dir: &Path, options: &Options) -> Result<u64, NodeError> {
     let until = position.map_or(0, |position| position.entries);
     let mut pairs = BTreeMap::<StateKey, Vec<u8>>::new();
     let mut reached = until == 0;
-    journal::scan(&*options.disk, &dir.join("journal"), |frame, _| {
+    let journal = dir.join("journal");
+    let mut frames = Frames::of(disk, &journal)?;
+    while let Some((frame, _)) = frames.next()? {
         let problem = |_| doubt(format!("entry {} does not decode", frame.index));
-        if frame.kind == FrameKind::Effects {
-            if frame.index < until {
+        match frame.kind {
+            FrameKind::Entry => {
+                let entry = Entry::from_bytes(frame.payload).map_err(problem)?;
+                let here = position.filter(|position| position.entries == frame.index + 1);
+                reached |= here.is_some_and(|here| entry.seal() == Some((here.height, here.root)));
+            }
+            FrameKind::Effects if frame.index < until => {
                 for write in Effects::from_bytes(frame.payload).map_err(problem)?.writes {
                     let key = (write.contract, write.key);
                     match write.value {
@@ -410,16 +417,10 @@ fn compare_view(dir: &Path, options: &Options) -> Result<u64, NodeError> {
                     }
                 }
             }
-            return Ok(false);
+            FrameKind::Effects => {}
         }
-        let entry = Entry::from_bytes(frame.payload).map_err(problem)?;
-        if let Some((height, root)) = entry.seal() {
-            let here = position.filter(|position| position.entries == frame.index + 1);
-            reached |= here.is_some_and(|position| (position.height, position.root) == (height, root));
-            return Ok(true);
-        }
-        Ok(false)
-    })?;
+    }
+    frames.end()?;
     if !reached {
         return Err(doubt(format!("it says that it is at entry {until}, where the journal has no such block")));
     }

@@ -74,8 +74,8 @@ pub use frame::{Block, Frame, FrameKind, FrameTag};
 pub use locations::Locations;
 pub use reader::Reader;
 pub(crate) use reader::reader;
-pub use scan::{End, scan};
-pub(crate) use scan::{closed_entries, scan_from, segments};
+pub use scan::End;
+pub(crate) use scan::{Frames, closed_entries, segments};
 
 use crate::disk::{self, Disk, DiskFile};
 use crate::metrics::JournalStages;
@@ -191,7 +191,7 @@ impl Journal {
         })
     }
 
-    /// Opens a journal at its end, which [`scan`] found. After an unclean stop its last block is rewritten into a fresh
+    /// Opens a journal at its end, which [`Frames::end`] found. After an unclean stop its last block is rewritten into a fresh
     /// segment: when this returns, all of the journal is durable.
     ///
     /// # Errors

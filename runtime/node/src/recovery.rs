@@ -23,7 +23,7 @@ use crate::NodeError;
 use crate::content::Content;
 use crate::decode;
 use crate::disk::{self, Disk};
-use crate::journal::{self, End, Frame, FrameKind, Journal, Location, Locations, Mark};
+use crate::journal::{self, End, Frame, FrameKind, Frames, Journal, Location, Locations, Mark};
 use crate::ledger::{Head, Options};
 use crate::publication::PublicLog;
 use crate::random::random;
@@ -37,7 +37,7 @@ use chancery_state::view::Position;
 use chancery_state::{Purpose, StateError, StateView, Tree};
 use chancery_tlog::note::{VerifierKey, is_key_name};
 use chancery_tlog::{Checkpoint, merkle};
-use chancery_types::codec::{Decode, Encode};
+use chancery_types::codec::Encode;
 use chancery_types::{Entry, Hash, Height, LedgerId, PublicKey, Record, RequestId, Timestamp};
 use ed25519_dalek::SigningKey;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -197,13 +197,13 @@ impl Survey {
         })
     }
 
-    /// Takes a frame in; says whether it ends a block.
-    fn take(&mut self, frame: Frame<'_>, location: Location) -> Result<bool, NodeError> {
+    /// Takes a frame in.
+    fn take(&mut self, frame: Frame<'_>, location: Location) -> Result<(), NodeError> {
         if frame.kind == FrameKind::Effects {
             if self.replay.needs_writes(frame.index) {
                 self.replay.write(decode::effects(frame.index, frame.payload)?.writes);
             }
-            return Ok(false);
+            return Ok(());
         }
         let entry = decode::entry(frame.index, frame.payload)?;
         if entry.version != entry.record.version() || entry.index != frame.index || entry.previous != self.previous {
@@ -223,10 +223,9 @@ impl Survey {
                 let size = frame.index + 1;
                 self.head = Some(Head { size, root: Hash::default(), height, state_root, keys, time: entry.time });
                 self.replay.sealed(Position { height, root: state_root, entries: size })?;
-                return Ok(true);
             }
         }
-        Ok(false)
+        Ok(())
     }
 }
 
@@ -288,17 +287,23 @@ fn closed_at(disk: &dyn Disk, dir: &Path) -> Result<Option<Position>, NodeError>
     if !matches!(disk.exists(&dir.join("view")), Ok(true)) {
         return Ok(None);
     }
+    let Ok((last, end)) = last_seal(disk, &dir.join("journal"), &mark) else { return Ok(None) };
     // Where nothing is behind the mark, `view` is compared with the seal before it when the summary is read.
-    let mut last = (view.entries == mark.entries).then_some(view);
-    let each = |frame: Frame<'_>, _| {
-        let seal = (frame.kind == FrameKind::Entry).then(|| Entry::from_bytes(frame.payload).ok()?.seal()).flatten();
-        if let Some((height, root)) = seal {
+    let last = last.or((view.entries == mark.entries).then_some(view));
+    Ok(Some(view).filter(|_| end.is_clean() && last == Some(view)))
+}
+
+/// Where the last seal behind a mark leads to, if there is one, and where the journal ends.
+fn last_seal(disk: &dyn Disk, journal: &Path, mark: &Mark) -> Result<(Option<Position>, End), NodeError> {
+    let (mut frames, mut last) = (Frames::behind(disk, journal, Some(mark))?, None);
+    while let Some((frame, _)) = frames.next()? {
+        if frame.is_seal()
+            && let Some((height, root)) = decode::entry(frame.index, frame.payload)?.seal()
+        {
             last = Some(Position { height, root, entries: frame.index + 1 });
         }
-        Ok(seal.is_some())
-    };
-    let end = journal::scan_from(disk, &dir.join("journal"), Some(&mark), each);
-    Ok(Some(view).filter(|_| end.is_ok_and(|end| end.is_clean()) && last == Some(view)))
+    }
+    Ok((last, frames.end()?))
 }
 
 /// Where going through a ledger begins.
@@ -406,7 +411,12 @@ fn survey(
         Some(summary) => Survey::resumed(summary, replay)?,
         None => Survey::new(Requests::new()?, replay),
     };
-    let end = journal::scan_from(disk, &dir.join("journal"), mark, |frame, location| survey.take(frame, location))?;
+    let journal = dir.join("journal");
+    let mut frames = Frames::behind(disk, &journal, mark)?;
+    while let Some((frame, location)) = frames.next()? {
+        survey.take(frame, location)?;
+    }
+    let end = frames.end()?;
     survey.replay.finish()?;
     Ok((survey, end))
 }

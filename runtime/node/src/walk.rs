@@ -17,7 +17,7 @@
 use crate::actors::Actors;
 use crate::decode;
 use crate::disk::Disk;
-use crate::journal::{self, Frame, FrameKind};
+use crate::journal::{FrameKind, Frames};
 use crate::recovery::check_reach;
 use crate::{NodeError, Progress};
 use chancery_state::tree::{self, Change};
@@ -61,21 +61,24 @@ impl Source for JournalSource<'_> {
     }
 
     fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
-        let mut open: Vec<Read> = Vec::new();
-        let end = journal::scan(self.disk, &self.dir.join("journal"), |frame: Frame<'_>, _| {
-            if frame.kind == FrameKind::Effects {
-                let read = open.last_mut().filter(|read| read.effects.is_none());
-                let read = read.ok_or_else(|| inconsistent(frame.index, "its effects stand twice"))?;
-                read.effects = Some(frame.payload.to_vec());
-                return Ok(false);
+        let (journal, mut open) = (self.dir.join("journal"), Vec::<Read>::new());
+        let mut frames = Frames::of(self.disk, &journal)?;
+        while let Some((frame, _)) = frames.next()? {
+            match frame.kind {
+                FrameKind::Entry => {
+                    open.push(Read { index: frame.index, entry: frame.payload.to_vec(), effects: None });
+                }
+                FrameKind::Effects => {
+                    let read = open.last_mut().filter(|read| read.effects.is_none());
+                    let read = read.ok_or_else(|| inconsistent(frame.index, "its effects stand twice"))?;
+                    read.effects = Some(frame.payload.to_vec());
+                }
             }
-            open.push(Read { index: frame.index, entry: frame.payload.to_vec(), effects: None });
-            let sealed = Entry::is_seal(frame.payload);
-            if sealed {
+            if frame.is_seal() {
                 open.drain(..).for_each(&mut *each);
             }
-            Ok(sealed)
-        })?;
+        }
+        let end = frames.end()?;
         check_reach(self.disk, self.dir, &end)?;
         Ok(end.is_torn())
     }
