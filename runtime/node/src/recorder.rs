@@ -210,10 +210,7 @@ impl Recorder {
 
     /// Seals the block, appends it, and makes it visible.
     fn commit(&mut self, mut draft: Draft, writes: WriteSet) -> Result<(), NodeError> {
-        let changes = writes
-            .iter()
-            .map(|write| (tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash)));
-        draft.tip.tree.update(changes);
+        draft.tip.tree.update(writes.iter().map(tree::change));
         let (state_root, keys) = (draft.tip.tree.root(), draft.tip.tree.len());
         let height = draft.tip.height;
         // A block has at most BLOCK_CALLS_MAX calls.

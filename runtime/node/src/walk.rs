@@ -23,7 +23,7 @@ use crate::{NodeError, Progress};
 use chancery_state::tree::{self, Change};
 use chancery_tlog::merkle;
 use chancery_types::codec::Encode;
-use chancery_types::entry::{Effects, Write};
+use chancery_types::entry::Effects;
 use chancery_types::{Entry, Hash, Height, LedgerId, ModuleId, Record, RequestId, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -120,11 +120,6 @@ impl States for Modules {
     fn seal(&mut self, _: &Entry, _: &Chain) -> Result<(), NodeError> {
         Ok(())
     }
-}
-
-/// The change of a leaf of the state tree that a write makes.
-pub(crate) fn change(write: &Write) -> Change {
-    (tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash))
 }
 
 /// An entry that contradicts the log.
@@ -228,7 +223,7 @@ fn check(read: Read, needs_effects: bool, actors: &Actors) -> Result<CheckedEntr
         (Record::Call { .. }, None) | (_, None) => {}
         (_, Some(_)) => return Err(wrong("it has effects although it is no call")),
     }
-    let changes = effects.iter().flat_map(|effects| &effects.writes).map(change).collect();
+    let changes = effects.iter().flat_map(|effects| &effects.writes).map(tree::change).collect();
     Ok(CheckedEntry { hash: Hash::of(&bytes), leaf: merkle::leaf_hash(&bytes), entry, effects, changes })
 }
 
