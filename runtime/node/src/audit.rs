@@ -27,12 +27,12 @@
 //! the file's state root, which executing had given.
 
 use crate::blobs::Blobs;
+use crate::directory::check_format;
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executed, Executor, rejected};
 use crate::metrics::CacheCounters;
 use crate::public::{Place, PublicSource, finish};
 use crate::publication::PublicLog;
-use crate::recovery::check_format;
 use crate::stack;
 use crate::verify::{Report, report};
 use crate::walk::{Chain, CheckedEntry, JournalSource, States, inconsistent, walk};

@@ -28,15 +28,17 @@
 //! in its files.
 
 use crate::blobs;
+use crate::checkpoint::{check_checkpoint, check_reach, log_vkey};
 use crate::content::Content;
 use crate::decode;
+use crate::directory::{self, check_format};
 use crate::disk::{self, Disk, TEMPORARY};
 use crate::export::read_policy;
 use crate::journal::{self, FrameKind, Frames, Locations};
 use crate::ledger::Options;
 use crate::publication::PublicLog;
 use crate::recorder::RESERVE_BYTES;
-use crate::recovery::{self, check_checkpoint, check_format, check_reach, log_vkey};
+use crate::recovery::rebuild_view;
 use crate::verify::{Report, verify_on};
 use crate::{NodeError, public, settled, summary};
 use chancery_engine::Cache;
@@ -141,7 +143,7 @@ impl Diagnosis {
 /// by this program, or not now.
 pub fn examine(dir: &Path, options: &Options) -> Result<Diagnosis, NodeError> {
     check_format(&*options.disk, dir)?;
-    let _lock = recovery::lock(&*options.disk, dir)?;
+    let _lock = directory::lock(&*options.disk, dir)?;
     Ok(look(dir, options).0)
 }
 
@@ -152,7 +154,7 @@ pub fn examine(dir: &Path, options: &Options) -> Result<Diagnosis, NodeError> {
 /// As [`examine`], and what writing meets.
 pub fn repair(dir: &Path, options: &Options) -> Result<(Diagnosis, Diagnosis), NodeError> {
     check_format(&*options.disk, dir)?;
-    let _lock = recovery::lock(&*options.disk, dir)?;
+    let _lock = directory::lock(&*options.disk, dir)?;
     let (before, log) = look(dir, options);
     if let (Some(_), Some(log)) = (&before.report, &log) {
         for finding in before.findings.iter().filter(|finding| finding.kind == Kind::Derived) {
@@ -167,10 +169,10 @@ pub fn repair(dir: &Path, options: &Options) -> Result<(Diagnosis, Diagnosis), N
 fn make_again(dir: &Path, options: &Options, log: &Log, file: &Path) -> Result<(), NodeError> {
     let disk = &*options.disk;
     if file == dir.join("view") {
-        return recovery::rebuild_view(dir, options);
+        return rebuild_view(dir, options);
     }
     if file == dir.join("cache.key") {
-        return recovery::new_cache_key(disk, dir);
+        return directory::new_cache_key(disk, dir);
     }
     match file.strip_prefix(dir.join("public")).ok().and_then(|path| log.published(path)) {
         Some(bytes) => disk.write_files(&dir.join("public"), &[(file.into(), bytes)], 0o644),

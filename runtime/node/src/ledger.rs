@@ -3,9 +3,11 @@
 use crate::actors::Actors;
 use crate::answer::{Answer, Ticket, first_answer};
 use crate::blobs::Blobs;
+use crate::checkpoint::log_vkey;
 use crate::committed::{BACKLOG_BLOCKS_MAX, Committed, Follower};
 use crate::content::Content;
 use crate::decode;
+use crate::directory;
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executor};
 use crate::export::read_policy;
@@ -13,8 +15,8 @@ use crate::health::{Health, State};
 use crate::journal::{Mark, Reader, SEGMENT_BYTES};
 use crate::pipeline::{Message, Pipeline};
 use crate::publication::{Board, Level, PublicLog, Publisher};
-use crate::recorder::{Recorder, Scratch};
-use crate::recovery::{self, Recovered, log_vkey};
+use crate::recorder::{Recorder, Scratch, Tip};
+use crate::recovery::{Log, Recovered, recover};
 use crate::registry::{self, ContractRecord};
 use crate::sequencer::{BlockStart, Sequencer, Submission};
 use crate::stages::Stages;
@@ -100,7 +102,7 @@ impl Default for Options {
 }
 
 /// The end of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// Entries.
     pub size: u64,
@@ -161,7 +163,7 @@ impl Ledger {
     /// # Errors
     /// When the directory is not empty, the origin is none, or the disk fails.
     pub fn create(dir: &Path, origin: &str, log_key: &SigningKey, options: Options) -> Result<Ledger, NodeError> {
-        recovery::create(&options.disk, dir, origin, log_key, options.clock.now(), options.segment_bytes)?;
+        directory::create(&options.disk, dir, origin, log_key, options.clock.now(), options.segment_bytes)?;
         Ledger::open(dir, Options { log_key: Some(log_key.clone()), ..options })
     }
 
@@ -170,8 +172,9 @@ impl Ledger {
     /// # Errors
     /// When there is none, it is in use, of another format, damaged, or the disk fails.
     pub fn open(dir: &Path, options: Options) -> Result<Ledger, NodeError> {
-        let Recovered { lock, id, origin, mut journal, view, engine, tip, log, requests, head, published, summarised } =
-            recovery::recover(dir, &options)?;
+        let Recovered { lock, engine, mut journal, log, view, state, published, summarised } = recover(dir, &options)?;
+        let Log { id, origin, tree: log, requests, head, last } = log;
+        let tip = Tip { index: head.size, height: head.height, previous: last, time: head.time, tree: state };
         let health = Arc::new(Health::new());
         let metrics = &health.metrics;
         metrics.reached(tip.index, tip.tree.len());

@@ -26,7 +26,9 @@
 //!
 //! # Opening
 //!
-//! - [`recovery`]: makes a ledger, and opens one after any stop
+//! - `directory`: what lies where in a ledger's directory, and how it is made
+//! - `recovery`: opens a ledger after any stop
+//! - `checkpoint`: the published checkpoint that its directory has, and the log's key
 //! - `replay`: brings the view to the end of the journal
 //! - `summary`: what a clean stop writes down of a long log
 //! - `settled`: the mark of a view that a clean stop left whole
@@ -61,9 +63,11 @@ mod actors;
 mod answer;
 pub mod audit;
 mod blobs;
+mod checkpoint;
 pub mod committed;
 mod content;
 mod decode;
+mod directory;
 pub mod disk;
 pub mod doctor;
 mod error;
@@ -87,7 +91,7 @@ pub mod public;
 pub mod publication;
 mod random;
 pub mod recorder;
-pub mod recovery;
+mod recovery;
 pub mod registry;
 mod replay;
 mod requests;

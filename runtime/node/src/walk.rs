@@ -15,10 +15,10 @@
 //! [`States`]: from the recorded writes, by executing again, or not at all.
 
 use crate::actors::Actors;
+use crate::checkpoint::check_reach;
 use crate::decode;
 use crate::disk::Disk;
 use crate::journal::{FrameKind, Frames};
-use crate::recovery::check_reach;
 use crate::{NodeError, Progress};
 use chancery_state::tree::{self, Change};
 use chancery_tlog::merkle;

@@ -3,11 +3,12 @@
 use super::manifest::{Chunk, Manifest, Snapshot, chunk_path, log_record, state_record};
 use super::{CHUNK_BYTES, CHUNKS, POLICY, SNAPSHOT, sync_name};
 use crate::blobs;
+use crate::checkpoint::{check_reach, vkey};
 use crate::decode;
+use crate::directory::check_format;
 use crate::disk::{self, Disk};
 use crate::journal::{self, Block, Frame, FrameKind, FrameTag, Frames};
 use crate::publication::PublicLog;
-use crate::recovery::{check_format, check_reach, vkey};
 use crate::walk::inconsistent;
 use crate::{Ledger, Level, NodeError, Progress};
 use chancery_state::{StateKey, Tree, tree};
