@@ -35,7 +35,7 @@ use crate::directory::{self, check_format};
 use crate::disk::{self, Disk, TEMPORARY};
 use crate::export::read_policy;
 use crate::journal::{self, FrameKind, Frames, Locations};
-use crate::ledger::Options;
+use crate::options::Options;
 use crate::publication::PublicLog;
 use crate::recorder::RESERVE_BYTES;
 use crate::recovery::rebuild_view;

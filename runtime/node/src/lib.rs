@@ -2,7 +2,8 @@
 //!
 //! # A call's path
 //!
-//! - [`ledger`]: an open ledger: submission and its checks, reading
+//! - `ledger`: an open ledger: opening and closing it, submission and its checks, reading
+//! - `options`: how it is opened
 //! - `actors`: the keys of actors, kept ready to verify
 //! - `answer`: what a caller waits for, and gets
 //! - `error`: what can go wrong: [`NodeError`], [`Refusal`]
@@ -80,9 +81,10 @@ pub(crate) mod failpoint;
 pub mod health;
 pub mod http;
 pub mod journal;
-pub mod ledger;
+mod ledger;
 mod metrics;
 pub mod mirror;
+mod options;
 mod pipeline;
 pub mod profile;
 pub mod prometheus;
@@ -118,8 +120,9 @@ pub use doctor::{Diagnosis, Finding};
 pub use error::{NodeError, Refusal};
 pub use export::Exported;
 pub use health::State;
-pub use ledger::{Checked, Clock, Head, Ledger, Options, Progress, SystemClock};
+pub use ledger::{Checked, Head, Ledger};
 pub use mirror::{Mirror, Mirrored};
+pub use options::{Clock, OpenView, Options, Progress, SystemClock};
 pub use proofs::Parts;
 pub use public::{Place, PublicReport, verify_public};
 pub use publication::Level;

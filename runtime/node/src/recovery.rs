@@ -32,7 +32,7 @@ use crate::decode;
 use crate::directory::{check_format, lock};
 use crate::disk::{self, Disk};
 use crate::journal::{self, End, Frames, Journal, Locations, Mark};
-use crate::ledger::Options;
+use crate::options::Options;
 use crate::replay::{Applier, Replay};
 use crate::settled;
 use crate::summary::{self, Summary};

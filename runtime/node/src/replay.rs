@@ -7,7 +7,7 @@
 
 use crate::NodeError;
 use crate::journal::Mark;
-use crate::ledger::Progress;
+use crate::options::Progress;
 use chancery_state::view::Position;
 use chancery_state::{StateError, StateView, Tree, ViewBatch, tree};
 use chancery_types::Height;
