@@ -110,7 +110,7 @@ impl Recent {
 }
 
 /// The committed state.
-pub struct Committed {
+pub(crate) struct Committed {
     view: Box<dyn StateView>,
     waiting: RwLock<Waiting>,
     /// Where the request ids of the log are, and the log.
@@ -261,7 +261,7 @@ impl Committed {
     ///
     /// # Errors
     /// As `Reader::entry`.
-    pub fn request(&self, request: RequestId) -> Result<Option<u64>, NodeError> {
+    pub(crate) fn request(&self, request: RequestId) -> Result<Option<u64>, NodeError> {
         let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
         let candidates: Vec<u64> = requests.candidates(request).collect();
         drop(requests);

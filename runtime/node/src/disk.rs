@@ -198,7 +198,7 @@ pub trait Disk: Send + Sync {
 }
 
 /// Names the operation and the path of an I/O error.
-pub fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NodeError {
+pub(crate) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NodeError {
     let path = path.to_path_buf();
     move |source| if is_full(&source) { NodeError::DiskFull } else { NodeError::Io { what, path, source } }
 }

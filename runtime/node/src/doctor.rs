@@ -8,7 +8,7 @@
 //! 2. the journal: segments, frames and their chain, `closed`, and whether it reaches as far as the published
 //!    checkpoint;
 //! 3. `log.vkey`, `policy`, and the published checkpoint: its signature, and its root against the journal's;
-//! 4. the log itself, as [`mod@crate::verify`] does: signatures, digests, order, every seal's state root recomputed;
+//! 4. the log itself, as [`verify`](crate::verify()) does: signatures, digests, order, every seal's state root recomputed;
 //! 5. the view against the writes and request ids of the journal; the summary of a clean stop against the journal;
 //! 6. blobs: each against the BLAKE3 that is its name, and that every module which an entry names is there;
 //! 7. the cache of compiled code: each file against its MAC;

@@ -20,15 +20,15 @@ pub enum FrameKind {
 
 /// A frame as it is read.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// What it holds.
-    pub kind: FrameKind,
+    pub(crate) kind: FrameKind,
     /// Which entry it belongs to.
-    pub index: u64,
+    pub(crate) index: u64,
     /// First entry of its block.
-    pub block: u64,
+    pub(crate) block: u64,
     /// The payload.
-    pub payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
 }
 
 impl Frame<'_> {

@@ -101,7 +101,7 @@ pub(super) struct LastBlock {
 
 /// Where the journal ends: behind the last seal.
 #[derive(Clone, Copy, Debug)]
-pub struct End {
+pub(crate) struct End {
     pub(super) ledger: LedgerId,
     pub(super) segment: u32,
     pub(super) tag: FrameTag,
@@ -119,12 +119,12 @@ pub struct End {
 
 impl End {
     /// Whether an interrupted write was found behind the last seal.
-    pub fn is_torn(&self) -> bool {
+    pub(crate) fn is_torn(&self) -> bool {
         self.torn
     }
 
     /// Whether the ledger was closed in order, so that no block is in doubt.
-    pub fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.closed && !self.torn
     }
 
@@ -132,7 +132,7 @@ impl End {
     ///
     /// # Errors
     /// [`NodeError::Lost`] where it has fewer than `entries`, which `by` covers.
-    pub fn reaches(&self, dir: &Path, entries: u64, by: &'static str) -> Result<(), NodeError> {
+    pub(crate) fn reaches(&self, dir: &Path, entries: u64, by: &'static str) -> Result<(), NodeError> {
         if self.entries >= entries {
             return Ok(());
         }
