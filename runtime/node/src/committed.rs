@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 /// Blocks that may wait for the view.
 pub(crate) const BACKLOG_BLOCKS_MAX: usize = 256;
 /// Bytes of keys and values that may wait for the view, while as many are on their way to it.
-const BACKLOG_BYTES_MAX: usize = 64 << 20;
+pub(crate) const BACKLOG_BYTES_MAX: usize = 64 << 20;
 /// How long a block waits for more to be applied with it: a key that all of them write is written once.
 const COALESCE_FOR: Duration = Duration::from_millis(20);
 /// Bytes of one generation of the read cache; two are held.

@@ -169,3 +169,31 @@ impl Reader {
 pub(crate) fn reader(disk: Arc<dyn Disk>, dir: &Path, locations: Locations) -> Arc<Reader> {
     Arc::new(Reader { disk, dir: dir.into(), locations: RwLock::new(locations), files: Mutex::default() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Block, Journal};
+    use crate::sim::SimDisk;
+    use chancery_types::LedgerId;
+
+    #[test]
+    fn no_more_than_so_many_segments_are_open_at_once() {
+        let entries = 2 * FILES_MAX as u64 + 5;
+        // Too short for a second entry: every block begins a segment.
+        let mut journal = Journal::create(Arc::new(SimDisk::new(1)), Path::new("/"), LedgerId::default(), 256).unwrap();
+        let payload = |index: u64| index.to_le_bytes().repeat(8);
+        for index in 0..entries {
+            let (mut block, mut chain) = (Block::new(index, journal.tag()), journal.chain());
+            block.push(FrameKind::Entry, index, &payload(index), &mut chain);
+            journal.append(&block, chain).unwrap();
+        }
+        let reader = journal.reader();
+        let mut most = 0;
+        for index in (0..entries).chain(0..entries) {
+            assert_eq!(reader.entry(index).unwrap(), payload(index));
+            most = most.max(reader.files.lock().unwrap().len());
+        }
+        assert_eq!(most, FILES_MAX);
+    }
+}
