@@ -27,18 +27,18 @@
 //! the file's state root, which executing had given.
 
 use crate::blobs::Blobs;
+use crate::directory::check_format;
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executed, Executor, rejected};
 use crate::metrics::CacheCounters;
 use crate::public::{Place, PublicSource, finish};
 use crate::publication::PublicLog;
-use crate::recovery::check_format;
 use crate::stack;
 use crate::verify::{Report, report};
-use crate::walk::{Chain, CheckedEntry, JournalSource, States, change, inconsistent, walk};
+use crate::walk::{Chain, CheckedEntry, JournalSource, States, inconsistent, walk};
 use crate::{NodeError, Progress};
 use chancery_engine::{Compiler, Config, Engine, prices};
-use chancery_state::{BlockStore, MemoryStore, Tree};
+use chancery_state::{BlockStore, MemoryStore, Tree, tree};
 use chancery_types::codec::Encode;
 use chancery_types::entry::{Effects, Rejection, WriteSet};
 use chancery_types::{Entry, Event, Hash, Height, LedgerId, Outcome, Record};
@@ -266,7 +266,7 @@ impl States for Reexecuted {
     fn seal(&mut self, entry: &Entry, chain: &Chain) -> Result<(), NodeError> {
         let Record::Seal { height, state_root, keys, .. } = &entry.record else { return Ok(()) };
         let writes = self.block.seal(*height);
-        self.tree.update(writes.iter().map(change));
+        self.tree.update(writes.iter().map(tree::change));
         self.committed.apply(&writes);
         self.block.settle(*height);
         self.height = Height(height.0 + 1);

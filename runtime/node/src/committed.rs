@@ -31,11 +31,11 @@ use std::time::{Duration, Instant};
 /// Blocks that may wait for the view.
 pub(crate) const BACKLOG_BLOCKS_MAX: usize = 256;
 /// Bytes of keys and values, and of their places, that may wait for the view, while as many are on their way to it.
-const BACKLOG_BYTES_MAX: usize = 64 << 20;
+pub(crate) const BACKLOG_BYTES_MAX: usize = 64 << 20;
 /// How long a block waits for more to be applied with it: a key that all of them write is written once.
 const COALESCE_FOR: Duration = Duration::from_millis(20);
 /// What a map takes for a key, beside its bytes and those of its value.
-const PLACE_BYTES: usize = 128;
+pub(crate) const PLACE_BYTES: usize = 128;
 /// Bytes of one generation of the read cache; two are held.
 const RECENT_BYTES: usize = 8 << 20;
 /// How often sled's files are made durable.
@@ -111,7 +111,7 @@ impl Recent {
 }
 
 /// The committed state.
-pub struct Committed {
+pub(crate) struct Committed {
     view: Box<dyn StateView>,
     waiting: RwLock<Waiting>,
     /// Where the request ids of the log are, and the log.
@@ -269,7 +269,7 @@ impl Committed {
     ///
     /// # Errors
     /// As `Reader::entry`.
-    pub fn request(&self, request: RequestId) -> Result<Option<u64>, NodeError> {
+    pub(crate) fn request(&self, request: RequestId) -> Result<Option<u64>, NodeError> {
         let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
         let candidates: Vec<u64> = requests.candidates(request).collect();
         drop(requests);

@@ -15,9 +15,9 @@
 //! A second export into the same directory adds what is new. The checkpoint is written last: a directory with a
 //! checkpoint is complete up to it.
 
+use crate::checkpoint::log_vkey;
 use crate::disk::{self, Disk};
 use crate::publication::PublicLog;
-use crate::recovery::log_vkey;
 use crate::retention::RETENTION;
 use crate::{Ledger, NodeError};
 use chancery_tlog::{Checkpoint, Policy};

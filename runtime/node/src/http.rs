@@ -85,6 +85,6 @@ fn system_authorities() -> Vec<Certificate<'static>> {
 }
 
 /// A URL and a path below it, whether or not the URL ends in a slash.
-pub fn below(prefix: &str, path: &str) -> String {
+pub(crate) fn below(prefix: &str, path: &str) -> String {
     format!("{}/{path}", prefix.trim_end_matches('/'))
 }

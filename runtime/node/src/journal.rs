@@ -23,7 +23,7 @@
 //! A journal of version 2 has "CHJSEG02" and the segment number as a u64, and the tag "CHF2". It is read, and continued as
 //! it is.
 //!
-//! A block is the frames of its calls and then the frame of its seal, written at once (`append_at` of [`crate::disk`]
+//! A block is the frames of its calls and then the frame of its seal, written at once (`append_at` of `disk`
 //! says how) and made durable by one `fdatasync`: **the commit point**. A block never spans two segments. The chain
 //! before the first frame is zero.
 //!
@@ -70,12 +70,11 @@ mod locations;
 mod reader;
 mod scan;
 
-pub use frame::{Block, Frame, FrameKind, FrameTag};
-pub use locations::Locations;
-pub use reader::Reader;
-pub(crate) use reader::reader;
-pub use scan::{End, scan};
-pub(crate) use scan::{closed_entries, scan_from, segments};
+pub(crate) use frame::Frame;
+pub use frame::{Block, FrameKind, FrameTag};
+pub(crate) use locations::Locations;
+pub(crate) use reader::{Reader, reader};
+pub(crate) use scan::{End, Frames, closed_entries, segments};
 
 use crate::disk::{self, Disk, DiskFile};
 use crate::metrics::JournalStages;
@@ -97,12 +96,12 @@ const HEADER_CHAIN: std::ops::Range<usize> = 64..96;
 const HEAD_BYTES: usize = 25;
 const CHAIN_BYTES: usize = 32;
 /// Longest block: what a segment holds.
-pub const BLOCK_BYTES_MAX: usize = SEGMENT_BYTES as usize - HEADER_BYTES;
+pub(crate) const BLOCK_BYTES_MAX: usize = SEGMENT_BYTES as usize - HEADER_BYTES;
 const CLOSED: &str = "closed";
 
 /// Where an entry's frame lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Location {
+pub(crate) struct Location {
     segment: u32,
     offset: u32,
 }
@@ -125,7 +124,7 @@ impl Location {
 
 /// The end of a block: up to here a journal is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// The segment, and the place in it behind the block.
     pub(crate) segment: u32,
     /// See [`Mark::segment`].
@@ -191,12 +190,12 @@ impl Journal {
         })
     }
 
-    /// Opens a journal at its end, which [`scan`] found. After an unclean stop its last block is rewritten into a fresh
+    /// Opens a journal at its end, which [`Frames::end`] found. After an unclean stop its last block is rewritten into a fresh
     /// segment: when this returns, all of the journal is durable.
     ///
     /// # Errors
     /// [`NodeError::DiskFull`] or [`NodeError::Io`]; the journal is as it was then.
-    pub fn open(
+    pub(crate) fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
         end: &End,
@@ -286,12 +285,12 @@ impl Journal {
     }
 
     /// The longest block that a segment holds.
-    pub fn block_bytes_max(&self) -> usize {
+    pub(crate) fn block_bytes_max(&self) -> usize {
         usize::try_from(self.segment_len).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES)
     }
 
     /// Reads entries back.
-    pub fn reader(&self) -> Arc<Reader> {
+    pub(crate) fn reader(&self) -> Arc<Reader> {
         self.reader.clone()
     }
 

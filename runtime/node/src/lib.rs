@@ -2,21 +2,22 @@
 //!
 //! # A call's path
 //!
-//! - [`ledger`]: an open ledger: submission and its checks, reading
+//! - `ledger`: an open ledger: opening and closing it, submission and its checks, reading
+//! - `options`: how it is opened
 //! - `actors`: the keys of actors, kept ready to verify
 //! - `answer`: what a caller waits for, and gets
 //! - `error`: what can go wrong: [`NodeError`], [`Refusal`]
 //! - `pipeline`: who orders, executes and records a call: threads, or the caller's own
 //! - `stages`: the threads, and what they hear from one another
-//! - [`sequencer`]: order and execution
+//! - `sequencer`: order and execution
 //! - `execute`: one call or query on a store
 //! - [`registry`]: which contracts there are, as records in the state
 //! - `blobs`: modules by their BLAKE3, durable before the entry that names them
-//! - [`recorder`]: entries, seal, commit point
+//! - `recorder`: entries, seal, commit point
 //! - [`journal`]: the log on disk, the only durable truth
-//! - [`committed`]: the committed state, and the thread that applies it to the view
+//! - `committed`: the committed state, and the thread that applies it to the view
 //! - `requests`: which entry a request id led to
-//! - [`health`]: whether the ledger takes calls
+//! - `health`: whether the ledger takes calls
 //! - `metrics`: what a running ledger tells about itself
 //! - [`prometheus`]: the same as text, in a file
 //! - [`profile`]: a dry run that shows where the gas goes
@@ -26,31 +27,33 @@
 //!
 //! # Opening
 //!
-//! - [`recovery`]: makes a ledger, and opens one after any stop
+//! - `directory`: what lies where in a ledger's directory, and how it is made
+//! - `recovery`: opens a ledger after any stop
+//! - `checkpoint`: the published checkpoint that its directory has, and the log's key
 //! - `replay`: brings the view to the end of the journal
 //! - `summary`: what a clean stop writes down of a long log
 //! - `settled`: the mark of a view that a clean stop left whole
-//! - [`disk`]: the only way to files
+//! - `disk`: the only way to files
 //!
 //! # Publishing
 //!
 //! - `content`: the entries of the log and their hashes
-//! - [`publication`]: tiles, entry bundles and the signed checkpoint
+//! - `publication`: tiles, entry bundles and the signed checkpoint
 //! - [`witness`]: asks witnesses for cosignatures
 //! - [`witness_server`]: a witness that serves
-//! - [`proofs`]: receipts, and proofs of inclusion, consistency and state
-//! - [`export`]: the public log with all that verifies it elsewhere
+//! - `proofs`: receipts, and proofs of inclusion, consistency and state
+//! - `export`: the public log with all that verifies it elsewhere
 //! - [`retention`]: what is kept of a ledger, said in every export
 //! - [`mod@snapshot`]: a copy from which a ledger is restored
-//! - [`mirror`]: follows another ledger's public log and keeps a copy
+//! - `mirror`: follows another ledger's public log and keeps a copy
 //! - [`http`]: the only way to the network
 //!
 //! # Checking
 //!
 //! - `walk`: goes through a log, every entry for itself and in order
-//! - [`mod@verify`]: a whole ledger from its files, without executing
-//! - [`mod@audit`]: every call executed again
-//! - [`public`]: a public log from its files or its URL
+//! - `verify`: a whole ledger from its files, without executing
+//! - `audit`: every call executed again
+//! - `public`: a public log from its files or its URL
 //! - [`doctor`]: examines a directory, and makes again what is derived
 //! - `failpoint`: points of the commit path at which a test kills the process
 //! - `sim`: a disk that fails by a seed, for tests
@@ -59,40 +62,43 @@
 
 mod actors;
 mod answer;
-pub mod audit;
+mod audit;
 mod blobs;
-pub mod committed;
+mod checkpoint;
+mod committed;
 mod content;
 mod decode;
-pub mod disk;
+mod directory;
+mod disk;
 pub mod doctor;
 mod error;
 mod execute;
-pub mod export;
+mod export;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
 #[cfg(not(feature = "failpoints"))]
 pub(crate) mod failpoint;
-pub mod health;
+mod health;
 pub mod http;
 pub mod journal;
-pub mod ledger;
+mod ledger;
 mod metrics;
-pub mod mirror;
+mod mirror;
+mod options;
 mod pipeline;
 pub mod profile;
 pub mod prometheus;
-pub mod proofs;
-pub mod public;
-pub mod publication;
+mod proofs;
+mod public;
+mod publication;
 mod random;
-pub mod recorder;
-pub mod recovery;
+mod recorder;
+mod recovery;
 pub mod registry;
 mod replay;
 mod requests;
 pub mod retention;
-pub mod sequencer;
+mod sequencer;
 mod settled;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
@@ -100,7 +106,7 @@ pub mod snapshot;
 mod stack;
 mod stages;
 mod summary;
-pub mod verify;
+mod verify;
 mod walk;
 pub mod witness;
 pub mod witness_server;
@@ -114,8 +120,9 @@ pub use doctor::{Diagnosis, Finding};
 pub use error::{NodeError, Refusal};
 pub use export::Exported;
 pub use health::State;
-pub use ledger::{Checked, Clock, Head, Ledger, Options, Progress, SystemClock};
+pub use ledger::{Checked, Head, Ledger};
 pub use mirror::{Mirror, Mirrored};
+pub use options::{Clock, OpenView, Options, Progress, SystemClock};
 pub use proofs::Parts;
 pub use public::{Place, PublicReport, verify_public};
 pub use publication::Level;

@@ -150,8 +150,8 @@ impl Ledger {
             let (bytes, effects) = self.reader.read(index)?;
             if let Some(effects) = effects {
                 for write in decode::effects(index, &effects)?.writes {
-                    newest
-                        .insert(tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash));
+                    let (path, hash) = tree::change(&write);
+                    newest.insert(path, hash);
                     if write.contract == *contract && write.key == key {
                         value = write.value;
                     }

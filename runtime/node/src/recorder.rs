@@ -210,10 +210,7 @@ impl Recorder {
 
     /// Seals the block, appends it, and makes it visible.
     fn commit(&mut self, mut draft: Draft, writes: WriteSet) -> Result<(), NodeError> {
-        let changes = writes
-            .iter()
-            .map(|write| (tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash)));
-        draft.tip.tree.update(changes);
+        draft.tip.tree.update(writes.iter().map(tree::change));
         let (state_root, keys) = (draft.tip.tree.root(), draft.tip.tree.len());
         let height = draft.tip.height;
         // A block has at most BLOCK_CALLS_MAX calls.
@@ -260,5 +257,85 @@ impl Recorder {
         let free = self.disk.free_bytes(&self.dir).map_err(disk::failed("cannot look for room at", &self.dir))?;
         self.health.metrics.free(free);
         if free < RESERVE_BYTES { Err(NodeError::DiskFull) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::committed::{BACKLOG_BYTES_MAX, PLACE_BYTES};
+    use crate::execute::rejected;
+    use crate::sim::{SimDisk, SimViews};
+    use crate::stages::Stages;
+    use crate::{Ledger, Options, State};
+    use chancery_types::entry::{Rejection, Write};
+    use chancery_types::{Action, Call, ContractId, LedgerId, PublicKey, SignedCall};
+    use ed25519_dalek::SigningKey;
+    use std::path::Path;
+    use std::sync::mpsc::{Receiver, channel, sync_channel};
+
+    /// A ledger whose view gets nothing before [`Stages`] are told to give it something.
+    fn ledger() -> (Ledger, Stages) {
+        let (disk, views) = (SimDisk::new(1), SimViews::default());
+        let (open_view, disk) = (views.opener(&disk), Arc::new(disk));
+        let options = Options { disk, open_view, segment_bytes: 24 << 10, threads: false, ..Options::default() };
+        let key = SigningKey::from_bytes(&[9; 32]);
+        let mut ledger = Ledger::create(Path::new("/town"), "ledger.example/test", &key, options).unwrap();
+        let stages = ledger.stepping.take().unwrap().into_inner().unwrap();
+        (ledger, stages)
+    }
+
+    /// The next block, of one call, with a write that takes so many bytes while it waits.
+    fn block(recorder: &Recorder, bytes: usize) -> Block {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let (actor, request) = (PublicKey(key.verifying_key().to_bytes()), RequestId(recorder.tip.index.into()));
+        let action = Action::Invoke { contract: "none".into(), method: "none".into(), arguments: Vec::new() };
+        let call = Call { ledger: LedgerId::default(), actor, request, valid_until: Timestamp(0), action };
+        let (signed, reply) = (SignedCall::sign(call, &key), sync_channel(1).0);
+        let submission = Submission { signed, unseen_below: 0, queued: None, reply };
+        let calls = vec![Ordered { submission, executed: rejected(Rejection::UnknownContract) }];
+        let write = Write {
+            contract: ContractId::default(),
+            key: b"k".to_vec(),
+            value: Some(vec![0; bytes - PLACE_BYTES - 1]),
+        };
+        let (height, time) = (Height(recorder.tip.height.0 + 1), recorder.tip.time);
+        Block { height, time, calls, repeats: Vec::new(), writes: vec![write], bytes: 0 }
+    }
+
+    /// Records a block of so many bytes on a thread of its own, which says when it is done.
+    fn recorded(mut recorder: Recorder, bytes: usize) -> Receiver<Recorder> {
+        let (done, recorded) = channel();
+        std::thread::spawn(move || {
+            let block = block(&recorder, bytes);
+            recorder.record(block);
+            drop(done.send(recorder));
+        });
+        recorded
+    }
+
+    const SOON: Duration = Duration::from_millis(50);
+    const AT_LAST: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_block_waits_while_too_many_bytes_wait_for_the_view() {
+        let (ledger, mut stages) = ledger();
+        let recorded_all = recorded(stages.recorder, BACKLOG_BYTES_MAX);
+        let recorder = recorded_all.recv_timeout(AT_LAST).expect("as much as may wait");
+        let recorded_more = recorded(recorder, PLACE_BYTES + 1);
+        // It is committed, and readers see it, before it waits.
+        stages.committed.recv_timeout(AT_LAST).unwrap();
+        stages.committed.recv_timeout(AT_LAST).unwrap();
+        assert!(recorded_more.recv_timeout(SOON).is_err(), "it does not wait");
+        assert_eq!(ledger.head().height, Height(2));
+        stages.follower.apply(2).unwrap();
+        let recorder = recorded_more.recv_timeout(AT_LAST).expect("the view is at the head");
+        // Where the view will never come, nobody waits for it.
+        let recorded_again = recorded(recorder, BACKLOG_BYTES_MAX + 1);
+        stages.committed.recv_timeout(AT_LAST).unwrap();
+        assert!(recorded_again.recv_timeout(SOON).is_err(), "it does not wait");
+        stages.follower.health.stop(&NodeError::Stopped("simulated".into()));
+        recorded_again.recv_timeout(AT_LAST).expect("the ledger has stopped");
+        assert!(matches!(ledger.state(), State::Stopped(_)));
     }
 }

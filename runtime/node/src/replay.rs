@@ -7,8 +7,7 @@
 
 use crate::NodeError;
 use crate::journal::Mark;
-use crate::ledger::Progress;
-use crate::walk::change;
+use crate::options::Progress;
 use chancery_state::view::Position;
 use chancery_state::{StateError, StateView, Tree, ViewBatch, tree};
 use chancery_types::Height;
@@ -160,7 +159,7 @@ impl Applier<'_> {
         let mut position = None;
         for Share { writes, position: leads_to } in shares {
             let writes = last_of_each(writes);
-            tree.update(writes.iter().map(change));
+            tree.update(writes.iter().map(tree::change));
             if self.from.is_some_and(|from| leads_to.height <= from.height) {
                 continue;
             }
@@ -238,7 +237,7 @@ mod tests {
         let (mut pairs, mut tree, mut positions) = (BTreeMap::new(), Tree::new(), Vec::new());
         for height in 0..blocks {
             for write in block(height) {
-                tree.update([change(&write)]);
+                tree.update([tree::change(&write)]);
                 match write.value {
                     Some(value) => drop(pairs.insert(write.key, value)),
                     None => drop(pairs.remove(&write.key)),

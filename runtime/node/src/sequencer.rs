@@ -72,7 +72,7 @@ pub(crate) struct Block {
     /// What its calls write, each key once, in order.
     pub(crate) writes: WriteSet,
     /// About how many bytes it takes.
-    bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// Where the next block begins.

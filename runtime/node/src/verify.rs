@@ -9,8 +9,9 @@
 //!
 //! Signatures and digests, most of the work, are checked by all cores; the rest follows in order. Nothing is written.
 
+use crate::checkpoint::check_checkpoint;
+use crate::directory::check_format;
 use crate::disk::{Disk, OsDisk};
-use crate::recovery::{check_checkpoint, check_format};
 use crate::walk::{Chain, CheckedEntry, JournalSource, States, inconsistent, walk};
 use crate::{NodeError, Progress};
 use chancery_state::tree::{Change, Tree};

@@ -15,15 +15,15 @@
 //! [`States`]: from the recorded writes, by executing again, or not at all.
 
 use crate::actors::Actors;
+use crate::checkpoint::check_reach;
 use crate::decode;
 use crate::disk::Disk;
-use crate::journal::{self, Frame, FrameKind};
-use crate::recovery::check_reach;
+use crate::journal::{FrameKind, Frames};
 use crate::{NodeError, Progress};
 use chancery_state::tree::{self, Change};
 use chancery_tlog::merkle;
 use chancery_types::codec::Encode;
-use chancery_types::entry::{Effects, Write};
+use chancery_types::entry::Effects;
 use chancery_types::{Entry, Hash, Height, LedgerId, ModuleId, Record, RequestId, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -61,21 +61,24 @@ impl Source for JournalSource<'_> {
     }
 
     fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
-        let mut open: Vec<Read> = Vec::new();
-        let end = journal::scan(self.disk, &self.dir.join("journal"), |frame: Frame<'_>, _| {
-            if frame.kind == FrameKind::Effects {
-                let read = open.last_mut().filter(|read| read.effects.is_none());
-                let read = read.ok_or_else(|| inconsistent(frame.index, "its effects stand twice"))?;
-                read.effects = Some(frame.payload.to_vec());
-                return Ok(false);
+        let (journal, mut open) = (self.dir.join("journal"), Vec::<Read>::new());
+        let mut frames = Frames::of(self.disk, &journal)?;
+        while let Some((frame, _)) = frames.next()? {
+            match frame.kind {
+                FrameKind::Entry => {
+                    open.push(Read { index: frame.index, entry: frame.payload.to_vec(), effects: None });
+                }
+                FrameKind::Effects => {
+                    let read = open.last_mut().filter(|read| read.effects.is_none());
+                    let read = read.ok_or_else(|| inconsistent(frame.index, "its effects stand twice"))?;
+                    read.effects = Some(frame.payload.to_vec());
+                }
             }
-            open.push(Read { index: frame.index, entry: frame.payload.to_vec(), effects: None });
-            let sealed = Entry::is_seal(frame.payload);
-            if sealed {
+            if frame.is_seal() {
                 open.drain(..).for_each(&mut *each);
             }
-            Ok(sealed)
-        })?;
+        }
+        let end = frames.end()?;
         check_reach(self.disk, self.dir, &end)?;
         Ok(end.is_torn())
     }
@@ -117,11 +120,6 @@ impl States for Modules {
     fn seal(&mut self, _: &Entry, _: &Chain) -> Result<(), NodeError> {
         Ok(())
     }
-}
-
-/// The change of a leaf of the state tree that a write makes.
-pub(crate) fn change(write: &Write) -> Change {
-    (tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash))
 }
 
 /// An entry that contradicts the log.
@@ -225,7 +223,7 @@ fn check(read: Read, needs_effects: bool, actors: &Actors) -> Result<CheckedEntr
         (Record::Call { .. }, None) | (_, None) => {}
         (_, Some(_)) => return Err(wrong("it has effects although it is no call")),
     }
-    let changes = effects.iter().flat_map(|effects| &effects.writes).map(change).collect();
+    let changes = effects.iter().flat_map(|effects| &effects.writes).map(tree::change).collect();
     Ok(CheckedEntry { hash: Hash::of(&bytes), leaf: merkle::leaf_hash(&bytes), entry, effects, changes })
 }
 

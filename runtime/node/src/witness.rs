@@ -260,18 +260,6 @@ impl WitnessClient {
     }
 }
 
-/// [`WitnessClient::cosign`] for whoever asks once.
-///
-/// # Errors
-/// As there.
-pub fn cosign(
-    policy: &Policy,
-    checkpoint_note: &str,
-    consistency: &(dyn Fn(u64) -> Option<Vec<Hash>> + Sync),
-) -> Result<CosignedCheckpoint, WitnessError> {
-    WitnessClient::new(policy.clone()).cosign(checkpoint_note, consistency)
-}
-
 /// What the witnesses of a policy say against a log at its start: those that are ahead of it, or have cosigned another
 /// tree. `root_at` gives the log's root at a size that it has. Witnesses that cannot be asked are returned too;
 /// [`Fault::is_alarm`] tells them apart.

@@ -22,10 +22,10 @@
 //! loopback address.
 
 use crate::NodeError;
+use crate::directory;
 use crate::disk::{Disk, OsDisk};
 use crate::http::Answer;
 use crate::metrics::WitnessMetrics;
-use crate::recovery;
 use chancery_tlog::Checkpoint;
 use chancery_tlog::cosignature::Seconds;
 use chancery_tlog::note::VerifierKey;
@@ -71,7 +71,7 @@ impl WitnessServer {
         logs: Vec<VerifierKey>,
     ) -> Result<Self, NodeError> {
         DISK.make_dirs(dir)?;
-        let lock = recovery::lock(DISK, dir)?;
+        let lock = directory::lock(DISK, dir)?;
         let witness = Witness::new(name, key, logs.clone());
         let mut latest = BTreeMap::new();
         for log in logs {

@@ -62,10 +62,7 @@ fn rechain(entries: &mut [(Entry, Option<Effects>)]) {
         if let (Record::Call { writes, trace, .. }, Some(effects)) = (&mut entry.record, &*effects) {
             *writes = Hash::of(&effects.writes.to_bytes());
             *trace = Hash::of(&effects.trace.to_bytes());
-            let change = |write: &chancery_types::entry::Write| {
-                (tree::path(&write.contract, &write.key), write.value.as_deref().map(tree::value_hash))
-            };
-            state.update(effects.writes.iter().map(change));
+            state.update(effects.writes.iter().map(tree::change));
         }
         open += 1;
         if let Record::Seal { height: at, state_root, entries, keys } = &mut entry.record {

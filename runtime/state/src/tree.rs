@@ -27,6 +27,7 @@
 //! the first bits of the paths.
 
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
+use chancery_types::entry::Write;
 use chancery_types::{ContractId, Hash};
 use std::sync::LazyLock;
 use subtree::Subtree;
@@ -84,6 +85,11 @@ fn bit(path: &Hash, depth: usize) -> bool {
 
 /// A change of one leaf: the new value hash, or `None` to remove it.
 pub type Change = (Hash, Option<Hash>);
+
+/// What a write changes.
+pub fn change(write: &Write) -> Change {
+    (path(&write.contract, &write.key), write.value.as_deref().map(value_hash))
+}
 
 /// The tree of one state.
 #[derive(Clone, Debug, Default)]

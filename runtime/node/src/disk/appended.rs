@@ -13,7 +13,8 @@
 //! Readers go through the cache, of which the system drops what was overwritten. Where the file system knows no
 //! `O_DIRECT`, or the file ends in the middle of a page, it is a plain write.
 
-use super::{DiskFile, NO_FOLLOW, no_link};
+use super::DiskFile;
+use super::os::{NO_FOLLOW, no_link};
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};

@@ -5,7 +5,7 @@ use crate::NodeError;
 use crate::disk::DiskFile;
 use crate::random::random;
 use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
-use chancery_types::Hash;
+use chancery_types::{Entry, Hash};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -20,15 +20,22 @@ pub enum FrameKind {
 
 /// A frame as it is read.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// What it holds.
-    pub kind: FrameKind,
+    pub(crate) kind: FrameKind,
     /// Which entry it belongs to.
-    pub index: u64,
+    pub(crate) index: u64,
     /// First entry of its block.
-    pub block: u64,
+    pub(crate) block: u64,
     /// The payload.
-    pub payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Whether it is that of a seal, the end of a block.
+    pub(crate) fn is_seal(&self) -> bool {
+        self.kind == FrameKind::Entry && Entry::is_seal(self.payload)
+    }
 }
 
 /// What each frame of a journal begins with, so that a frame is found behind a damaged one and cannot be forged by a caller.
@@ -199,15 +206,22 @@ pub(super) fn parse_head(head: &[u8]) -> Option<(FrameKind, usize, u64, u64)> {
     Some((kind, u32::from_le_bytes(*len) as usize, index, block))
 }
 
-/// The frame at `offset`, if it is valid given the chain value before it, and where the next begins. Its tag may be any.
-pub(super) fn frame_at<'a>(bytes: &'a [u8], offset: usize, before: &Hash) -> Option<(Frame<'a>, Hash, usize)> {
-    let head = bytes.get(offset..offset + HEAD_BYTES)?;
-    let (kind, len, index, block) = parse_head(head)?;
+/// What stands at `offset` read as a frame, valid or not, with its chain value and where the next begins. Its tag may be
+/// any.
+pub(super) fn parse_frame(bytes: &[u8], offset: usize) -> Option<(Frame<'_>, Hash, usize)> {
+    let (kind, len, index, block) = parse_head(bytes.get(offset..offset + HEAD_BYTES)?)?;
     let start = offset + HEAD_BYTES;
     let payload = bytes.get(start..start.checked_add(len)?)?;
     let end = start + len + CHAIN_BYTES;
     let chain = Hash(*bytes.get(start + len..end)?.first_chunk()?);
-    (chain_of(before, head, payload) == chain).then_some((Frame { kind, index, block, payload }, chain, end))
+    Some((Frame { kind, index, block, payload }, chain, end))
+}
+
+/// As [`parse_frame`], if it is valid given the chain value before it.
+pub(super) fn frame_at<'a>(bytes: &'a [u8], offset: usize, before: &Hash) -> Option<(Frame<'a>, Hash, usize)> {
+    let (frame, chain, end) = parse_frame(bytes, offset)?;
+    let head = &bytes[offset..offset + HEAD_BYTES];
+    (chain_of(before, head, frame.payload) == chain).then_some((frame, chain, end))
 }
 
 /// As [`frame_at`], if it begins with this tag.

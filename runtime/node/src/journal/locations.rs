@@ -7,7 +7,7 @@ const PAGE: usize = 1 << 16;
 
 /// The locations of the entries of a journal, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Locations {
+pub(crate) struct Locations {
     /// The segments in order: the number of each, and the first entry that lies in it.
     segments: Vec<(u32, u64)>,
     /// The place of each entry in its segment; every page but the last is full.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 const FILES_MAX: usize = 64;
 
 /// Reads entries back, while the journal is written.
-pub struct Reader {
+pub(crate) struct Reader {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     pub(super) locations: RwLock<Locations>,
@@ -23,7 +23,7 @@ pub struct Reader {
 
 impl Reader {
     /// How many entries there are.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.locations().len()
     }
 
@@ -31,7 +31,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::read`].
-    pub fn entry(&self, index: u64) -> Result<Vec<u8>, NodeError> {
+    pub(crate) fn entry(&self, index: u64) -> Result<Vec<u8>, NodeError> {
         Ok(self.frames(index, false)?.0)
     }
 
@@ -39,7 +39,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::read`].
-    pub fn entries(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, NodeError> {
+    pub(crate) fn entries(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, NodeError> {
         let locations = range.clone().map(|index| self.location(index)).collect::<Result<Vec<_>, _>>()?;
         let mut found = Vec::with_capacity(locations.len());
         for run in locations.chunk_by(|one, next| one.segment == next.segment && one.offset < next.offset) {
@@ -74,7 +74,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`NodeError::NoEntry`], [`NodeError::Damaged`], or what reading meets.
-    pub fn read(&self, index: u64) -> Result<(Vec<u8>, Option<Vec<u8>>), NodeError> {
+    pub(crate) fn read(&self, index: u64) -> Result<(Vec<u8>, Option<Vec<u8>>), NodeError> {
         self.frames(index, true)
     }
 
@@ -92,7 +92,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::read`].
-    pub fn seal_of(&self, index: u64) -> Result<u64, NodeError> {
+    pub(crate) fn seal_of(&self, index: u64) -> Result<u64, NodeError> {
         let (block, size) = (self.block_of(index)?, self.size());
         let (mut last, mut step) = (index, 1);
         while last + step < size && self.block_of(last + step)? == block {
@@ -168,4 +168,32 @@ impl Reader {
 
 pub(crate) fn reader(disk: Arc<dyn Disk>, dir: &Path, locations: Locations) -> Arc<Reader> {
     Arc::new(Reader { disk, dir: dir.into(), locations: RwLock::new(locations), files: Mutex::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Block, Journal};
+    use crate::sim::SimDisk;
+    use chancery_types::LedgerId;
+
+    #[test]
+    fn no_more_than_so_many_segments_are_open_at_once() {
+        let entries = 2 * FILES_MAX as u64 + 5;
+        // Too short for a second entry: every block begins a segment.
+        let mut journal = Journal::create(Arc::new(SimDisk::new(1)), Path::new("/"), LedgerId::default(), 256).unwrap();
+        let payload = |index: u64| index.to_le_bytes().repeat(8);
+        for index in 0..entries {
+            let (mut block, mut chain) = (Block::new(index, journal.tag()), journal.chain());
+            block.push(FrameKind::Entry, index, &payload(index), &mut chain);
+            journal.append(&block, chain).unwrap();
+        }
+        let reader = journal.reader();
+        let mut most = 0;
+        for index in (0..entries).chain(0..entries) {
+            assert_eq!(reader.entry(index).unwrap(), payload(index));
+            most = most.max(reader.files.lock().unwrap().len());
+        }
+        assert_eq!(most, FILES_MAX);
+    }
 }

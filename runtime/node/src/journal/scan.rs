@@ -1,11 +1,11 @@
 //! Going through a journal from its segments' headers on, to where it ends; nothing is written.
 
-use super::frame::{Frame, FrameKind, FrameTag, later_frame_behind, tagged_at};
+use super::frame::{Frame, FrameKind, FrameTag, later_frame_behind, parse_frame, tagged_at};
 use super::{CLOSED, HEADER_BYTES, HEADER_CHAIN, Location, Mark, SEGMENT_MAGIC, SEGMENT_MAGIC_2, segment_path};
 use crate::NodeError;
 use crate::disk::{self, Disk};
 use chancery_types::{Hash, LedgerId};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a segment says of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,7 +101,7 @@ pub(super) struct LastBlock {
 
 /// Where the journal ends: behind the last seal.
 #[derive(Clone, Copy, Debug)]
-pub struct End {
+pub(crate) struct End {
     pub(super) ledger: LedgerId,
     pub(super) segment: u32,
     pub(super) tag: FrameTag,
@@ -119,12 +119,12 @@ pub struct End {
 
 impl End {
     /// Whether an interrupted write was found behind the last seal.
-    pub fn is_torn(&self) -> bool {
+    pub(crate) fn is_torn(&self) -> bool {
         self.torn
     }
 
     /// Whether the ledger was closed in order, so that no block is in doubt.
-    pub fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.closed && !self.torn
     }
 
@@ -132,7 +132,7 @@ impl End {
     ///
     /// # Errors
     /// [`NodeError::Lost`] where it has fewer than `entries`, which `by` covers.
-    pub fn reaches(&self, dir: &Path, entries: u64, by: &'static str) -> Result<(), NodeError> {
+    pub(crate) fn reaches(&self, dir: &Path, entries: u64, by: &'static str) -> Result<(), NodeError> {
         if self.entries >= entries {
             return Ok(());
         }
@@ -174,121 +174,180 @@ fn headers(disk: &dyn Disk, dir: &Path) -> Result<Vec<Header>, NodeError> {
     Ok(headers)
 }
 
-/// Goes through all frames of a journal and hands each to `each`, which says whether it is a seal, the end of a block.
-/// Reads only.
-///
-/// # Errors
-/// [`NodeError::Damaged`], [`NodeError::Lost`], [`NodeError::NoSegment`], [`NodeError::Foreign`], or what `each` or
-/// reading meets.
-pub fn scan(
-    disk: &dyn Disk,
-    dir: &Path,
-    each: impl FnMut(Frame<'_>, Location) -> Result<bool, NodeError>,
-) -> Result<End, NodeError> {
-    scan_from(disk, dir, None, each)
+/// The frames of a journal in order, up to where it ends. Nothing is written.
+pub(crate) struct Frames<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    headers: Vec<Header>,
+    closed: Option<Closed>,
+    /// The segment to begin within, where there is a mark.
+    marked: Option<u32>,
+    /// The segment to be read after the one that is open.
+    next_segment: u32,
+    open: Option<OpenSegment>,
+    /// Behind the frame that was handed out last: place in the segment, chain value, entries.
+    offset: usize,
+    chain: Hash,
+    entries: u64,
+    /// Behind the last seal.
+    end: End,
 }
 
-/// As [`scan`], of what stands behind a mark that is the journal's. What is before it is not read.
-///
-/// # Errors
-/// As [`scan`].
-pub(crate) fn scan_from(
-    disk: &dyn Disk,
-    dir: &Path,
-    mark: Option<&Mark>,
-    mut each: impl FnMut(Frame<'_>, Location) -> Result<bool, NodeError>,
-) -> Result<End, NodeError> {
-    let headers = headers(disk, dir)?;
-    let ledger = headers.first().map(|header| header.ledger).unwrap_or_default();
-    let closed = Closed::read(disk, dir, ledger)?;
-    let mut end = End {
-        ledger,
-        segment: 0,
-        tag: headers.first().map(|header| header.tag).unwrap_or_default(),
-        offset: HEADER_BYTES as u64,
-        chain: Hash::default(),
-        entries: 0,
-        last: None,
-        torn: false,
-        cut: false,
-        closed: false,
-    };
-    if let Some(Mark { segment, offset, chain, entries }) = mark.copied() {
-        (end.segment, end.offset, end.chain, end.entries) = (segment, offset, chain, entries);
+/// The segment that is being gone through.
+struct OpenSegment {
+    path: PathBuf,
+    /// What is written of it; places in memory are those in the segment.
+    bytes: Vec<u8>,
+    len: u64,
+    /// The length that its header says.
+    full_len: u64,
+    /// The entry with which a later segment begins: what is from there on does not count here.
+    stop: Option<u64>,
+}
+
+impl OpenSegment {
+    fn damaged(&self, offset: usize, index: u64) -> NodeError {
+        NodeError::Damaged { file: self.path.clone(), offset: offset as u64, index }
     }
-    for (segment, header) in (0..).zip(&headers) {
-        let marked = mark.is_some_and(|mark| mark.segment == segment);
-        if mark.is_some_and(|mark| segment < mark.segment) {
-            continue;
+}
+
+impl<'a> Frames<'a> {
+    /// All frames of the journal in `dir`.
+    ///
+    /// # Errors
+    /// [`NodeError::Damaged`], [`NodeError::NoSegment`], [`NodeError::Foreign`], or what reading meets.
+    pub(crate) fn of(disk: &'a dyn Disk, dir: &'a Path) -> Result<Self, NodeError> {
+        Frames::behind(disk, dir, None)
+    }
+
+    /// The frames behind a mark that is the journal's. What is before it is not read.
+    ///
+    /// # Errors
+    /// As [`Frames::of`].
+    pub(crate) fn behind(disk: &'a dyn Disk, dir: &'a Path, mark: Option<&Mark>) -> Result<Self, NodeError> {
+        let headers = headers(disk, dir)?;
+        let ledger = headers.first().map(|header| header.ledger).unwrap_or_default();
+        let tag = headers.first().map(|header| header.tag).unwrap_or_default();
+        let closed = Closed::read(disk, dir, ledger)?;
+        let start = Mark { segment: 0, offset: HEADER_BYTES as u64, chain: Hash::default(), entries: 0 };
+        let Mark { segment, offset, chain, entries } = mark.copied().unwrap_or(start);
+        let (last, torn, cut) = (None, false, false);
+        let end = End { ledger, segment, tag, offset, chain, entries, last, torn, cut, closed: false };
+        let marked = mark.map(|mark| mark.segment);
+        let (open, next_segment, offset) = (None, segment, offset as usize);
+        Ok(Frames { disk, dir, headers, closed, marked, next_segment, open, offset, chain, entries, end })
+    }
+
+    /// The next frame and where it lies, until there are no more. Its chain value, index and block are checked; what its
+    /// payload says is not.
+    ///
+    /// # Errors
+    /// [`NodeError::Damaged`], [`NodeError::Inconsistent`], or what reading meets.
+    pub(crate) fn next(&mut self) -> Result<Option<(Frame<'_>, Location)>, NodeError> {
+        let at = loop {
+            let at = self.offset;
+            match self.open.take() {
+                Some(segment) => match self.pass_frame(&segment)? {
+                    true => {
+                        self.open = Some(segment);
+                        break at;
+                    }
+                    false => self.leave(&segment)?,
+                },
+                None => match self.read_segment()? {
+                    Some(segment) => self.open = Some(segment),
+                    None => return Ok(None),
+                },
+            }
+        };
+        // A segment is below 4 GiB.
+        let location = Location { segment: self.end.segment, offset: u32::try_from(at).unwrap_or(u32::MAX) };
+        let frame = self.open.as_ref().and_then(|segment| parse_frame(&segment.bytes, at));
+        Ok(frame.map(|(frame, ..)| (frame, location)))
+    }
+
+    /// Goes through what is left, and says where the journal ends.
+    ///
+    /// # Errors
+    /// As [`Frames::next`]; [`NodeError::Lost`] where the last clean stop was further on.
+    pub(crate) fn end(mut self) -> Result<End, NodeError> {
+        while self.next()?.is_some() {}
+        if let Some(closed) = self.closed {
+            self.end.reaches(self.dir, closed.entries, "journal/closed")?;
+            self.end.closed = (closed.entries, closed.chain) == (self.end.entries, self.end.chain);
         }
-        // What counts ends where the earliest of the later ones begins.
-        let stop = headers[segment as usize + 1..].iter().map(|later| later.first).min();
-        if stop.is_some_and(|stop| stop <= header.first) {
-            continue;
+        Ok(self.end)
+    }
+
+    /// Reads the next segment of which something counts.
+    fn read_segment(&mut self) -> Result<Option<OpenSegment>, NodeError> {
+        while let Some((header, later)) = self.headers.get(self.next_segment as usize..).and_then(<[_]>::split_first) {
+            let segment = self.next_segment;
+            self.next_segment += 1;
+            // What counts ends where the earliest of the later ones begins.
+            let stop = later.iter().map(|later| later.first).min();
+            if stop.is_some_and(|stop| stop <= header.first) {
+                continue;
+            }
+            let (path, end) = (segment_path(self.dir, segment), &mut self.end);
+            let marked = self.marked == Some(segment);
+            if !marked && (header.first, header.chain) != (end.entries, end.chain) {
+                return Err(NodeError::Damaged { file: path, offset: 0, index: end.entries });
+            }
+            let from = if marked { end.offset } else { 0 };
+            let (bytes, len) = self.disk.read_written(&path, from).map_err(disk::failed("cannot read", &path))?;
+            if !marked {
+                (end.segment, end.offset) = (segment, HEADER_BYTES as u64);
+            }
+            (self.offset, self.chain, self.entries) = (end.offset as usize, end.chain, end.entries);
+            return Ok(Some(OpenSegment { path, bytes, len, full_len: header.len, stop }));
         }
-        let path = segment_path(dir, segment);
-        if !marked && (header.first, header.chain) != (end.entries, end.chain) {
-            return Err(NodeError::Damaged { file: path, offset: 0, index: end.entries });
+        Ok(None)
+    }
+
+    /// Goes behind the next frame of the open segment, if there is one that counts.
+    fn pass_frame(&mut self, segment: &OpenSegment) -> Result<bool, NodeError> {
+        let end = &mut self.end;
+        if segment.stop == Some(end.entries) {
+            return Ok(false);
         }
-        let from = if marked { end.offset } else { 0 };
-        let (bytes, len) = disk.read_written(&path, from).map_err(disk::failed("cannot read", &path))?;
-        if !marked {
-            (end.segment, end.offset) = (segment, HEADER_BYTES as u64);
+        let Some((frame, chain, behind)) = tagged_at(&segment.bytes, self.offset, &self.chain, end.tag) else {
+            return Ok(false);
+        };
+        let is_entry = frame.kind == FrameKind::Entry;
+        let expected = if is_entry { self.entries } else { self.entries.wrapping_sub(1) };
+        if (frame.index, frame.block) != (expected, end.entries) {
+            return Err(segment.damaged(self.offset, self.entries));
         }
-        scan_segment(&bytes, &path, stop, &mut end, closed.as_ref(), &mut each)?;
+        (self.offset, self.chain, self.entries) = (behind, chain, self.entries + u64::from(is_entry));
+        if frame.is_seal() {
+            let (first, chain_before, behind) = (end.entries, end.chain, behind as u64);
+            end.last = Some(LastBlock { segment: end.segment, offset: end.offset, end: behind, first, chain_before });
+            (end.offset, end.chain, end.entries) = (behind, chain, self.entries);
+            if self.closed.is_some_and(|closed| closed.entries == end.entries && closed.chain != chain) {
+                let problem = "the journal was closed here with another chain value (journal/closed)".into();
+                return Err(NodeError::Inconsistent { index: frame.index, problem });
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks at what stands in a segment behind the last frame that counts.
+    fn leave(&mut self, segment: &OpenSegment) -> Result<(), NodeError> {
+        let OpenSegment { bytes, len, full_len, stop, .. } = segment;
+        let end = &mut self.end;
+        let whole = match stop {
+            Some(stop) => *stop == end.entries,
+            None => !later_frame_behind(bytes, self.offset, end.entries, end.tag),
+        };
+        if !whole {
+            return Err(segment.damaged(self.offset, self.entries));
+        }
         let behind = bytes.get(end.offset as usize..).unwrap_or_default();
         // All bytes at once, which is faster than to look at one after the other.
         let anything = behind.iter().fold(0, |all, byte| all | byte) != 0;
-        end.cut = stop.is_none() && len == end.offset && len < header.len;
-        end.torn = stop.is_none() && !end.cut && (anything || len != header.len);
-    }
-    if let Some(closed) = closed {
-        end.reaches(dir, closed.entries, "journal/closed")?;
-        end.closed = (closed.entries, closed.chain) == (end.entries, end.chain);
-    }
-    Ok(end)
-}
-
-/// Goes through one segment, up to the entry `stop`; moves `end` behind its last seal.
-fn scan_segment(
-    bytes: &[u8],
-    path: &Path,
-    stop: Option<u64>,
-    end: &mut End,
-    closed: Option<&Closed>,
-    each: &mut impl FnMut(Frame<'_>, Location) -> Result<bool, NodeError>,
-) -> Result<(), NodeError> {
-    let damaged =
-        |offset: usize, index: u64| NodeError::Damaged { file: path.to_path_buf(), offset: offset as u64, index };
-    // Places in memory are those in the segment.
-    let (mut offset, mut chain, mut next) = (end.offset as usize, end.chain, end.entries);
-    let mut first = (offset as u64, next, chain);
-    while stop != Some(end.entries) {
-        let Some((frame, after, behind)) = tagged_at(bytes, offset, &chain, end.tag) else { break };
-        let expected = if frame.kind == FrameKind::Entry { next } else { next.wrapping_sub(1) };
-        if (frame.index, frame.block) != (expected, first.1) {
-            return Err(damaged(offset, next));
-        }
-        // A segment is below 4 GiB.
-        let location = Location { segment: end.segment, offset: u32::try_from(offset).unwrap_or(u32::MAX) };
-        let sealed = each(frame, location)?;
-        next += u64::from(frame.kind == FrameKind::Entry);
-        (chain, offset) = (after, behind);
-        if sealed {
-            let (begun, index, chain_before) = first;
-            let (segment, behind) = (end.segment, offset as u64);
-            end.last = Some(LastBlock { segment, offset: begun, end: behind, first: index, chain_before });
-            (end.offset, end.chain, end.entries) = (behind, chain, next);
-            first = (behind, next, chain);
-            if closed.is_some_and(|closed| closed.entries == next && closed.chain != chain) {
-                let problem = "the journal was closed here with another chain value (journal/closed)".into();
-                return Err(NodeError::Inconsistent { index: next - 1, problem });
-            }
-        }
-    }
-    match stop {
-        Some(stop) if stop != end.entries => Err(damaged(offset, next)),
-        None if later_frame_behind(bytes, offset, end.entries, end.tag) => Err(damaged(offset, next)),
-        _ => Ok(()),
+        end.cut = stop.is_none() && *len == end.offset && len < full_len;
+        end.torn = stop.is_none() && !end.cut && (anything || len != full_len);
+        Ok(())
     }
 }

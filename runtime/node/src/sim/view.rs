@@ -2,7 +2,7 @@
 
 use super::SimDisk;
 use crate::disk::Disk;
-use crate::ledger::OpenView;
+use crate::options::OpenView;
 use chancery_state::view::{Pairs, Position};
 use chancery_state::{MemoryStore, Scan, StateError, StateKey, StateView, Store, ViewBatch, Visitor};
 use chancery_types::{ContractId, Hash, Height};

@@ -3,18 +3,19 @@
 use super::manifest::{Chunk, Manifest, Snapshot, chunk_path, log_record, state_record};
 use super::{CHUNK_BYTES, CHUNKS, POLICY, SNAPSHOT, sync_name};
 use crate::blobs;
+use crate::checkpoint::{check_reach, vkey};
 use crate::decode;
+use crate::directory::check_format;
 use crate::disk::{self, Disk};
-use crate::journal::{self, Block, Frame, FrameKind, FrameTag};
+use crate::journal::{self, Block, Frame, FrameKind, FrameTag, Frames};
 use crate::publication::PublicLog;
-use crate::recovery::{check_format, check_reach, vkey};
 use crate::walk::inconsistent;
 use crate::{Ledger, Level, NodeError, Progress};
 use chancery_state::{StateKey, Tree, tree};
 use chancery_tlog::note::VerifierKey;
 use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::entry::Write;
-use chancery_types::{Entry, Hash, Height, LedgerId, ModuleId, Record};
+use chancery_types::{Hash, Height, LedgerId, ModuleId, Record};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -188,41 +189,33 @@ fn gather(
     chunks: &mut Chunks<'_>,
     progress: &Progress,
 ) -> Result<Gathered, NodeError> {
-    let mut gathered = Gathered::default();
-    let mut complete = false;
-    let scanned = journal::scan(disk, &data.join("journal"), |frame, _| {
-        let sealed = gathered.take(frame, chunks)?;
-        if sealed {
+    let (journal, mut gathered) = (data.join("journal"), Gathered::default());
+    let mut frames = Frames::of(disk, &journal)?;
+    while let Some((frame, _)) = frames.next()? {
+        gathered.take(frame, chunks)?;
+        if frame.is_seal() {
             progress("entries in the snapshot", gathered.log.size(), signed.size);
-        }
-        complete = gathered.log.size() == signed.size;
-        // Ends the scan, and is caught below.
-        if complete { Err(NodeError::Stopped("the snapshot is complete".into())) } else { Ok(sealed) }
-    });
-    match scanned {
-        Err(_) if complete => Ok(gathered),
-        Err(error) => Err(error),
-        Ok(end) => {
-            check_reach(disk, data, &end)?;
-            Err(inconsistent(signed.size, "the published checkpoint ends within a block"))
+            if gathered.log.size() == signed.size {
+                return Ok(gathered);
+            }
         }
     }
+    check_reach(disk, data, &frames.end()?)?;
+    Err(inconsistent(signed.size, "the published checkpoint ends within a block"))
 }
 
 impl Gathered {
-    /// Takes a frame in; says whether it ends a block.
-    fn take(&mut self, frame: Frame<'_>, chunks: &mut Chunks<'_>) -> Result<bool, NodeError> {
-        if frame.kind == FrameKind::Effects {
-            let last = self.open.last_mut().filter(|(_, effects)| effects.is_none());
-            last.ok_or_else(|| inconsistent(frame.index, "its effects stand twice"))?.1 = Some(frame.payload.to_vec());
-            return Ok(false);
+    /// Takes a frame in.
+    fn take(&mut self, frame: Frame<'_>, chunks: &mut Chunks<'_>) -> Result<(), NodeError> {
+        match frame.kind {
+            FrameKind::Entry => self.open.push((frame.payload.to_vec(), None)),
+            FrameKind::Effects => {
+                let last = self.open.last_mut().filter(|(_, effects)| effects.is_none());
+                let (_, effects) = last.ok_or_else(|| inconsistent(frame.index, "its effects stand twice"))?;
+                *effects = Some(frame.payload.to_vec());
+            }
         }
-        self.open.push((frame.payload.to_vec(), None));
-        let sealed = Entry::is_seal(frame.payload);
-        if sealed {
-            self.block(frame.block, chunks)?;
-        }
-        Ok(sealed)
+        if frame.is_seal() { self.block(frame.block, chunks) } else { Ok(()) }
     }
 
     /// Takes a whole block in.
