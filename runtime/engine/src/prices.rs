@@ -4,7 +4,7 @@
 //! can be. So small a unit, because a simple operator takes less than a nanosecond, and a price must be a whole number of at least one. Everything is charged
 //! before the work. An access to the memory costs by the most memory that its module declares: see [`access`]. What is counted in bytes of which several go for one gas is rounded down. The prices of host functions stand
 //! in [`HOST_FUNCTIONS`](crate::HOST_FUNCTIONS): `base + per_byte × bytes`. The bench `prices` measures the time that each
-//! line takes for a gas.
+//! line takes for a gas, and `reads` that of reads on a ledger with many keys.
 //!
 //! The version is written into every entry and is part of the key of the code cache. Changing a price, or where the
 //! instrumentation charges it, takes a new version. `docs/src/formats/prices.md` shows this list; a test compares the two.
@@ -12,7 +12,7 @@
 use chancery_types::Gas;
 
 /// Version of this list.
-pub const PRICES_VERSION: u16 = 2;
+pub const PRICES_VERSION: u16 = 3;
 /// The most that can be set aside for a call: about 50 ms.
 pub const CALL_GAS_MAX: Gas = Gas(500_000_000);
 
@@ -95,8 +95,8 @@ prices! {
     WASI_VECTOR = 100 "a vector of fd_write";
     /// As a digest, which random bytes are.
     WASI_BYTE = 10 "a byte written by fd_write or random_get";
-    /// A step of the search, and a pair's own allocations.
-    SCAN_PAIR = 3_000 "a pair that state_scan reads, beside its bytes";
+    /// A step of the search, and the proof that the state has the pair.
+    SCAN_PAIR = 20_000 "a pair that state_scan reads, beside its bytes";
 }
 
 /// A load or store in a module whose memory may have at most so many pages. Whether it misses a cache is not known when it is paid; that it cannot, where

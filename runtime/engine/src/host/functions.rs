@@ -77,10 +77,10 @@ host_functions! {
     Context context(out), 800 + 0 * "none", "writes 128 bytes: actor, contract and ledger (32 bytes each), time in ms and height (u64 LE), request id (u128 LE)";
     Result result(ptr, len), 500 + 20 * "the result", "sets the result, at most 8,192 bytes; the last one counts";
     Fault fault(code, ptr, len), 500 + 20 * "the fields", "sets the contract's error (u16) and its encoded fields, at most 4,096 bytes; the entry function then answers 1";
-    StateGet state_get(key, key_len, out, cap) -> I64, 10_000 + 2 * "key, and the value found", "answers the value's length, or -1 where there is none; writes the value if it fits `cap`";
+    StateGet state_get(key, key_len, out, cap) -> I64, 100_000 + 2 * "key, and the value found", "answers the value's length, or -1 where there is none; writes the value if it fits `cap`";
     StateSet state_set(key, key_len, value, value_len), 50_000 + 20 * "key and value", "sets a key of 1 to 512 bytes to a value of at most 60,000 bytes";
     StateRemove state_remove(key, key_len), 50_000 + 20 * "key", "removes a key";
-    StateScan state_scan(from, from_len, to, to_len, flags, limit, out, cap) -> I64, 15_000 + 2 * "bounds, and the pairs read", "writes pairs of the half-open range [from, to) in byte order (see below)";
+    StateScan state_scan(from, from_len, to, to_len, flags, limit, out, cap) -> I64, 60_000 + 2 * "bounds, and the pairs read", "writes pairs of the half-open range [from, to) in byte order (see below)";
     Event event(kind, ptr, len), 2_000 + 20 * "the fields", "emits an event (u16) with its encoded fields; those of a call, each counted with 6 bytes more, at most 16,384 bytes";
     Trace trace(ptr, len), 3_000 + 60 * "the step", "adds an encoded step to the decision trace; those of a call together at most 65,536 bytes";
     VerifyEd25519 verify_ed25519(key, message, message_len, signature) -> I32, 600_000 + 20 * "the message", "answers 1 where the 64 bytes are the strict Ed25519 signature of the 32-byte key over the message, else 0";
