@@ -1,12 +1,12 @@
 //! `log`: show, prove, export and verify it.
 
-use crate::commands::receipt::hand_out;
+use crate::commands::receipt::{Wait, hand_out};
 use crate::explain::{self, trace, trace_lines};
 use crate::failure::{Code, Failure, Outcome};
 use crate::output::{Session, cosigned, lines, plain, spoken, table, tell};
 use crate::stored;
 use crate::town::{open, open_to_read};
-use chancery_node::{Ledger, Level, NodeError, Place, Report};
+use chancery_node::{Ledger, NodeError, Place, Report};
 use chancery_types::entry::Effects;
 use chancery_types::interface::Interface;
 use chancery_types::{Action, Entry, ModuleId, Record};
@@ -77,16 +77,23 @@ enum Prove {
     Inclusion {
         /// Its index.
         index: u64,
+        /// Under which checkpoint: published, or one that the policy's witnesses cosigned [default: cosigned, where the policy names witnesses].
+        #[arg(long, value_enum)]
+        wait: Option<Wait>,
         /// Where to write it [default: standard output].
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
     /// That the log only grew from one size to another.
     Consistency {
-        /// Entries of the older log.
-        old: u64,
-        /// Entries of the newer log.
-        new: u64,
+        /// Entries of the older log. Its checkpoint is signed anew: who kept one asks for --from it.
+        #[arg(required_unless_present = "from")]
+        old: Option<u64>,
+        /// Entries of the newer log [default: all, under the newest checkpoint that the policy accepts].
+        new: Option<u64>,
+        /// The older checkpoint, as somebody kept it: the proof begins with it, and leads to the newest.
+        #[arg(long, value_name = "KEPT", conflicts_with_all = ["old", "new"])]
+        from: Option<PathBuf>,
         /// Where to write it [default: standard output].
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -152,16 +159,23 @@ fn checkpoint(session: &Session) -> Outcome {
 fn prove(session: &Session, what: &Prove) -> Outcome {
     let ledger = open(session)?;
     let (text, out, what) = match what {
-        Prove::Inclusion { index, out } => {
-            (ledger.prove_inclusion(*index, Level::Published)?.to_string(), out, format!("proof of entry {index}"))
+        Prove::Inclusion { index, wait, out } => {
+            let level = Wait::level(*wait, &ledger);
+            (ledger.prove_inclusion(*index, level)?.to_string(), out, format!("proof of entry {index}"))
         }
-        Prove::Consistency { old, new, .. } if *old == 0 || old > new => {
-            return Err(Failure::usage(format!(
-                "expected the size of an older log, from 1 on, and of a newer one, found {old} and {new}"
-            )));
+        Prove::Consistency { from: Some(kept), out, .. } => {
+            let note = std::fs::read_to_string(kept).map_err(|error| Failure::file("cannot read", kept, &error))?;
+            (ledger.consistency_from(&note)?.to_text(), out, format!("proof from {}", kept.display()))
         }
-        Prove::Consistency { old, new, out } => {
-            (ledger.consistency(*old, *new)?.to_text(), out, format!("proof from {old} to {new} entries"))
+        Prove::Consistency { old, new, out, .. } => {
+            let old = old.unwrap_or_default();
+            if old == 0 || new.is_some_and(|new| old > new) {
+                let new = new.map_or_else(|| "none".into(), |new| new.to_string());
+                return Err(Failure::usage(format!(
+                    "expected the size of an older log, from 1 on, and of a newer one, found {old} and {new}"
+                )));
+            }
+            (ledger.consistency(old, *new)?.to_text(), out, format!("proof from {old} entries"))
         }
     };
     ledger.close()?;
@@ -183,7 +197,7 @@ fn export(session: &Session, dir: &Path) -> Outcome {
     session.print(
         || {
             format!(
-                "exported to {}: {} entries ({} of them new), {} modules\nverify it with `chancery log verify {0}` or `python3 {0}/verify.py {0}`",
+                "exported to {}: {} entries ({} of them new), {} modules\nverify it with `chancery log verify {0}`, or `python3 verify.py {0}`: whoever doubts it takes verify.py from elsewhere than the export",
                 dir.display(),
                 exported.entries,
                 exported.entries - exported.before,
