@@ -184,6 +184,25 @@ fn an_audit_goes_on_where_it_was_and_works_on_an_export() {
     let home = home();
     home.ok(&["log", "export", "export"]);
     assert_eq!(home.json(&["audit", "export"])["executed"], 3);
+    // Whose word that is, is said; another log's is refused, of an export and of a ledger.
+    let policy = home.ok(&["log", "policy"]);
+    let vkey = policy.lines().next().unwrap().trim_start_matches("log ");
+    let other = Home::empty();
+    other.ok(&["init", "--origin", "ledger.example/town"]);
+    let mine = home.file("mine", &policy);
+    let foreign = home.file("foreign", other.ok(&["log", "policy"]));
+    let believed = format!("\nbelieved by the key beside the log; compare it with one from elsewhere: {vkey}\n");
+    for audit in [&["audit", "export"][..], &["audit"], &["log", "verify", "export"]] {
+        let text = home.ok(audit);
+        assert!(text.contains(" of ledger.example/town: ") && text.contains(&believed), "{text}");
+        let with = |policy| [audit, &["--policy", policy]].concat();
+        let (text, value) = (home.ok(&with(&mine)), home.json(&with(&mine)));
+        assert!(text.contains(&format!("\nkey {vkey}\n")), "{text}");
+        assert_eq!((&value["vkey"], &value["own_policy"]), (&vkey.into(), &false.into()));
+        check_failure(audit, &home.run(&with(&foreign)), 5, &["checkpoint", "log of the policy"]);
+    }
+    assert_eq!(home.json(&["audit"])["own_policy"], true);
+    assert!(home.ok(&["log", "verify"]).contains(&believed));
     assert_eq!(home.json(&["audit", "--resume", "progress"])["executed"], 3);
     home.ok(&["call", "notes", "write", "--as", "clerk", "--text", "third"]);
     let audit = home.json(&["audit", "--resume", "progress"]);

@@ -3,7 +3,7 @@
 use crate::commands::receipt::{Wait, hand_out};
 use crate::explain::{self, trace, trace_lines};
 use crate::failure::{Code, Failure, Outcome};
-use crate::output::{Session, cosigned, lines, plain, spoken, table, tell};
+use crate::output::{Session, believed, cosigned, lines, plain, spoken, table, tell};
 use crate::stored;
 use crate::town::{open, open_to_read};
 use chancery_node::{Ledger, NodeError, Place, Report};
@@ -257,20 +257,15 @@ fn verify_public(session: &Session, place: &str, policy: Option<&Path>) -> Outco
     let value = json!({
         "ledger": report.ledger.to_string(), "origin": report.origin, "entries": report.entries, "calls": report.calls,
         "blocks": report.blocks, "root": report.root.to_string(), "cosigners": report.cosigners, "modules": report.modules,
-        "own_policy": own,
+        "vkey": report.vkey, "own_policy": own,
     });
     session.print(
         || {
             let cosigned = cosigned(&report.cosigners);
             let modules = report.modules.map(|count| format!("; {count} modules are there")).unwrap_or_default();
-            let own = if own {
-                let keys: Vec<String> = policy.logs().iter().map(|log| log.key.to_vkey()).collect();
-                format!("\nbelieved by the policy beside the log; compare its key with one from elsewhere: {}", keys.join(", "))
-            } else {
-                String::new()
-            };
+            let believed = believed(&report.vkey, own);
             format!(
-                "verified: {} of {}: {} entries, {} calls with their signatures, {} blocks; checkpoint signed, {cosigned}{modules}\nroot {}{own}\n\
+                "verified: {} of {}: {} entries, {} calls with their signatures, {} blocks; checkpoint signed, {cosigned}{modules}\nroot {}\n{believed}\n\
                 state roots are checked by `chancery audit`, which executes the calls again",
                 report.ledger, report.origin, report.entries, report.calls, report.blocks, report.root
             )
@@ -297,8 +292,8 @@ pub fn check(session: &Session) -> Outcome<Report> {
 /// What a verification covered.
 pub fn report_value(report: &Report) -> Value {
     json!({
-        "ledger": report.ledger.to_string(), "origin": report.origin, "entries": report.entries, "calls": report.calls,
-        "blocks": report.blocks, "root": report.root.to_string(), "state_root": report.state_root.to_string(),
+        "ledger": report.ledger.to_string(), "origin": report.origin, "vkey": report.vkey, "entries": report.entries,
+        "calls": report.calls, "blocks": report.blocks, "root": report.root.to_string(), "state_root": report.state_root.to_string(),
         "keys": report.keys, "checkpoint": report.checkpoint, "torn": report.torn,
     })
 }
@@ -315,8 +310,16 @@ pub fn report_text(report: &Report) -> String {
         ""
     };
     format!(
-        "verified: {} entries, {} calls with their signatures, {} blocks with their state roots; {checkpoint}{torn}\nroot {}\nstate root {} over {} keys",
-        report.entries, report.calls, report.blocks, report.root, report.state_root, report.keys
+        "verified: {} of {}: {} entries, {} calls with their signatures, {} blocks with their state roots; {checkpoint}{torn}\nroot {}\nstate root {} over {} keys\n{}",
+        report.ledger,
+        report.origin,
+        report.entries,
+        report.calls,
+        report.blocks,
+        report.root,
+        report.state_root,
+        report.keys,
+        believed(&report.vkey, true)
     )
 }
 

@@ -30,7 +30,7 @@ fn policy() -> Policy {
 }
 
 fn audited(dir: &Path) -> Result<chancery_node::Audit, NodeError> {
-    audit(dir, &AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: None })
+    audit(dir, &AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: None, policy: None })
 }
 
 /// A ledger with five stored notes, one in each block, and a refusal; closed.
@@ -133,7 +133,12 @@ fn the_audit_of_an_honest_log_finds_nothing_and_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     town(dir.path());
     let progress = dir.path().join("progress");
-    let options = AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: Some(progress.clone()) };
+    let options = AuditOptions {
+        compiler: Compiler::InProcess,
+        progress: silent(),
+        resume: Some(progress.clone()),
+        policy: None,
+    };
     let first = audit(dir.path(), &options).unwrap();
     assert_eq!((first.executed, first.resumed, first.report.calls), (7, 0, 7));
     let ledger = reopen(dir.path()).unwrap();
@@ -188,7 +193,8 @@ fn entries_of_another_price_list_are_named_and_left_to_the_program_that_wrote_th
     let ledger = reopen(&before).unwrap();
     put_all(&ledger, 20..30);
     ledger.close().unwrap();
-    let options = AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: Some(progress) };
+    let options =
+        AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: Some(progress), policy: None };
     let audit = audit(&before, &options).unwrap();
     assert_eq!((audit.executed, audit.resumed), (10, size));
 }

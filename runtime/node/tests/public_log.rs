@@ -137,7 +137,7 @@ fn an_export_verifies_alone_and_a_second_one_adds_what_is_new() {
     let head = ledger.head();
     ledger.close().unwrap();
 
-    let options = AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: None };
+    let options = AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: None, policy: None };
     let audited = audit(&exported, &options).unwrap();
     assert_eq!((audited.executed, audited.report.root, audited.report.state_root), (601, head.root, head.state_root));
 
