@@ -57,7 +57,7 @@ fn publishing(rounds: u64, calls: u64) -> (tempfile::TempDir, Duration) {
 
 fn auditing(calls: u64, (dir, written): (tempfile::TempDir, Duration)) {
     let progress: Progress = Arc::new(|_, _, _| {});
-    let options = AuditOptions { compiler: Compiler::InProcess, progress, resume: None };
+    let options = AuditOptions { compiler: Compiler::InProcess, progress, resume: None, policy: None };
     let start = Instant::now();
     let audited = audit(dir.path(), &options).expect("an honest log");
     let taken = start.elapsed();

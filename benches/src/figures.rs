@@ -219,7 +219,7 @@ fn p6(&Settings { scale, .. }: &Settings) -> Vec<Figure> {
     let mut town = town(dir.path());
     let written = load(&mut town, scale, SUBMITTERS, scale.of(20_000, 500));
     town.ledger.close().expect("the disk has room");
-    let options = AuditOptions { compiler: Compiler::default(), progress: progress(), resume: None };
+    let options = AuditOptions { compiler: Compiler::default(), progress: progress(), resume: None, policy: None };
     let start = Instant::now();
     let audited = audit(dir.path(), &options).expect("an honest log").executed;
     let audited = per_second(audited, start.elapsed());

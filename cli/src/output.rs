@@ -153,6 +153,14 @@ impl Display for Table {
     }
 }
 
+/// By which key a log is believed, and, where it lay beside the log, what is left to do.
+pub fn believed(vkey: &str, own: bool) -> String {
+    match own {
+        true => format!("believed by the key beside the log; compare it with one from elsewhere: {vkey}"),
+        false => format!("key {vkey}"),
+    }
+}
+
 /// Who cosigned a checkpoint.
 pub fn cosigned(cosigners: &[String]) -> String {
     match cosigners {

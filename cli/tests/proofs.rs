@@ -21,6 +21,7 @@ fn a_receipt_verifies_offline_and_a_changed_one_does_not() {
     let verify = ["receipt", "verify", "receipt", "--policy", "export/policy"];
     let shown = home.json(&verify);
     assert_eq!((&shown["outcome"], &shown["arguments"]["text"]), (&"done".into(), &"first".into()));
+    assert_eq!(shown["ledger"], home.json(&["log", "head"])["ledger"], "for which ledger the actor signed");
     assert_eq!(shown["states"][0]["value"], "first", "the value after that call, not the last one: {shown}");
     let file = home.dir.path().join("receipt");
     let sound = std::fs::read_to_string(&file).unwrap();
@@ -61,7 +62,10 @@ fn proofs_of_state_inclusion_and_consistency_verify() {
         &["height 99"],
     );
     home.ok(&["log", "prove", "consistency", "3", "6", "-o", "grown"]);
-    assert_eq!(verified("grown")["older"], 3);
+    let grown = verified("grown");
+    assert_eq!((&grown["older"], &grown["newer"], &grown["older_was_kept"]), (&3.into(), &6.into(), &false.into()));
+    home.ok(&["log", "prove", "consistency", "3", "-o", "whole"]);
+    assert_eq!((&verified("whole")["newer"], &verified("whole")["newer_root"]), (&8.into(), &home.head().1));
     check_failure(&["beyond"], &home.run(&["log", "prove", "consistency", "3", "600"]), 4, &["there is no entry 599"]);
     let swapped = home.run(&["log", "prove", "consistency", "6", "3"]);
     check_failure(&["swapped"], &swapped, 2, &["the size of an older log", "found 6 and 3"]);
@@ -81,6 +85,46 @@ fn proofs_of_state_inclusion_and_consistency_verify() {
         check_failure(&verify, &home.run(&verify), code, &[says]);
     }
     check_failure(&["beyond"], &home.run(&["log", "prove", "inclusion", "600"]), 4, &["there is no entry 600"]);
+}
+
+/// Two ledgers under one origin and key, as whoever rewrites a log makes the second: their proofs verify, each by itself.
+#[test]
+fn a_kept_checkpoint_is_the_one_that_a_consistency_proof_begins_with() {
+    let home = home();
+    home.ok(&["log", "export", "export"]);
+    let copied = std::process::Command::new("cp").arg("-r").arg(&home.data).arg(home.dir.path().join("twin")).status();
+    assert!(copied.expect("cp").success());
+    home.note("a3", "of this ledger");
+    let kept = home.file("kept", home.ok(&["log", "checkpoint"]));
+    let twin = |arguments: &[&str]| home.run(&[arguments, &["--data", "twin"]].concat());
+    for text in ["of the other", "longer"] {
+        let given = twin(&["call", "notes", "write", "--as", "clerk", "--text", text]);
+        assert_eq!(given.code, 0, "{given:?}");
+    }
+    let rewritten = twin(&["log", "prove", "consistency", "10", "-o", "rewritten"]);
+    assert_eq!(rewritten.code, 0, "{rewritten:?}");
+    home.note("a4", "goes on");
+    home.ok(&["log", "prove", "consistency", "--from", &kept, "-o", "grown"]);
+
+    let verify = |file| ["receipt", "verify", file, "--policy", "export/policy"];
+    let held = |file| [&verify(file)[..], &["--checkpoint", &kept]].concat();
+    let text = home.ok(&verify("rewritten"));
+    assert!(text.contains("\nolder_root: ") && text.contains("compare the older root with that of"), "{text}");
+    let says =
+        ["rewritten: not verified: older checkpoint: the log signed two histories of 10 entries", "publish them"];
+    check_failure(&held("rewritten"), &home.run(&held("rewritten")), 5, &says);
+    assert_eq!(home.json(&held("grown"))["older_was_kept"], true);
+    assert!(!home.ok(&held("grown")).contains("compare"));
+    let note = std::fs::read_to_string(&kept).unwrap();
+    assert!(std::fs::read_to_string(home.dir.path().join("grown")).unwrap().contains(&note), "the note as it was kept");
+    // The ledger whose history it is not says so itself.
+    let says = ["the one that was kept has the root"];
+    check_failure(&["twin"], &twin(&["log", "prove", "consistency", "--from", &kept]), 5, &says);
+    let none = home.run(&["log", "prove", "consistency", "--from", "export/policy"]);
+    check_failure(&["no checkpoint"], &none, 2, &["what was kept is no checkpoint of this log"]);
+    home.ok(&["receipt", "get", "a1", "-o", "receipt"]);
+    let says = ["receipt is no consistency proof, which alone is held against --checkpoint"];
+    check_failure(&held("receipt"), &home.run(&held("receipt")), 2, &says);
 }
 
 #[test]
@@ -140,6 +184,25 @@ fn an_audit_goes_on_where_it_was_and_works_on_an_export() {
     let home = home();
     home.ok(&["log", "export", "export"]);
     assert_eq!(home.json(&["audit", "export"])["executed"], 3);
+    // Whose word that is, is said; another log's is refused, of an export and of a ledger.
+    let policy = home.ok(&["log", "policy"]);
+    let vkey = policy.lines().next().unwrap().trim_start_matches("log ");
+    let other = Home::empty();
+    other.ok(&["init", "--origin", "ledger.example/town"]);
+    let mine = home.file("mine", &policy);
+    let foreign = home.file("foreign", other.ok(&["log", "policy"]));
+    let believed = format!("\nbelieved by the key beside the log; compare it with one from elsewhere: {vkey}\n");
+    for audit in [&["audit", "export"][..], &["audit"], &["log", "verify", "export"]] {
+        let text = home.ok(audit);
+        assert!(text.contains(" of ledger.example/town: ") && text.contains(&believed), "{text}");
+        let with = |policy| [audit, &["--policy", policy]].concat();
+        let (text, value) = (home.ok(&with(&mine)), home.json(&with(&mine)));
+        assert!(text.contains(&format!("\nkey {vkey}\n")), "{text}");
+        assert_eq!((&value["vkey"], &value["own_policy"]), (&vkey.into(), &false.into()));
+        check_failure(audit, &home.run(&with(&foreign)), 5, &["checkpoint", "log of the policy"]);
+    }
+    assert_eq!(home.json(&["audit"])["own_policy"], true);
+    assert!(home.ok(&["log", "verify"]).contains(&believed));
     assert_eq!(home.json(&["audit", "--resume", "progress"])["executed"], 3);
     home.ok(&["call", "notes", "write", "--as", "clerk", "--text", "third"]);
     let audit = home.json(&["audit", "--resume", "progress"]);

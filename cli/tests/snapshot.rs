@@ -38,6 +38,39 @@ fn a_ledger_is_lost_and_restored_from_its_snapshot() {
     assert!(again["entries"].as_u64() > made["entries"].as_u64(), "{again}");
 }
 
+/// What lies beside a snapshot is covered by no root: a restored ledger asks the witnesses of the policy that was given.
+#[test]
+fn a_restored_ledger_has_the_policy_that_was_given() {
+    let home = home();
+    home.ok(&["snapshot", "create", "copy"]);
+    let vkey = home.ok(&["log", "policy"]);
+    home.ok(&["key", "new", "w1"]);
+    let witness = home.ok(&["witness", "key", "--key", "w1"]);
+    let log = vkey.lines().next().unwrap();
+    // It asks no cosignature of the snapshot's own checkpoint, which has none.
+    let given = format!("{log}\nwitness w {} http://127.0.0.1:9\nquorum none\n", witness.trim());
+    let file = home.file("given", &given);
+    let installed = |ledger: &str| std::fs::read_to_string(home.dir.path().join(ledger).join("policy")).unwrap();
+    home.ok(&["log", "policy", &file]);
+    home.ok(&["snapshot", "create", "copy"]);
+    let verify = ["snapshot", "verify", "copy", "--policy", &file];
+    assert_eq!(home.json(&verify)["policy_differs"], false);
+    assert!(!home.ok(&verify).contains("policy"));
+
+    std::fs::write(home.dir.path().join("copy/policy"), &vkey).unwrap();
+    let text = home.ok(&verify);
+    assert!(
+        text.contains("the policy beside the snapshot is another than yours") && text.contains("\n  quorum none\n")
+    );
+    let text = home.ok(&["snapshot", "restore", "copy", "strict", "--policy", &file]);
+    assert_eq!(installed("strict"), given);
+    assert!(text.contains("its policy is the one that you gave. Beside the snapshot lies another:\n  log "), "{text}");
+    let text = home.ok(&["snapshot", "restore", "copy", "trusting"]);
+    assert_eq!(installed("trusting"), vkey);
+    assert!(text.contains("its policy is the one beside the snapshot, for which nothing vouches"), "{text}");
+    assert!(text.contains(&format!("\n  {log}\n  quorum none")), "{text}");
+}
+
 #[test]
 fn what_would_fork_the_log_or_does_not_verify_is_refused() {
     let home = home();

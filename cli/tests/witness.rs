@@ -88,12 +88,41 @@ fn without_the_witness_nothing_is_exported_that_it_has_not_cosigned() {
     let policy = home.file("policy", format!("log {vkey}witness w {witness} {url}\nquorum w\n"));
     home.ok(&["log", "policy", &policy]);
     let write = ["call", "notes", "write", "--as", "clerk", "--text", "x"];
-    let witnessed = home.run(&[&write[..], &["--wait", "witnessed"]].concat());
+    let witnessed = home.run(&[&write[..], &["--request", "b1", "--wait", "witnessed"]].concat());
+    // A smaller checkpoint can be cosigned no more.
+    let smaller = ["log", "prove", "consistency", "2", "3"];
+    let refused = home.run(&smaller);
     child.kill().and_then(|()| child.wait()).expect("it is killed");
     assert_eq!(witnessed.code, 0, "{witnessed:?}");
+    let says =
+        ["does not accept a checkpoint over 3 entries that is signed now", "leave out the newer size, or give 6"];
+    check_failure(&smaller, &refused, 2, &says);
     // What it has cosigned needs it no more.
     assert_eq!(home.json(&["log", "export", "export"])["entries"], 6);
-    home.ok(&write);
+    let proofs: [&[&str]; 5] = [
+        &["receipt", "get", "b1"],
+        &["state", "prove", "notes", "note"],
+        &["log", "prove", "inclusion", "5"],
+        &["log", "prove", "consistency", "2"],
+        &["log", "prove", "consistency", "--from", "export/checkpoint"],
+    ];
+    let verify = ["receipt", "verify", "proof", "--policy", &policy, "--export", "export"];
+    for proof in proofs {
+        home.ok(&[proof, &["-o", "proof"]].concat());
+        home.ok(&verify);
+    }
+    home.ok(&[&write[..], &["--request", "b2"]].concat());
+    // A proof that the policy refuses is handed out on request only.
+    for proof in [&["receipt", "get", "b2"], &proofs[1][..], &["log", "prove", "inclusion", "7"]] {
+        check_failure(proof, &home.run(proof), 6, &["not witnessed: "]);
+        home.ok(&[proof, &["--wait", "published", "-o", "proof"]].concat());
+        if proof[0] != "log" {
+            check_failure(&verify, &home.run(&verify), 5, &["the quorum w is not reached"]);
+        }
+    }
+    for proof in &proofs[3..] {
+        check_failure(proof, &home.run(proof), 6, &["not witnessed: "]);
+    }
     let export = ["log", "export", "export"];
     let given = home.run(&export);
     let says =

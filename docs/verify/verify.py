@@ -7,7 +7,9 @@
                                           checkpoints that somebody kept, which are held against the export
     python3 verify.py DIR --policy P ...  by your own list of trusted keys: DIR/policy is the word of whoever gave you DIR. Without an
                                           export, `.` for DIR will do for receipts, state proofs and consistency proofs
+    python3 verify.py DIR --checkpoint KEPT FILE...   consistency proofs, which must begin with the checkpoint that you kept
 
+Take this file from elsewhere than DIR: whoever gave you DIR could have changed the `verify.py` in it.
 Status 0: everything holds. 1: something does not, and the message says in which file and field. Nothing is trusted but the policy.
 Not checked: that the calls' outcomes are what the contracts say. `chancery audit` executes them again.
 
@@ -115,7 +117,7 @@ def root_by(leaf, index, size, path, where):
 
 def roots_by(old, new, path, whole, where):
     """The roots of the old and the new tree that a consistency proof leads to; `whole` is the old root, until the way leaves it."""
-    check(bool(path) == (old < new or whole is None), f"{where}: too many or too few hashes")
+    check(path if old < new else len(path) == (whole is None), f"{where}: too many or too few hashes")
     if old == new: return (whole or path[-1],) * 2
     k, left = split(new), old <= split(new)
     a, b = roots_by(old, k, path[:-1], whole, where) if left else roots_by(old - k, new - k, path[:-1], None, where)
@@ -144,18 +146,23 @@ def decimal(text, where):
     check(re.fullmatch("0|[1-9][0-9]{0,19}", text) and int(text) < 2**64, f"{where}: not a decimal number: {text[:40]!r}")
     return int(text)
 
+def is_key_name(text): return re.fullmatch("[^\\s+\0-\x1f\x7f-\x9f]+", text)
+
 def vkey(text, kind, where):
     """name+id+base64(kind, 32 bytes of Ed25519), as (name, id, public key)"""
     name, ident, key = (text.split("+", 2) + ["", ""])[:3]
     key = unbase64(key, where, 33)
     expected = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
-    check(name and key[0] == kind and expected.hex() == ident, f"{where}: not a vkey of type {kind}, or its id is not {expected.hex()}")
+    check(is_key_name(name) and key[0] == kind and expected.hex() == ident, f"{where}: not a vkey of type {kind}, or its id is not {expected.hex()}")
     return name, expected, key[1:]
+
+def spelt(key): return f"{key[0]}+{key[1].hex()}+{base64.b64encode(bytes([1]) + key[2]).decode()}"
 
 class Policy:
     """Logs and witnesses are keys, as `vkey` gives them; a group is its threshold and its members' names."""
     def __init__(self, text, where):
         self.logs, self.named, self.quorum, members = [], {"none": [0]}, None, []
+        check(text.endswith("\n"), f"{where}: its last line has no line feed: is the file complete?")
         for number, line in enumerate(text.split("\n"), 1):
             at, (kind, *items) = f"{where}, line {number}", re.split("[ \t]+", line.strip(" \t"))
             if not kind or kind.startswith("#"): continue
@@ -183,13 +190,14 @@ class Policy:
         """Checks a checkpoint; gives origin, size, root, and who cosigned in words."""
         text, _, lines = note.rpartition("\n\n")
         text, fields, signed, seen = text + "\n", text.split("\n"), False, {}
-        form = len(note) <= 65536 and note.endswith("\n") and len(fields) >= 3 and all(fields)
+        form = len(note) <= 65536 and note.endswith("\n") and "\t" not in note and len(fields) >= 3 and all(fields) and lines.count("\n") <= 64
         check(form, f"{where}: not origin, size, root, an empty line, signatures")
         size, root = decimal(fields[1], f"{where}, size"), unbase64(fields[2], f"{where}, root", 32)
         for line in lines[:-1].split("\n"):
             dash, name, data = (line.split(" ") + ["", ""])[:3]
-            check(dash == "\u2014" and line.count(" ") == 2, f"{where}: not a signature line: {line[:40]!r}")
+            check(dash == "\u2014" and line.count(" ") == 2 and is_key_name(name), f"{where}: not a signature line: {line[:40]!r}")
             data = unbase64(data, f"{where}, signature of {name}")
+            check(len(data) > 4, f"{where}, signature of {name}: nothing stands behind the key's id")
             for key in (key for key in self.logs + self.witnesses if key[:2] == (name, data[:4])):
                 time = int.from_bytes(data[4:12], "big") if key in self.witnesses else None
                 head, signature = ("", data[4:]) if time is None else (f"cosignature/v1\ntime {time}\n", data[12:])
@@ -219,8 +227,8 @@ def index_of(entry, where):
 
 def call_of(entry, where):
     """The digests that a call's entry holds, and what happened in words; the actor's signature is checked."""
-    r = Reader(entry, where, 51 + 32)
-    actor, _, action, name = r.take(32), r.take(24), r.number(1), r.bytes()
+    r = Reader(entry, where, 51)
+    ledger, actor, _, action, name = r.take(32), r.take(32), r.take(24), r.number(1), r.bytes()
     check(action < 2, f"{where}: unknown action {action}")
     method = r.bytes() if action == 0 else r.take(32) and b"(deploy)"
     arguments, reasons = r.bytes(), []
@@ -240,7 +248,8 @@ def call_of(entry, where):
     trace, _, writes = r.take(32), r.take(91 * r.number(4)), r.take(32)                  # between them: movements of money
     check(r.at == len(entry), f"{where}: bytes behind the entry")
     word = ("done", "refused", "trapped", "out of gas", "rejected")[outcome]
-    said = [f"{name.decode()} {method.decode()}: {word}", f"  called by {actor.hex()} with the arguments {dump(arguments)}"]
+    said = [f"{name.decode()} {method.decode()}: {word}", f"  signed for the ledger {ledger.hex()}",
+            f"  called by {actor.hex()} with the arguments {dump(arguments)}"]
     return (module, trace, writes), [*map(shown, said + [f"  not met: {reason.decode()}" for reason in reasons])]
 
 def dump(data): return f"{data.hex() or '-'} |{''.join(chr(byte) if 32 <= byte < 127 else '.' for byte in data)}|"
@@ -291,8 +300,8 @@ def entries_from(directory, first, size):
     return bundle(read(directory, path), width, path), path, tile_path(0, first // 256, width)
 
 def check_entries(directory, origin, size, actors):
-    """Every entry: its hash in the tile, its own place, and perhaps who called."""
-    leaves = []
+    """Every entry: its hash in the tile, its own place, that a call is for this ledger and stands there once, and perhaps who called."""
+    leaves, ledger, requests = [], b"", {}
     for first in range(0, size, 256):
         entries, path, tile = entries_from(directory, first, size)
         hashes = read(directory, tile)
@@ -305,8 +314,14 @@ def check_entries(directory, origin, size, actors):
             check(says == index, f"{where} says that it is entry {says}: entries were dropped or reordered")
             genesis = index > 0 or entry[50] == 0 and Reader(entry, path, 51).bytes() == origin.encode()
             check(genesis, f"{where} is not the genesis of {origin!r}")
-            if actors and entry[50] in (1, 3): call_of(entry, where)
-    return leaves
+            ledger = ledger or blake3(entry)
+            if entry[50] not in (1, 3): continue
+            meant, request = entry[51:83], entry[115:131]
+            check(meant == ledger, f"{where} is a call for the ledger {meant.hex()}, this one is {ledger.hex()}: it was moved here from another log")
+            once = requests.setdefault(request, index) == index
+            check(once, f"{where} has the request id of entry {requests[request]}: one call stands in the log twice")
+            if actors: call_of(entry, where)
+    return leaves, ledger
 
 def check_tiles(directory, leaves):
     """Every tile that the log needs is there, and every one that is there is right, those of earlier sizes too."""
@@ -330,14 +345,15 @@ def check_export(directory, policy, actors=False):
     origin, size, root, witnesses = policy.open(text(directory, "checkpoint"), "checkpoint")
     key = vkey(text(directory, "log.vkey").strip(), 1, "log.vkey")
     check(key in policy.logs and key[0] == origin, "log.vkey: it is not the policy's key of the checkpoint's log")
-    leaves = check_entries(directory, origin, size, actors)
+    leaves, ledger = check_entries(directory, origin, size, actors)
     found = tree_root(leaves)
     check(found == root, f"checkpoint, root: the {size} entries have the root {found.hex()}, not {root.hex()}: another history was signed")
     tiles, blobs = check_tiles(directory, leaves), list(files_below(directory, "blobs"))
     for path in blobs:
         name = blake3(read(directory, path)).hex()
         check(path == f"blobs/{name[:2]}/{name}", f"{path}: it is not the blob of that BLAKE3")
-    tell(f"{origin}: {size} entries, {tiles} tiles and bundles, {len(blobs)} blobs, root {root.hex()}\ncosigned by {witnesses}")
+    tell(f"{origin}: {size} entries, {tiles} tiles and bundles, {len(blobs)} blobs, root {root.hex()}\n"
+         f"ledger {ledger.hex()}\ncosigned by {witnesses}")
     return origin, size, leaves
 
 # ---- Files that are handed out: docs, formats/receipt and formats/state-tree. A format is its fields, each with the pattern of its lines ----
@@ -409,7 +425,7 @@ def receipt(text, where, policy):
     (entry, *parts), text = parse(text, where, RECEIPT)
     entry, parts = data_of(entry, f"{where}, entry"), [data_of(part, where) for part in parts]
     origin, stands, text = tlog_proof(text, where, policy, entry)
-    digests, what = call_of(entry, f"{where}, entry") if entry[50] in (1, 3) else ((None,) * 3, ["no call"])
+    digests, what = call_of(entry, f"{where}, entry") if entry[50] in (1, 3) else ((None,) * 3, [f"the genesis of the ledger {blake3(entry).hex()}" if entry[50] == 0 else "no call"])
     named = [(name, part, digest) for name, part, digest in zip(("module", "trace", "writes"), parts, digests) if part is not None]
     for name, part, digest in named: check(blake3(part) == digest, f"{where}, {name}: it is not the one that the entry names")
     said = "\n".join([f"receipt: {what[0]}; {stands}; with {', '.join(name for name, *_ in named) or 'nothing else'}", *what[1:]])
@@ -420,17 +436,24 @@ def receipt(text, where, policy):
         said += "\n" + state
     return origin, said, text
 
-def consistency_proof(text, where, policy):
+def consistency_proof(text, where, policy, kept=None):
     (path, old, new), text = parse(text, where, GROWN)
     old, new = policy.open(old, f"{where}, older checkpoint", quorum=False), policy.open(new, f"{where}, newer checkpoint")
     two = old[0] != new[0] or old[1] == 0
     check(not two, f"{where}: the checkpoints are of two logs, {old[0]!r} and {new[0]!r}, or the older one is empty")
+    mine = policy.open(*kept, quorum=False) if kept else old
+    other = f"it covers {old[1]} entries of {old[0]!r}, the one that was kept {mine[1]} of {mine[0]!r}: ask for a proof that begins with yours"
+    check(mine[:2] == old[:2], f"{where}, older checkpoint: {other}")
+    check(mine[2] == old[2], f"{where}, older checkpoint: its root is {old[2].hex()}, that of the one that was kept {mine[2].hex()}: "
+                             f"the log signed two histories of {old[1]} entries: these two checkpoints prove it")
     check(old[1] <= new[1], f"{where}, newer checkpoint: it covers {new[1]} entries, the older one {old[1]}: the log was rolled back")
     twice = old[1] == new[1] and old[2] != new[2]
     check(not twice, f"{where}, root: the log signed two histories of {old[1]} entries: these two checkpoints prove it")
     found = roots_by(old[1], new[1], hashes_of(path, f"{where}, hashes"), old[2], f"{where}, hashes")
     check(found == (old[2], new[2]), f"{where}, hashes: they do not lead from {old[1]} to {new[1]} entries: the log was forked, or the proof changed")
-    return old[0], f"consistency: the {old[1]} entries of the older checkpoint begin the {new[1]} of the newer", text
+    said = "the one that was kept" if kept else "compare it with that of the checkpoint that you kept; --checkpoint does"
+    return old[0], (f"consistency: the {old[1]} entries of the older checkpoint begin the {new[1]} of the newer, log {old[0]}\n"
+                    f"  older root {old[2].hex()} ({said})\n  newer root {new[2].hex()}"), text
 
 def kept_checkpoint(note, where, directory, policy):
     old, new = policy.open(note, where, quorum=False), check_export(directory, policy)
@@ -441,32 +464,39 @@ def kept_checkpoint(note, where, directory, policy):
                            "the log signed two histories, and this checkpoint with the export's proves it")
     return old[0], f"consistency: its {old[1]} entries begin the {new[1]} of the export", ""
 
-KINDS = {"chancery/receipt": receipt, "chancery/state-proof": state_proof, "chancery/consistency-proof": consistency_proof}
+KINDS = {"chancery/receipt": receipt, "chancery/state-proof": state_proof}
 
-def check_file(path, directory, policy):
+def check_file(path, directory, policy, kept):
     def exported(index):
         size = policy.open(text(directory, "checkpoint"), "checkpoint")[1]
         check(index < size, f"{path}, index: the export has {size} entries, not {index}")
         return entries_from(directory, index // 256 * 256, size)[0][index % 256]
     content = text("", path)
     kind = content.partition("@")[0]
-    if kind == "c2sp.org/tlog-proof": _, said, rest = tlog_proof(content, path, policy, exported)
+    grown = kind == "chancery/consistency-proof"
+    check(grown or not kept, f"{path}: not a consistency proof: only one of these is held against --checkpoint")
+    if grown: _, said, rest = consistency_proof(content, path, policy, kept)
+    elif kind == "c2sp.org/tlog-proof": _, said, rest = tlog_proof(content, path, policy, exported)
     elif kind in KINDS: _, said, rest = KINDS[kind](content, path, policy)
     else: _, said, rest = kept_checkpoint(content, path, directory, policy)
     check(not rest, f"{path}: something stands behind the end: {rest[:40]!r}")
     tell(f"{path}: {said}")
 
 def main(arguments):
-    actors = "--actors" in arguments
-    arguments, own = [argument for argument in arguments if argument != "--actors"], None
-    if "--policy" in arguments[:-1]: own = arguments.pop(arguments.index("--policy") + 1); arguments.remove("--policy")
+    actors, given = "--actors" in arguments, {"--policy": None, "--checkpoint": None}
+    arguments = [argument for argument in arguments if argument != "--actors"]
+    for name in given:
+        if name in arguments[:-1]: given[name] = arguments.pop(arguments.index(name) + 1); arguments.remove(name)
+    own, kept = given.values()
     if not arguments or any(argument.startswith("--") for argument in arguments): sys.exit(__doc__)
     try:
         directory, *files = arguments
         if not os.path.isdir(directory): sys.exit(f"{directory} is no directory: expected DIR before the files; without an export `. --policy P FILE...`")
+        if kept and not files: sys.exit("--checkpoint KEPT is for consistency proofs; one that is held against the export itself is a FILE: `DIR KEPT`")
         policy = Policy(text("" if own else directory, own or "policy"), own or "policy")
+        if not own: tell("believed by the policy in DIR; compare its key with one from elsewhere: " + ", ".join(map(spelt, policy.logs)))
         if actors or not files: check_export(directory, policy, actors)
-        for path in files: check_file(path, directory, policy)
+        for path in files: check_file(path, directory, policy, kept and (text("", kept), kept))
         print("verified")
     except Untrue as untrue: sys.exit(shown(f"NOT VERIFIED: {untrue}"))
     except (ValueError, IndexError, KeyError, OverflowError, struct.error, RecursionError) as error: sys.exit(shown(f"NOT VERIFIED: malformed: {error!r}"))

@@ -1,12 +1,12 @@
 //! `log`: show, prove, export and verify it.
 
-use crate::commands::receipt::hand_out;
+use crate::commands::receipt::{Wait, hand_out};
 use crate::explain::{self, trace, trace_lines};
 use crate::failure::{Code, Failure, Outcome};
-use crate::output::{Session, cosigned, lines, plain, spoken, table, tell};
+use crate::output::{Session, believed, cosigned, lines, plain, spoken, table, tell};
 use crate::stored;
 use crate::town::{open, open_to_read};
-use chancery_node::{Ledger, Level, NodeError, Place, Report};
+use chancery_node::{Ledger, NodeError, Place, Report};
 use chancery_types::entry::Effects;
 use chancery_types::interface::Interface;
 use chancery_types::{Action, Entry, ModuleId, Record};
@@ -77,16 +77,23 @@ enum Prove {
     Inclusion {
         /// Its index.
         index: u64,
+        /// Under which checkpoint: published, or one that the policy's witnesses cosigned [default: cosigned, where the policy names witnesses].
+        #[arg(long, value_enum)]
+        wait: Option<Wait>,
         /// Where to write it [default: standard output].
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
     /// That the log only grew from one size to another.
     Consistency {
-        /// Entries of the older log.
-        old: u64,
-        /// Entries of the newer log.
-        new: u64,
+        /// Entries of the older log. Its checkpoint is signed anew: who kept one asks for --from it.
+        #[arg(required_unless_present = "from")]
+        old: Option<u64>,
+        /// Entries of the newer log [default: all, under the newest checkpoint that the policy accepts].
+        new: Option<u64>,
+        /// The older checkpoint, as somebody kept it: the proof begins with it, and leads to the newest.
+        #[arg(long, value_name = "KEPT", conflicts_with_all = ["old", "new"])]
+        from: Option<PathBuf>,
         /// Where to write it [default: standard output].
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -152,16 +159,23 @@ fn checkpoint(session: &Session) -> Outcome {
 fn prove(session: &Session, what: &Prove) -> Outcome {
     let ledger = open(session)?;
     let (text, out, what) = match what {
-        Prove::Inclusion { index, out } => {
-            (ledger.prove_inclusion(*index, Level::Published)?.to_string(), out, format!("proof of entry {index}"))
+        Prove::Inclusion { index, wait, out } => {
+            let level = Wait::level(*wait, &ledger);
+            (ledger.prove_inclusion(*index, level)?.to_string(), out, format!("proof of entry {index}"))
         }
-        Prove::Consistency { old, new, .. } if *old == 0 || old > new => {
-            return Err(Failure::usage(format!(
-                "expected the size of an older log, from 1 on, and of a newer one, found {old} and {new}"
-            )));
+        Prove::Consistency { from: Some(kept), out, .. } => {
+            let note = std::fs::read_to_string(kept).map_err(|error| Failure::file("cannot read", kept, &error))?;
+            (ledger.consistency_from(&note)?.to_text(), out, format!("proof from {}", kept.display()))
         }
-        Prove::Consistency { old, new, out } => {
-            (ledger.consistency(*old, *new)?.to_text(), out, format!("proof from {old} to {new} entries"))
+        Prove::Consistency { old, new, out, .. } => {
+            let old = old.unwrap_or_default();
+            if old == 0 || new.is_some_and(|new| old > new) {
+                let new = new.map_or_else(|| "none".into(), |new| new.to_string());
+                return Err(Failure::usage(format!(
+                    "expected the size of an older log, from 1 on, and of a newer one, found {old} and {new}"
+                )));
+            }
+            (ledger.consistency(old, *new)?.to_text(), out, format!("proof from {old} entries"))
         }
     };
     ledger.close()?;
@@ -183,7 +197,7 @@ fn export(session: &Session, dir: &Path) -> Outcome {
     session.print(
         || {
             format!(
-                "exported to {}: {} entries ({} of them new), {} modules\nverify it with `chancery log verify {0}` or `python3 {0}/verify.py {0}`",
+                "exported to {}: {} entries ({} of them new), {} modules\nverify it with `chancery log verify {0}`, or `python3 verify.py {0}`: whoever doubts it takes verify.py from elsewhere than the export",
                 dir.display(),
                 exported.entries,
                 exported.entries - exported.before,
@@ -243,20 +257,15 @@ fn verify_public(session: &Session, place: &str, policy: Option<&Path>) -> Outco
     let value = json!({
         "ledger": report.ledger.to_string(), "origin": report.origin, "entries": report.entries, "calls": report.calls,
         "blocks": report.blocks, "root": report.root.to_string(), "cosigners": report.cosigners, "modules": report.modules,
-        "own_policy": own,
+        "vkey": report.vkey, "own_policy": own,
     });
     session.print(
         || {
             let cosigned = cosigned(&report.cosigners);
             let modules = report.modules.map(|count| format!("; {count} modules are there")).unwrap_or_default();
-            let own = if own {
-                let keys: Vec<String> = policy.logs().iter().map(|log| log.key.to_vkey()).collect();
-                format!("\nbelieved by the policy beside the log; compare its key with one from elsewhere: {}", keys.join(", "))
-            } else {
-                String::new()
-            };
+            let believed = believed(&report.vkey, own);
             format!(
-                "verified: {} of {}: {} entries, {} calls with their signatures, {} blocks; checkpoint signed, {cosigned}{modules}\nroot {}{own}\n\
+                "verified: {} of {}: {} entries, {} calls with their signatures, {} blocks; checkpoint signed, {cosigned}{modules}\nroot {}\n{believed}\n\
                 state roots are checked by `chancery audit`, which executes the calls again",
                 report.ledger, report.origin, report.entries, report.calls, report.blocks, report.root
             )
@@ -283,8 +292,8 @@ pub fn check(session: &Session) -> Outcome<Report> {
 /// What a verification covered.
 pub fn report_value(report: &Report) -> Value {
     json!({
-        "ledger": report.ledger.to_string(), "origin": report.origin, "entries": report.entries, "calls": report.calls,
-        "blocks": report.blocks, "root": report.root.to_string(), "state_root": report.state_root.to_string(),
+        "ledger": report.ledger.to_string(), "origin": report.origin, "vkey": report.vkey, "entries": report.entries,
+        "calls": report.calls, "blocks": report.blocks, "root": report.root.to_string(), "state_root": report.state_root.to_string(),
         "keys": report.keys, "checkpoint": report.checkpoint, "torn": report.torn,
     })
 }
@@ -301,8 +310,16 @@ pub fn report_text(report: &Report) -> String {
         ""
     };
     format!(
-        "verified: {} entries, {} calls with their signatures, {} blocks with their state roots; {checkpoint}{torn}\nroot {}\nstate root {} over {} keys",
-        report.entries, report.calls, report.blocks, report.root, report.state_root, report.keys
+        "verified: {} of {}: {} entries, {} calls with their signatures, {} blocks with their state roots; {checkpoint}{torn}\nroot {}\nstate root {} over {} keys\n{}",
+        report.ledger,
+        report.origin,
+        report.entries,
+        report.calls,
+        report.blocks,
+        report.root,
+        report.state_root,
+        report.keys,
+        believed(&report.vkey, true)
     )
 }
 

@@ -10,8 +10,9 @@ use chancery_node::{Ledger, Level, Parts};
 use chancery_receipt::{Policy, Receipt, TlogProof, Verified, VerifiedReceipt, VerifiedState};
 use chancery_tlog::Bundle;
 use chancery_tlog::tile::{WIDTH, decode_bundle};
+use chancery_types::codec::Encode;
 use chancery_types::interface::Interface;
-use chancery_types::{Action, Record, RequestId};
+use chancery_types::{Action, Hash, LedgerId, Record, RequestId};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -39,9 +40,9 @@ enum Command {
         /// Add what the call wrote.
         #[arg(long)]
         writes: bool,
-        /// Under which checkpoint: published, or one that the policy's witnesses cosigned.
-        #[arg(long, value_enum, default_value_t = Wait::Published)]
-        wait: Wait,
+        /// Under which checkpoint: published, or one that the policy's witnesses cosigned [default: cosigned, where the policy names witnesses].
+        #[arg(long, value_enum)]
+        wait: Option<Wait>,
         /// Where to write it [default: standard output].
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -53,6 +54,9 @@ enum Command {
         /// An exported log, in which the entry stands that an inclusion proof is of.
         #[arg(long, value_name = "DIR")]
         export: Option<PathBuf>,
+        /// The checkpoint of the log that you kept: a consistency proof must begin with it.
+        #[arg(long, value_name = "KEPT")]
+        checkpoint: Option<PathBuf>,
         /// Whose checkpoints to believe (C2SP tlog-policy): for instance `policy` of an exported log that you trust.
         #[arg(long, value_name = "FILE")]
         policy: PathBuf,
@@ -81,6 +85,11 @@ impl From<Wait> for Level {
 }
 
 impl Wait {
+    /// The level of what is handed out: as told, or else the one that the ledger's policy asks of others.
+    pub fn level(told: Option<Wait>, ledger: &Ledger) -> Level {
+        told.map_or_else(|| ledger.best_level(), Into::into)
+    }
+
     /// Waits until an entry, which is logged, has come so far.
     pub fn reach(self, ledger: &Ledger, index: u64) -> Outcome {
         if self != Wait::Logged {
@@ -97,9 +106,11 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     match &arguments.command {
         Command::Get { request, state, without_module, without_trace, writes, wait, out } => {
             let parts = Parts { module: !without_module, trace: !without_trace, writes: *writes, states: Vec::new() };
-            get(session, request, state, parts, (*wait).into(), out.as_deref())
+            get(session, request, state, parts, *wait, out.as_deref())
         }
-        Command::Verify { file, export, policy } => verify(session, file, export.as_deref(), policy),
+        Command::Verify { file, export, checkpoint, policy } => {
+            verify(session, file, export.as_deref(), checkpoint.as_deref(), policy)
+        }
     }
 }
 
@@ -108,7 +119,7 @@ fn get(
     request: &str,
     states: &[String],
     mut parts: Parts,
-    level: Level,
+    wait: Option<Wait>,
     out: Option<&Path>,
 ) -> Outcome {
     let ledger = open(session)?;
@@ -131,7 +142,7 @@ fn get(
             }
         }
     }
-    let receipt = ledger.receipt(index, &parts, level)?;
+    let receipt = ledger.receipt(index, &parts, Wait::level(wait, &ledger))?;
     let text = receipt.to_text().map_err(|error| Failure::usage(error.to_string()))?;
     ledger.close()?;
     hand_out(session, &text, out, &format!("receipt of entry {index}"))
@@ -182,7 +193,7 @@ fn exported(dir: &Path, index: u64) -> Outcome<Vec<u8>> {
     Ok(entries.get(at).copied().unwrap_or_default().to_vec())
 }
 
-fn verify(session: &Session, file: &Path, export: Option<&Path>, policy_file: &Path) -> Outcome {
+fn verify(session: &Session, file: &Path, export: Option<&Path>, kept: Option<&Path>, policy_file: &Path) -> Outcome {
     let policy = policy(policy_file)?;
     let bytes = std::fs::read(file).map_err(|error| Failure::file("cannot read", file, &error))?;
     let untrue = |error: &dyn std::fmt::Display| Failure {
@@ -196,7 +207,7 @@ fn verify(session: &Session, file: &Path, export: Option<&Path>, policy_file: &P
         let dir = export.ok_or_else(|| {
             Failure::usage(format!(
                 "{} is an inclusion proof (C2SP tlog-proof) of entry {}, which is not in it: name an exported log that has the entry with --export DIR; \
-                `python3 DIR/verify.py DIR FILE` verifies it too",
+                `python3 verify.py DIR FILE` verifies it too, with a verify.py that is not from DIR",
                 file.display(),
                 proof.index
             ))
@@ -207,12 +218,24 @@ fn verify(session: &Session, file: &Path, export: Option<&Path>, policy_file: &P
         chancery_receipt::verify(&bytes, &policy)
     };
     let verified = verified.map_err(|error| untrue(&error))?;
+    if let Some(kept) = kept {
+        let Verified::Consistency(proof) = &verified else {
+            let file = file.display();
+            return Err(Failure::usage(format!(
+                "{file} is no consistency proof, which alone is held against --checkpoint: `chancery log prove consistency --from {}` makes one",
+                kept.display()
+            )));
+        };
+        let note = std::fs::read_to_string(kept).map_err(|error| Failure::file("cannot read", kept, &error))?;
+        proof.check_kept(&note, &policy).map_err(|error| untrue(&error))?;
+    }
     let (mut shown, reasoning) = match &verified {
         Verified::Receipt(receipt) => (receipt_value(receipt), receipt.trace.clone()),
         Verified::State(state) => (state_value(state, None), None),
         Verified::Consistency(proof) => (
-            json!({"verified": "consistency proof", "log": proof.new.origin, "older": proof.old.size, "newer": proof.new.size,
-                "root": proof.new.root.to_string()}),
+            json!({"verified": "consistency proof", "log": proof.new.origin, "older": proof.old.size,
+                "older_root": proof.old.root.to_string(), "older_was_kept": kept.is_some(), "newer": proof.new.size,
+                "newer_root": proof.new.root.to_string()}),
             None,
         ),
     };
@@ -226,7 +249,13 @@ fn verify(session: &Session, file: &Path, export: Option<&Path>, policy_file: &P
             shown.as_object_mut().and_then(|shown| shown.shift_remove("trace"));
             let reasoning = reasoning.filter(|trace| !trace.is_empty());
             let reasoning = reasoning.map(|trace| format!("reasoning:\n{}", trace_lines(&trace))).unwrap_or_default();
-            lines(&shown, 0) + &reasoning
+            let compare = match &verified {
+                Verified::Consistency(_) if kept.is_none() => {
+                    "compare the older root with that of the checkpoint that you kept: --checkpoint KEPT does\n"
+                }
+                _ => "",
+            };
+            lines(&shown, 0) + &reasoning + compare
         },
         || shown.clone(),
     );
@@ -248,7 +277,10 @@ fn receipt_value(receipt: &VerifiedReceipt) -> Value {
     add(logged(&receipt.log));
     add(json!({"time": receipt.entry.time.to_string()}));
     match &receipt.entry.record {
-        Record::Genesis { origin, .. } => add(json!({"kind": "genesis", "origin": origin})),
+        Record::Genesis { origin, .. } => {
+            let ledger = LedgerId(Hash::of(&receipt.entry.to_bytes()).0);
+            add(json!({"kind": "genesis", "origin": origin, "ledger": ledger.to_string()}));
+        }
         Record::Seal { height, state_root, .. } => {
             add(json!({"kind": "seal", "height": height.0, "state_root": state_root.to_string()}));
         }
@@ -261,7 +293,7 @@ fn receipt_value(receipt: &VerifiedReceipt) -> Value {
             };
             let (arguments, returns) = explain::arguments(interface, &signed.call.action);
             add(json!({"kind": kind, "contract": contract, "method": method, "actor": signed.call.actor.to_did(),
-                "request": signed.call.request.to_string(), "arguments": arguments}));
+                "ledger": signed.call.ledger.to_string(), "request": signed.call.request.to_string(), "arguments": arguments}));
             add(explain::outcome(interface, returns, outcome));
             add(json!({"gas": gas.0}));
         }

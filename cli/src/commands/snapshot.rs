@@ -1,10 +1,11 @@
 //! `snapshot create`, `verify`, `restore`: copies of a ledger that verify by themselves, and ledgers from them.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, cosigned};
+use crate::output::{Session, cosigned, escaped};
 use crate::town::options;
 use chancery_node::snapshot::{self, SnapshotReport, Trust};
 use chancery_node::{Disk, OsDisk};
+use chancery_receipt::Policy;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,7 +43,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Believed {
-    /// Whose checkpoints to believe (C2SP tlog-policy) [default: the key that the snapshot names, which is the word of whoever made it].
+    /// Whose checkpoints to believe (C2SP tlog-policy); a restored ledger keeps it as its own [default: the key that the snapshot names and the policy beside it, which are the word of whoever made it].
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The newest checkpoint of the log that is known, for instance from where it is published: the snapshot must reach as far.
@@ -65,11 +66,20 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         Command::Verify { snapshot, trust } => {
             let believed = trust.read()?;
             let report = snapshot::verify(&OsDisk, snapshot, &believed, &options(session, None).progress)?;
-            session.print(|| format!("verified: {}{}", summary(&report), caution(trust, &report)), || value(&report));
+            let beside = match differs(&believed, &report) {
+                false => String::new(),
+                true => format!(
+                    "\nthe policy beside the snapshot is another than yours; `restore` with --policy installs yours. Beside it lies{}",
+                    indented(&report.policy)
+                ),
+            };
+            let text = || format!("verified: {}{}{beside}", summary(&report), caution(&believed, &report));
+            session.print(text, || value(&believed, &report));
             Ok(())
         }
         Command::Restore { snapshot, dir, trust } => {
-            let report = snapshot::restore(snapshot, dir, &trust.read()?, &options(session, None))?;
+            let believed = trust.read()?;
+            let report = snapshot::restore(snapshot, dir, &believed, &options(session, None))?;
             let text = || {
                 let lost = if trust.checkpoint.is_some() {
                     String::new()
@@ -79,9 +89,20 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
                         report.entries
                     )
                 };
-                format!("restored to {}: {}{}{lost}", dir.display(), summary(&report), caution(trust, &report))
+                let beside = indented(&report.policy);
+                let policy = match &believed.policy {
+                    None => format!(
+                        "\nits policy is the one beside the snapshot, for which nothing vouches; --policy installs yours:{beside}"
+                    ),
+                    Some(_) if differs(&believed, &report) => {
+                        format!("\nits policy is the one that you gave. Beside the snapshot lies another:{beside}")
+                    }
+                    Some(_) => String::new(),
+                };
+                let (summary, caution) = (summary(&report), caution(&believed, &report));
+                format!("restored to {}: {summary}{caution}{policy}{lost}", dir.display())
             };
-            session.print(text, || value(&report));
+            session.print(text, || value(&believed, &report));
             Ok(())
         }
     }
@@ -137,7 +158,7 @@ fn summary(report: &SnapshotReport) -> String {
 }
 
 /// What the reader should know when no policy was given.
-fn caution(trust: &Believed, report: &SnapshotReport) -> String {
+fn caution(trust: &Trust, report: &SnapshotReport) -> String {
     match trust.policy {
         Some(_) => String::new(),
         None => format!(
@@ -147,11 +168,21 @@ fn caution(trust: &Believed, report: &SnapshotReport) -> String {
     }
 }
 
-fn value(report: &SnapshotReport) -> Value {
+/// Whether the policy beside the snapshot is another than the one that is believed.
+fn differs(trust: &Trust, report: &SnapshotReport) -> bool {
+    trust.policy.as_ref().is_some_and(|policy| *policy != report.policy)
+}
+
+fn indented(policy: &Policy) -> String {
+    policy.to_string().lines().map(|line| format!("\n  {}", escaped(line))).collect()
+}
+
+fn value(trust: &Trust, report: &SnapshotReport) -> Value {
     json!({
         "root": report.root.to_string(), "ledger": report.ledger.to_string(), "origin": report.origin, "vkey": report.vkey,
         "height": report.height.0, "entries": report.entries, "calls": report.calls, "log_root": report.log_root.to_string(),
         "chain": report.chain.to_string(), "state_root": report.state_root.to_string(), "keys": report.keys,
-        "modules": report.modules, "cosigners": report.cosigners,
+        "modules": report.modules, "cosigners": report.cosigners, "policy": report.policy.to_string(),
+        "policy_differs": differs(trust, report),
     })
 }

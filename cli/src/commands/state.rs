@@ -39,9 +39,9 @@ enum Command {
         /// After the block at this height [default: the last]. For an older one the writes up to it are replayed.
         #[arg(long, value_name = "HEIGHT")]
         at: Option<u64>,
-        /// Under which checkpoint: published, or one that the policy's witnesses cosigned.
-        #[arg(long, value_enum, default_value_t = Wait::Published)]
-        wait: Wait,
+        /// Under which checkpoint: published, or one that the policy's witnesses cosigned [default: cosigned, where the policy names witnesses].
+        #[arg(long, value_enum)]
+        wait: Option<Wait>,
         /// Where to write it [default: standard output].
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -72,7 +72,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         Command::Prove { contract: name, stored: item, key, at, wait, out } => {
             let (record, interface) = contract(&ledger, name)?;
             let bytes = key_of(find(&interface, item)?, key, true)?;
-            let proof = ledger.prove_state(&record.id, &bytes, at.map(Height), (*wait).into())?;
+            let proof = ledger.prove_state(&record.id, &bytes, at.map(Height), Wait::level(*wait, &ledger))?;
             let text = proof.to_text().map_err(|error| Failure::usage(error.to_string()))?;
             ledger.close()?;
             return hand_out(session, &text, out.as_deref(), &format!("proof of `{item}`"));

@@ -27,6 +27,7 @@
 //! the file's state root, which executing had given.
 
 use crate::blobs::Blobs;
+use crate::checkpoint::vkey;
 use crate::directory::check_format;
 use crate::disk::{Disk, OsDisk};
 use crate::execute::{At, Executed, Executor, rejected};
@@ -39,6 +40,7 @@ use crate::walk::{Chain, CheckedEntry, JournalSource, States, inconsistent, walk
 use crate::{NodeError, Progress};
 use chancery_engine::{Compiler, Config, Engine, prices};
 use chancery_state::{BlockStore, MemoryStore, Tree, tree};
+use chancery_tlog::Policy;
 use chancery_types::codec::Encode;
 use chancery_types::entry::{Effects, Rejection, WriteSet};
 use chancery_types::{Entry, Event, Hash, Height, LedgerId, Outcome, Record};
@@ -58,6 +60,9 @@ pub struct AuditOptions {
     pub progress: Progress,
     /// The progress file: continued where it exists, and kept up to date.
     pub resume: Option<PathBuf>,
+    /// Whose checkpoint to believe. Without it the policy of an exported directory, or the key of a data directory, which
+    /// is the word of whoever gave it.
+    pub policy: Option<Policy>,
 }
 
 /// What an audit found: every call does what its entry says.
@@ -118,12 +123,15 @@ impl Saved {
 /// [`NodeError::Diverged`] with the first difference; what [`verify`](crate::verify()) finds; [`NodeError::NoModule`]
 /// where a module is missing; [`NodeError::NotContinued`] where the log is not the one that the progress file covers,
 /// or has lost its end; [`NodeError::Audit`] where that file is none, or an entry was executed under another price
-/// list.
+/// list; [`NodeError::Checkpoint`] and [`NodeError::Public`] where the policy does not accept the checkpoint.
 pub fn audit(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
     if !dir.join("format").exists() && dir.join("checkpoint").exists() {
         return audit_export(dir, options);
     }
     check_format(&OsDisk, dir)?;
+    if let Some(policy) = &options.policy {
+        check_policy(dir, policy)?;
+    }
     let mut chain = Chain::default();
     let mut states = Reexecuted::new(&dir.join("blobs"), options)?;
     // A hint for the progress bar alone.
@@ -136,10 +144,21 @@ pub fn audit(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
     Ok(Audit { report: report(&OsDisk, dir, chain, &states.tree, torn)?, executed, resumed })
 }
 
-/// Audits an exported directory, whose own policy says whose checkpoint to believe.
+/// The checkpoint of a data directory must be one that the policy accepts, signed with the directory's key.
+fn check_policy(dir: &Path, policy: &Policy) -> Result<(), NodeError> {
+    let wrong = |problem: String| NodeError::Checkpoint(format!("{}: {problem}", PublicLog::path(dir).display()));
+    let note = PublicLog::of(Arc::new(OsDisk), dir).checkpoint()?;
+    let note = note.ok_or_else(|| wrong("it is missing, and the policy asks for one".into()))?;
+    let accepted = policy.open(&note).map_err(|error| wrong(format!("the policy does not accept it: {error}")))?;
+    let (by, key) = (accepted.log.to_vkey(), vkey(&OsDisk, dir)?.to_vkey());
+    if by == key { Ok(()) } else { Err(wrong(format!("the policy accepts it by the key {by}, log.vkey is {key}"))) }
+}
+
+/// Audits an exported directory, whose own policy says whose checkpoint to believe where none is given.
 fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
     let place = Place::Directory(dir.into());
-    let source = PublicSource::open(&place, &place.own_policy()?)?;
+    let policy = options.policy.clone().map_or_else(|| place.own_policy(), Ok)?;
+    let source = PublicSource::open(&place, &policy)?;
     let (mut chain, mut states) = (Chain::default(), Reexecuted::new(&dir.join("blobs"), options)?);
     let what = ("auditing", source.size());
     stack::on_large(|| walk(&source, &mut chain, &mut states, what, &options.progress))?;
@@ -148,6 +167,7 @@ fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> 
     let report = Report {
         ledger,
         origin,
+        vkey: source.accepted.log.to_vkey(),
         entries: chain.next,
         calls: chain.calls,
         blocks: chain.blocks,

@@ -86,7 +86,7 @@ impl Ledger {
 
     /// The published checkpoint, where the policy accepts it as it is and it is not older than an earlier export: the
     /// entries that it covers, and its note.
-    fn accepted(&self, before: u64) -> Option<(u64, String)> {
+    pub(crate) fn accepted(&self, before: u64) -> Option<(u64, String)> {
         let note = self.checkpoint()?;
         let found = self.policy().ok()?.open(&note).ok()?.checkpoint;
         let ours = self.content.checkpoint(self.origin(), found.size).ok()?;

@@ -123,7 +123,7 @@ impl Ledger {
     }
 
     /// The highest level that this ledger's policy lets a call reach.
-    pub(crate) fn best_level(&self) -> Level {
+    pub fn best_level(&self) -> Level {
         if self.board.has_witnesses() { Level::Witnessed } else { Level::Published }
     }
 

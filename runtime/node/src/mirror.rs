@@ -13,7 +13,8 @@
 //! # One round
 //!
 //! 1. the source's checkpoint is read; the policy must accept it;
-//! 2. it is held against the kept one: it must be the same, or cover more and continue it. What covers less is a
+//! 2. it is held against the kept one: it must be of the same origin, and be the same, or cover more and continue it.
+//!    What covers less is a
 //!    **rollback**, what does not continue is a **fork**: the note is put into `evidence/`, and nothing else is
 //!    changed;
 //! 3. tiles and entries are read, each verified up to the checkpoint's root, and every entry against the one before it,
@@ -114,7 +115,8 @@ impl Mirror {
     /// Follows the log to the source's checkpoint.
     ///
     /// # Errors
-    /// [`NodeError::Forked`] and [`NodeError::RolledBack`] where the source contradicts what is kept;
+    /// [`NodeError::Mirror`] where the source is another log than the one that is kept;
+    /// [`NodeError::Forked`] and [`NodeError::RolledBack`] where it contradicts what is kept;
     /// [`NodeError::Public`] with the file and [`NodeError::Inconsistent`] with the entry that does not verify; what
     /// the disk meets. What was kept is as it was then.
     pub fn follow(&mut self, progress: &Progress) -> Result<Mirrored, NodeError> {
@@ -165,6 +167,13 @@ impl Mirror {
     /// The source's checkpoint must continue the kept one.
     fn compare(&self, held: Option<&Checkpoint>, theirs: &Checkpoint, note: &str) -> Result<(), NodeError> {
         let Some(held) = held else { return Ok(()) };
+        if held.origin != theirs.origin {
+            let (dir, place) = (self.dir.display(), &self.place);
+            return Err(NodeError::Mirror(format!(
+                "{dir} holds a copy of {}, {place} is {}: name another directory",
+                held.origin, theirs.origin
+            )));
+        }
         // The smaller of the two trees must be the beginning of the larger, as whoever has the larger one shows.
         let local = Place::Directory(self.dir.clone());
         let (reader, larger, smaller) =

@@ -7,11 +7,13 @@
 //! are replayed up to that height: always right, since the result must have the root of the height's seal, and slow for
 //! a long log (all effects are read once).
 
+use crate::checkpoint::log_vkey;
 use crate::decode;
 use crate::ledger::Ledger;
 use crate::{Level, NodeError};
 use chancery_receipt::{ConsistencyProof, Receipt, StateProof, TlogProof};
 use chancery_state::{Tree, tree};
+use chancery_tlog::Checkpoint;
 use chancery_types::codec::Encode;
 use chancery_types::{ContractId, Entry, Hash, Height, Record};
 use std::collections::HashMap;
@@ -74,7 +76,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::wait_for`].
     pub fn prove_inclusion(&self, index: u64, level: Level) -> Result<TlogProof, NodeError> {
-        let (size, checkpoint) = self.wait_for(index, level.max(Level::Published))?;
+        let (size, checkpoint) = self.checkpoint_of(index, level)?;
         let path = self.content.prove_inclusion(index, size)?;
         Ok(TlogProof { extra: None, index, path, checkpoint })
     }
@@ -88,17 +90,78 @@ impl Ledger {
         Ok((path, self.content.root_at(old)?, self.content.root_at(new)?))
     }
 
-    /// The file that proves that the log of `new` entries continues that of `old`, with checkpoints at both sizes.
+    /// The file that proves that the log continues that of `old` entries, up to `new` entries or, without that, to the
+    /// newest checkpoint that the policy accepts.
     ///
     /// # Errors
-    /// As [`Ledger::prove_consistency`]; [`NodeError::NotPublished`] without the log key.
-    pub fn consistency(&self, old: u64, new: u64) -> Result<ConsistencyProof, NodeError> {
-        let (path, ..) = self.prove_consistency(old, new)?;
-        let (published, note) = self.wait_for(new - 1, Level::Published)?;
+    /// As [`Ledger::prove_consistency`] and [`Ledger::wait_for`]; [`NodeError::NotPublished`] without the log key;
+    /// [`NodeError::Receipt`] where the policy asks for cosignatures, which a checkpoint over `new` entries cannot get
+    /// any more.
+    pub fn consistency(&self, old: u64, new: Option<u64>) -> Result<ConsistencyProof, NodeError> {
+        let (size, new) = match new {
+            Some(size) => (size, self.checkpoint_over(size)?),
+            None => self.newest_checkpoint()?,
+        };
+        Ok(ConsistencyProof { path: self.content.prove_consistency(old, size)?, old: self.sign_at(old)?, new })
+    }
+
+    /// The file that proves that the log continues a checkpoint that somebody kept: it begins with that checkpoint, as
+    /// it is, and leads to the newest one that the policy accepts.
+    ///
+    /// # Errors
+    /// [`NodeError::Receipt`] where the note is no checkpoint that this log signed; [`NodeError::Checkpoint`] where it
+    /// is one of another history, or of more entries than there are; as [`Ledger::wait_for`].
+    pub fn consistency_from(&self, kept: &str) -> Result<ConsistencyProof, NodeError> {
+        let key = log_vkey(&*self.disk, &self.dir, self.origin())?;
+        let old = Checkpoint::open(kept, &key)
+            .map_err(|error| NodeError::Receipt(format!("what was kept is no checkpoint of this log: {error}")))?;
+        let head = self.head().size;
+        if old.size > head {
+            let problem = format!("the one that was kept covers {} entries, the journal has {head}", old.size);
+            return Err(NodeError::Checkpoint(problem));
+        }
+        let root = self.content.root_at(old.size)?;
+        if root != old.root {
+            let (size, theirs) = (old.size, old.root);
+            let problem =
+                format!("the one that was kept has the root {theirs} over {size} entries, the journal {root}");
+            return Err(NodeError::Checkpoint(problem));
+        }
+        let (size, new) = self.newest_checkpoint()?;
+        Ok(ConsistencyProof { path: self.content.prove_consistency(old.size, size)?, old: kept.into(), new })
+    }
+
+    /// A checkpoint of this level over an entry: its size, and its note. Where log key or witnesses are away, the
+    /// published one may be good enough.
+    fn checkpoint_of(&self, index: u64, level: Level) -> Result<(u64, String), NodeError> {
+        let accepted = || self.accepted(index + 1).filter(|_| level <= self.best_level());
+        self.wait_for(index, level.max(Level::Published)).or_else(|error| accepted().ok_or(error))
+    }
+
+    /// The newest checkpoint that the policy accepts, over all entries: its size, and its note.
+    fn newest_checkpoint(&self) -> Result<(u64, String), NodeError> {
+        self.checkpoint_of(self.head().size - 1, self.best_level())
+    }
+
+    /// The checkpoint over so many entries, where the policy accepts it: the newest one, or one that is signed now.
+    fn checkpoint_over(&self, size: u64) -> Result<String, NodeError> {
+        let (newest, note) = self.checkpoint_of(size.saturating_sub(1), self.best_level())?;
+        if newest == size {
+            return Ok(note);
+        }
+        let note = self.sign_at(size)?;
+        match self.policy()?.open(&note) {
+            Ok(_) => Ok(note),
+            Err(error) => Err(NodeError::Receipt(format!(
+                "the policy does not accept a checkpoint over {size} entries that is signed now ({error}), and witnesses cosign none that is smaller than what they have seen: leave out the newer size, or give {newest}"
+            ))),
+        }
+    }
+
+    /// The checkpoint over the first `size` entries, signed now.
+    fn sign_at(&self, size: u64) -> Result<String, NodeError> {
         let key = self.log_key.as_ref().ok_or_else(|| NodeError::NotPublished("the log key is not at hand".into()))?;
-        let sign = |size| Ok::<_, NodeError>(self.content.checkpoint(self.origin(), size)?.sign(key));
-        let new = if published == new { note } else { sign(new)? };
-        Ok(ConsistencyProof { path, old: sign(old)?, new })
+        Ok(self.content.checkpoint(self.origin(), size)?.sign(key))
     }
 
     /// The proof of what a key held after the block at `height`, or after the last one.

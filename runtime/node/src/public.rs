@@ -32,6 +32,8 @@ pub struct PublicReport {
     pub ledger: LedgerId,
     /// The log's origin.
     pub origin: String,
+    /// The key of the log, which signed the checkpoint.
+    pub vkey: String,
     /// Entries.
     pub entries: u64,
     /// Calls among them, each with its signature.
@@ -203,6 +205,7 @@ pub fn verify_public(place: &Place, policy: &Policy, progress: &Progress) -> Res
     Ok(PublicReport {
         ledger,
         origin,
+        vkey: source.accepted.log.to_vkey(),
         entries: chain.next,
         calls: chain.calls,
         blocks: chain.blocks,

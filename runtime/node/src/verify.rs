@@ -9,7 +9,7 @@
 //!
 //! Signatures and digests, most of the work, are checked by all cores; the rest follows in order. Nothing is written.
 
-use crate::checkpoint::check_checkpoint;
+use crate::checkpoint::{check_checkpoint, log_vkey};
 use crate::directory::check_format;
 use crate::disk::{Disk, OsDisk};
 use crate::walk::{Chain, CheckedEntry, JournalSource, States, inconsistent, walk};
@@ -25,6 +25,8 @@ pub struct Report {
     pub ledger: LedgerId,
     /// The log's origin.
     pub origin: String,
+    /// The key of the log, which signed the checkpoint: as the data directory says, or as the policy accepts.
+    pub vkey: String,
     /// Entries.
     pub entries: u64,
     /// Calls among them, each with its signature.
@@ -96,9 +98,11 @@ pub(crate) fn report(disk: &dyn Disk, dir: &Path, chain: Chain, state: &Tree, to
     let (ledger, origin) = chain.genesis.ok_or_else(|| inconsistent(0, "the log has no genesis"))?;
     let checkpoint =
         check_checkpoint(disk, dir, &origin, |size| chain.log.root_at(size))?.map(|checkpoint| checkpoint.size);
+    let vkey = log_vkey(disk, dir, &origin)?.to_vkey();
     Ok(Report {
         ledger,
         origin,
+        vkey,
         entries: chain.next,
         calls: chain.calls,
         blocks: chain.blocks,

@@ -16,7 +16,7 @@ use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::Effects;
 use chancery_types::{Entry, Event, Gas, Hash, Height, LedgerId, Outcome, Record, Timestamp};
-use common::{call, copy, deployed, invoke, log_key, options, put, put_all, reopen, silent};
+use common::{actor, call, copy, deployed, invoke, log_key, options, put, put_all, reopen, silent};
 use ed25519_dalek::SigningKey;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -30,7 +30,7 @@ fn policy() -> Policy {
 }
 
 fn audited(dir: &Path) -> Result<chancery_node::Audit, NodeError> {
-    audit(dir, &AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: None })
+    audit(dir, &AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: None, policy: None })
 }
 
 /// A ledger with five stored notes, one in each block, and a refusal; closed.
@@ -130,7 +130,12 @@ fn the_audit_of_an_honest_log_finds_nothing_and_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     town(dir.path());
     let progress = dir.path().join("progress");
-    let options = AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: Some(progress.clone()) };
+    let options = AuditOptions {
+        compiler: Compiler::InProcess,
+        progress: silent(),
+        resume: Some(progress.clone()),
+        policy: None,
+    };
     let first = audit(dir.path(), &options).unwrap();
     assert_eq!((first.executed, first.resumed, first.report.calls), (7, 0, 7));
     let ledger = reopen(dir.path()).unwrap();
@@ -185,7 +190,8 @@ fn entries_of_another_price_list_are_named_and_left_to_the_program_that_wrote_th
     let ledger = reopen(&before).unwrap();
     put_all(&ledger, 20..30);
     ledger.close().unwrap();
-    let options = AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: Some(progress) };
+    let options =
+        AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: Some(progress), policy: None };
     let audit = audit(&before, &options).unwrap();
     assert_eq!((audit.executed, audit.resumed), (10, size));
 }
@@ -330,7 +336,7 @@ fn two_roots_at_one_size_are_proof_of_two_histories() {
         let ledger = reopen(dir).unwrap();
         drop(ledger.submit(put(&ledger, request)).unwrap().wait().unwrap());
         let size = ledger.head().size;
-        let proof = ledger.consistency(size, size).unwrap();
+        let proof = ledger.consistency(size, None).unwrap();
         ledger.close().unwrap();
         (size, proof)
     };
@@ -339,6 +345,18 @@ fn two_roots_at_one_size_are_proof_of_two_histories() {
     let both = ConsistencyProof { path: Vec::new(), old: one.new, new: other.new };
     let error = both.verify(&policy()).unwrap_err().to_string();
     assert!(error.contains("two histories") || error.contains("two roots"), "{error}");
+    // So does who is asked to go on from the other checkpoint. From its own it goes on, with the note as it is.
+    let ledger = reopen(&ours).unwrap();
+    let error = ledger.consistency_from(&both.new).unwrap_err();
+    assert!(matches!(&error, NodeError::Checkpoint(problem) if problem.contains("the one that was kept has the root")));
+    put_all(&ledger, 3..4);
+    let proof = ledger.consistency_from(&both.old).unwrap();
+    assert_eq!((&proof.old, proof.verify(&policy()).unwrap().new.size), (&both.old, ledger.head().size));
+    let stranger = Checkpoint { origin: ORIGIN.into(), size, root: Hash::default() }.sign(&actor());
+    assert!(matches!(ledger.consistency_from(&stranger), Err(NodeError::Receipt(_))));
+    let beyond = Checkpoint { origin: ORIGIN.into(), size: 99, root: Hash::default() }.sign(&log_key());
+    assert!(matches!(ledger.consistency_from(&beyond), Err(NodeError::Checkpoint(_))));
+    ledger.close().unwrap();
     // The node itself meets the other checkpoint in its own directory.
     std::fs::copy(theirs.join("public/checkpoint"), ours.join("public/checkpoint")).unwrap();
     let error = reopen(&ours).map(drop).unwrap_err().to_string();

@@ -244,3 +244,24 @@ fn what_is_no_mirror_or_of_another_log_is_refused() {
     export(&stranger, &out.path().join("other"));
     assert!(matches!(follow(directory(&out.path().join("other")), &dest), Err(NodeError::Forked { .. })));
 }
+
+/// Under a policy of two logs, the other one is no fork of the first, and nothing of it is evidence.
+#[test]
+fn two_logs_of_one_policy_are_no_fork() {
+    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [ours, theirs, dest] = ["ours", "theirs", "mirror"].map(|name| out.path().join(name));
+    export(&deployed(&dir.path().join("ours")), &ours);
+    let key = ed25519_dalek::SigningKey::from_bytes(&[3; 32]);
+    let other = Ledger::create(&dir.path().join("theirs"), "ledger.example/other", &key, common::options()).unwrap();
+    export(&other, &theirs);
+    let vkeys = [VerifierKey::of(ORIGIN, &log_key()), VerifierKey::of("ledger.example/other", &key)];
+    let [one, two] = vkeys.map(|key| key.to_vkey());
+    let both = Policy::parse(format!("log {one}\nlog {two}\nquorum none\n").as_bytes()).unwrap();
+    let follow = |source: &Path| Mirror::open(directory(source), both.clone(), &dest).unwrap().follow(&silent());
+    follow(&ours).unwrap();
+    let before = files(&dest);
+    let error = follow(&theirs).unwrap_err();
+    let says = format!("holds a copy of {ORIGIN}, {} is ledger.example/other: name another", theirs.display());
+    assert!(matches!(&error, NodeError::Mirror(problem) if problem.contains(&says)), "{error}");
+    assert_eq!(files(&dest), before);
+}

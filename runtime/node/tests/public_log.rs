@@ -137,7 +137,7 @@ fn an_export_verifies_alone_and_a_second_one_adds_what_is_new() {
     let head = ledger.head();
     ledger.close().unwrap();
 
-    let options = AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: None };
+    let options = AuditOptions { compiler: Compiler::InProcess, progress: silent(), resume: None, policy: None };
     let audited = audit(&exported, &options).unwrap();
     assert_eq!((audited.executed, audited.report.root, audited.report.state_root), (601, head.root, head.state_root));
 
@@ -184,12 +184,14 @@ fn receipts_and_proofs_verify_and_say_what_was() {
     TlogProof::parse(proof.as_bytes()).unwrap().verify(&entry.to_bytes(), &policy()).unwrap();
     let size = ledger.head().size;
     for (old, new) in [(1, size), (2, 5), (size, size)] {
-        let text = ledger.consistency(old, new).unwrap().to_text();
+        let text = ledger.consistency(old, Some(new)).unwrap().to_text();
         let verified = ConsistencyProof::parse(text.as_bytes()).unwrap().verify(&policy()).unwrap();
         assert_eq!((verified.old.size, verified.new.size), (old, new));
     }
-    assert!(matches!(ledger.consistency(2, size + 1), Err(NodeError::NoEntry { .. })));
-    assert!(matches!(ledger.consistency(0, size), Err(NodeError::NoEntry { .. })));
+    for (old, new) in [(2, size + 1), (0, size), (0, 0)] {
+        assert!(matches!(ledger.consistency(old, Some(new)), Err(NodeError::NoEntry { .. })));
+    }
+    assert_eq!(ledger.consistency(2, None).unwrap().new, ledger.checkpoint().unwrap());
 }
 
 #[test]

@@ -11,6 +11,9 @@
 //!
 //! The older checkpoint needs the log's signature alone, so that one which somebody kept before it was cosigned can be held against the log; the
 //! newer one needs what the policy asks. From size 0 every log grows: the older checkpoint has entries.
+//!
+//! **The file shows nothing of a checkpoint that it does not begin with.** Whoever has the log's key can sign an older checkpoint of another
+//! history along with the newer one. So who kept a checkpoint holds it against the older one: [`VerifiedConsistency::check_kept`].
 
 use crate::lines::{Lines, push_hashes};
 use crate::{Policy, ReceiptError};
@@ -40,6 +43,33 @@ pub struct VerifiedConsistency {
     pub old: Checkpoint,
     /// The newer checkpoint.
     pub new: Checkpoint,
+}
+
+impl VerifiedConsistency {
+    /// Checks that the older checkpoint is the one that somebody kept: of the same log, size and root.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Untrue`]. Another root over as many entries is proof that the log signed two histories.
+    pub fn check_kept(&self, note: &str, policy: &Policy) -> Result<(), ReceiptError> {
+        let kept = policy.open_without_quorum(note);
+        let kept = kept.map_err(|error| ReceiptError::untrue("kept checkpoint", error.to_string()))?.checkpoint;
+        let old = &self.old;
+        if (&kept.origin, kept.size) != (&old.origin, old.size) {
+            let problem = format!(
+                "expected the one that was kept, over {} entries of `{}`, found one over {} entries of `{}`: ask for a proof that begins with yours",
+                kept.size, kept.origin, old.size, old.origin
+            );
+            return Err(ReceiptError::untrue("older checkpoint", problem));
+        }
+        if kept.root != old.root {
+            let problem = format!(
+                "the log signed two histories of {} entries: the checkpoint that was kept has the root {}, the older one of this proof {}. These two prove it: keep both and publish them",
+                kept.size, kept.root, old.root
+            );
+            return Err(ReceiptError::untrue("older checkpoint", problem));
+        }
+        Ok(())
+    }
 }
 
 impl ConsistencyProof {

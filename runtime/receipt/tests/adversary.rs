@@ -12,10 +12,10 @@ use std::process::Command;
 const SIZE: u64 = 600;
 const OLD: u64 = 300;
 
-/// What verify.py says of an export, and perhaps of a file: whether it verified, and its last line.
-fn verify_py(directory: &Path, file: Option<&Path>) -> (bool, String) {
+/// What verify.py says of an export, and perhaps of files: whether it verified, and its last line.
+fn verify_py<'a>(directory: &Path, more: impl IntoIterator<Item = &'a Path>) -> (bool, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verify/verify.py");
-    let output = Command::new("python3").arg("-I").arg(script).arg(directory).args(file).output().expect("python3");
+    let output = Command::new("python3").arg("-I").arg(script).arg(directory).args(more).output().expect("python3");
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.success(), text.lines().last().unwrap_or_default().into())
 }
@@ -56,8 +56,8 @@ impl Attack {
     }
 
     #[track_caller]
-    fn found(&self, file: Option<&Path>, expected: &[&str]) {
-        let (verified, message) = verify_py(self.path(), file);
+    fn found<'a>(&self, more: impl IntoIterator<Item = &'a Path>, expected: &[&str]) {
+        let (verified, message) = verify_py(self.path(), more);
         assert!(!verified, "verified: {message}");
         assert!(expected.iter().all(|part| message.contains(part)), "{message}");
     }
@@ -142,6 +142,58 @@ fn a_call_put_into_anothers_mouth_is_found_though_everybody_signed() {
     attack.found(actors, &["tile/entries/001: entry 412, actor: the call is not signed by the actor that it names"]);
 }
 
+/// What an officer signed for another ledger, for instance one to try things on, and what an officer signed once.
+#[test]
+fn a_call_of_another_ledger_and_a_call_twice_are_found_though_everybody_signed() {
+    let attack = Attack::begin();
+    let other = Town::of_nonce([6; 32], SIZE, 9);
+    attack.replace(|entries| entries[412].clone_from(&other.entries[412]), with_everybody);
+    let [ours, theirs] = [&attack.town, &other].map(|town| chancery_types::Hash::of(&town.entries[0]));
+    let says =
+        format!("entry 412 is a call for the ledger {theirs}, this one is {ours}: it was moved here from another log");
+    attack.found(None, &[&says]);
+
+    let attack = Attack::begin();
+    // From the request id, behind the entry's head, ledger and actor: all of call 402 in the place of 412.
+    let again = |entries: &mut Vec<Vec<u8>>| {
+        let head = entries[412][..51].to_vec();
+        entries[412] = [&head, &entries[402][51..]].concat();
+    };
+    attack.replace(again, with_everybody);
+    attack.found(None, &["entry 412 has the request id of entry 402: one call stands in the log twice"]);
+}
+
+/// The proof that somebody asks for begins with a checkpoint of the new history, signed afresh. Only the one that was kept shows it.
+#[test]
+fn a_consistency_proof_of_another_history_is_found_by_the_kept_checkpoint() {
+    let attack = Attack::begin();
+    let files = tempfile::tempdir().unwrap();
+    let [kept, smaller, proof] = ["kept", "smaller", "proof"].map(|name| files.path().join(name));
+    let note = cosigned(&attack.town.checkpoint(500));
+    write(files.path(), "kept", &note);
+    write(files.path(), "smaller", cosigned(&attack.town.checkpoint(499)));
+    let honest = attack.town.consistency(500);
+    write(files.path(), "proof", honest.to_text());
+    let held = |checkpoint| [Path::new("--checkpoint"), checkpoint, &proof];
+    let (verified, message) = verify_py(attack.path(), held(&kept));
+    assert!(verified, "{message}");
+    honest.verify(&policy()).unwrap().check_kept(&note, &policy()).unwrap();
+    attack.found(held(&smaller), &["it covers 500 entries of 'ledger.example/town', the one that was kept 499"]);
+
+    let forged = attack.replace(|entries| edit(entries), with_everybody).consistency(500);
+    write(files.path(), "proof", forged.to_text());
+    let (verified, message) = verify_py(attack.path(), [&*proof]);
+    assert!(verified, "nothing in the forged proof itself contradicts: {message}");
+    attack.found(held(&kept), &["older checkpoint: its root is", "the log signed two histories of 500 entries"]);
+    let forged = forged.verify(&policy()).unwrap();
+    let error = |note: &str| forged.check_kept(note, &policy()).unwrap_err().to_string();
+    assert!(error(&note).contains("older checkpoint: the log signed two histories of 500 entries"), "{}", error(&note));
+    let sizes = "over 499 entries of `ledger.example/town`, found one over 500";
+    assert!(error(&cosigned(&attack.town.checkpoint(499))).contains(sizes));
+    let unsigned = attack.town.checkpoint(500).sign(&key(10));
+    assert!(error(&unsigned).starts_with("not verified: kept checkpoint: "), "{}", error(&unsigned));
+}
+
 #[test]
 fn a_kept_checkpoint_shows_the_fork_though_everybody_signed() {
     let attack = Attack::begin();
@@ -154,7 +206,7 @@ fn a_kept_checkpoint_shows_the_fork_though_everybody_signed() {
     assert!(verified, "nothing in the forged export itself contradicts: {message}");
     for size in [500, SIZE] {
         let part = format!("{size}, root: ");
-        attack.found(Some(&kept_dir.path().join(format!("{size}"))), &[&part, "the log signed two histories"]);
+        attack.found([&*kept_dir.path().join(format!("{size}"))], &[&part, "the log signed two histories"]);
     }
     // The same from two checkpoints alone, by our own verifier.
     let (old, new) = (with_everybody(&attack.town), with_everybody(&forged));
@@ -163,7 +215,7 @@ fn a_kept_checkpoint_shows_the_fork_though_everybody_signed() {
     assert_eq!(field, "root");
     assert!(problem.contains("signed two histories of 600 entries"), "{problem}");
     write(kept_dir.path(), "both", file.to_text());
-    attack.found(Some(&kept_dir.path().join("both")), &["both, root: the log signed two histories of 600 entries"]);
+    attack.found([&*kept_dir.path().join("both")], &["both, root: the log signed two histories of 600 entries"]);
 }
 
 #[test]
@@ -173,7 +225,7 @@ fn a_kept_checkpoint_shows_that_the_log_was_rolled_back() {
     write(kept_dir.path(), "kept", with_everybody(&attack.town));
     attack.replace(|entries| entries.truncate(590), with_everybody);
     attack.found(
-        Some(&kept_dir.path().join("kept")),
+        [&*kept_dir.path().join("kept")],
         &["kept, size: it covers 600 entries, the export 590: the log was rolled back"],
     );
     let (old, new) = (with_everybody(&attack.town), cosigned(&attack.town.checkpoint(590)));

@@ -6,10 +6,11 @@
 //! would end the line or turn its direction [`escaped`].
 
 use chancery_receipt::{Logged, Policy, Verified, VerifiedConsistency, VerifiedReceipt, VerifiedState, verify};
+use chancery_types::codec::Encode;
 use chancery_types::decision::{Finding, Input, Step};
 use chancery_types::interface::{Interface, Type};
 use chancery_types::printed::escaped;
-use chancery_types::{Action, Entry, Outcome, Reader, Record, Timestamp, json};
+use chancery_types::{Action, Entry, Hash, LedgerId, Outcome, Reader, Record, Timestamp, json};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 
@@ -118,6 +119,11 @@ fn consistency_section(grown: &VerifiedConsistency) -> Value {
             ("Log", grown.new.origin.clone()),
             ("Older", of(grown.old.size, grown.old.root.to_string())),
             ("Newer", of(grown.new.size, grown.new.root.to_string())),
+            (
+                "To compare",
+                "the older root with that of the checkpoint that you kept: of another one this file shows nothing"
+                    .into(),
+            ),
         ],
     )
 }
@@ -145,7 +151,11 @@ fn receipt_sections(receipt: &VerifiedReceipt) -> Vec<Value> {
 fn entry_section(entry: &Entry, interface: Option<&Interface>) -> Value {
     let time = ("Time", entry.time.to_string());
     match &entry.record {
-        Record::Genesis { origin, .. } => section("The first entry of a ledger", &[("Log", origin.clone()), time]),
+        Record::Genesis { origin, .. } => {
+            let ledger = LedgerId(Hash::of(&entry.to_bytes()).0);
+            let rows = [("Log", origin.clone()), ("Ledger", ledger.to_string()), time];
+            section("The first entry of a ledger", &rows)
+        }
         Record::Seal { height, state_root, entries, keys } => section(
             "The end of a block",
             &[
@@ -186,6 +196,7 @@ fn entry_section(entry: &Entry, interface: Option<&Interface>) -> Value {
                     ("Outcome", outcome_text(outcome, interface, returns)),
                     time,
                     ("Signed by", signed.call.actor.to_did()),
+                    ("For the ledger", signed.call.ledger.to_string()),
                     ("Request", signed.call.request.to_string()),
                     ("Module", module.to_string()),
                 ],

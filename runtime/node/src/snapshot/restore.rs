@@ -4,6 +4,9 @@
 //! and `format` last, so that what a crash leaves is no ledger. The journal gets segments of its own; its frames and
 //! chain values are those of the snapshot's ledger, which it goes on from. The checkpoint becomes the published one, so
 //! that opening refuses a journal that ends before it; its tiles are written by the first opening with the log key.
+//!
+//! The ledger's policy, which says what witnesses are asked, becomes the one that the caller believes. Nothing vouches
+//! for the one beside the snapshot; it is taken where the caller gives none, and the report has it.
 
 use super::manifest::Snapshot;
 use super::verify::{SnapshotReport, Trust, verify_open};
@@ -43,7 +46,11 @@ pub fn restore(from: &Path, dir: &Path, trust: &Trust, options: &Options) -> Res
     restore_modules(&snapshot, &**disk, dir)?;
     restore_journal(&snapshot, dir, options)?;
     restore_view(&snapshot, &*(options.open_view)(&dir.join("view"), Purpose::Fill)?)?;
-    if let Some(policy) = disk.read_if_there(&from.join(POLICY))? {
+    let policy = match &trust.policy {
+        Some(policy) if *policy != report.policy => Some(policy.to_string().into_bytes()),
+        _ => disk.read_if_there(&from.join(POLICY))?,
+    };
+    if let Some(policy) = policy {
         disk.write_file(&dir.join(POLICY), &policy, 0o644)?;
     }
     disk.write_file(&dir.join("log.vkey"), format!("{}\n", report.vkey).as_bytes(), 0o644)?;

@@ -11,7 +11,8 @@
 //! 4. ledger, origin, height, Merkle root and the journal's chain value, computed from the entries;
 //! 5. the pairs of the state: their order, and that they lead to the state root of the last seal;
 //! 6. the modules: all that calls of the log name, and no other;
-//! 7. the policy beside it, where there is one: that it reads and names the log. The root does not cover it;
+//! 7. the policy beside it, where there is one: that it reads and names the log. The root does not cover it, so that
+//!    the report has it: it is to be compared with the one that is believed;
 //! 8. a newer checkpoint, where the caller knows one: that the snapshot reaches as far, and is of the same log.
 
 use super::manifest::{Chunk, Snapshot, parse_log_record, parse_state_record};
@@ -70,6 +71,8 @@ pub struct SnapshotReport {
     pub modules: u64,
     /// Names of the witnesses of the policy that cosigned the checkpoint.
     pub cosigners: Vec<String>,
+    /// The policy beside the snapshot, or the one of a ledger that keeps none. Nothing vouches for it.
+    pub policy: Policy,
 }
 
 /// Verifies the snapshot in `dir`; `progress` is told how many entries of how many are checked. Reads only.
@@ -94,7 +97,7 @@ pub(super) fn verify_open(
     check_newest(snapshot, trust, &chain.log)?;
     check_state(snapshot)?;
     check_modules(snapshot, &contents.modules)?;
-    check_policy(snapshot)?;
+    let policy = beside(snapshot)?;
     Ok(SnapshotReport {
         root: manifest.root(),
         ledger: manifest.ledger,
@@ -109,6 +112,7 @@ pub(super) fn verify_open(
         keys: manifest.keys,
         modules: manifest.modules.len() as u64,
         cosigners,
+        policy,
     })
 }
 
@@ -285,12 +289,15 @@ fn check_modules(snapshot: &Snapshot<'_>, named: &BTreeSet<ModuleId>) -> Result<
     held.iter().try_for_each(|module| snapshot.read(module).map(drop))
 }
 
-/// The ledger's policy must be one under which a ledger opens.
-fn check_policy(snapshot: &Snapshot<'_>) -> Result<(), NodeError> {
-    let Some(text) = snapshot.disk.read_if_there(&snapshot.dir.join(POLICY))? else { return Ok(()) };
+/// The policy beside the snapshot, which must be one under which its ledger opens.
+fn beside(snapshot: &Snapshot<'_>) -> Result<Policy, NodeError> {
+    let key = &snapshot.manifest.key;
+    let Some(text) = snapshot.disk.read_if_there(&snapshot.dir.join(POLICY))? else {
+        return Ok(Policy::of_log(key.clone()));
+    };
     let policy = Policy::parse(&text).map_err(|error| wrong(format!("`{POLICY}`: {error}")))?;
-    if policy.logs().iter().any(|log| log.key == snapshot.manifest.key) {
-        return Ok(());
+    if policy.logs().iter().any(|log| log.key == *key) {
+        return Ok(policy);
     }
     Err(wrong(format!("`{POLICY}` does not name its log")))
 }

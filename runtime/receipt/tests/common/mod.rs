@@ -70,8 +70,12 @@ pub struct Town {
 impl Town {
     /// The genesis block.
     pub fn new() -> Self {
+        Town::begun([5; 32])
+    }
+
+    fn begun(nonce: [u8; 32]) -> Self {
         let mut town = Town::default();
-        town.push(Record::Genesis { origin: ORIGIN.into(), nonce: [5; 32] });
+        town.push(Record::Genesis { origin: ORIGIN.into(), nonce });
         town.ledger = LedgerId(Hash::of(&town.entries[0]).0);
         town.seal();
         town
@@ -79,7 +83,12 @@ impl Town {
 
     /// Blocks of `calls` calls until the log has `size` entries.
     pub fn grown(size: u64, calls: u64) -> Self {
-        let mut town = Town::new();
+        Town::of_nonce([5; 32], size, calls)
+    }
+
+    /// The same on another ledger of the same origin and key.
+    pub fn of_nonce(nonce: [u8; 32], size: u64, calls: u64) -> Self {
+        let mut town = Town::begun(nonce);
         while town.size() < size {
             for _ in 0..calls.min(size - town.size() - 1) {
                 town.call();
