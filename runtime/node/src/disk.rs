@@ -128,11 +128,11 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
-    /// Makes one directory, whose parent is there. Not durable yet.
+    /// Makes one directory, whose parent is there, with these permission bits. Not durable yet.
     ///
     /// # Errors
     /// What the system says.
-    fn make_dir(&self, path: &Path) -> io::Result<()>;
+    fn make_dir(&self, path: &Path, mode: u32) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     ///
@@ -152,8 +152,8 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Locks a file, which is made where it is missing, until the result is dropped; `None` where another process or
-    /// handle holds it.
+    /// Locks a file, which is made where it is missing, for its owner alone, until the result is dropped; `None` where
+    /// another process or handle holds it.
     ///
     /// # Errors
     /// What the system says.
@@ -219,15 +219,21 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// waits for what others have written.
 const SYNC_EACH_MAX: usize = 16;
 
+/// Permission bits of directories: of what is public; of what is the ledger's own; and of a ledger's directory, through
+/// which others come to what is public in it without seeing what else there is.
+pub(crate) const PUBLIC: u32 = 0o755;
+pub(crate) const PRIVATE: u32 = 0o750;
+pub(crate) const PASSABLE: u32 = 0o751;
+
 /// Ending of the files that a crash may leave and nobody reads.
 pub const TEMPORARY: &str = ".tmp";
 
 impl dyn Disk + '_ {
-    /// Makes a directory and those above it that are missing, each durable in its parent.
+    /// Makes a directory and those above it that are missing, with these permission bits, each durable in its parent.
     ///
     /// # Errors
     /// [`NodeError::Io`] or [`NodeError::DiskFull`].
-    pub fn make_dirs(&self, path: &Path) -> Result<(), NodeError> {
+    pub fn make_dirs(&self, path: &Path, mode: u32) -> Result<(), NodeError> {
         let exists = |path: &Path| self.exists(path).map_err(failed("cannot look for", path));
         let mut missing = Vec::new();
         for dir in path.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
@@ -245,7 +251,7 @@ impl dyn Disk + '_ {
             missing.push(dir);
         }
         for dir in missing.into_iter().rev() {
-            match self.make_dir(dir) {
+            match self.make_dir(dir, mode) {
                 // Another thread was faster; its name may not be durable yet.
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                     return Err(failed("cannot make directory", dir)(error));
@@ -298,8 +304,8 @@ impl dyn Disk + '_ {
     }
 
     /// Writes several files below `dir`, each whole, all durable when it returns, in one pass for the contents and one
-    /// for the names. Only one thread at a time may write the same files; what a crash leaves of them is overwritten by
-    /// the next try.
+    /// for the names. Whoever may read the files may go into the directories that are made for them. Only one thread at
+    /// a time may write the same files; what a crash leaves of them is overwritten by the next try.
     ///
     /// # Errors
     /// As `write_file`; some of the files may have been written then.
@@ -308,7 +314,8 @@ impl dyn Disk + '_ {
             return Ok(());
         }
         let parents: BTreeSet<&Path> = files.iter().map(|(path, _)| parent(path)).collect();
-        parents.iter().try_for_each(|dir| self.make_dirs(dir))?;
+        let dir_mode = mode | (mode & 0o444) >> 2;
+        parents.iter().try_for_each(|dir| self.make_dirs(dir, dir_mode))?;
         let temporary = |path: &Path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             path.with_file_name(format!("{name}{TEMPORARY}"))
@@ -505,8 +512,8 @@ impl Disk for OsDisk {
         Ok(names)
     }
 
-    fn make_dir(&self, path: &Path) -> io::Result<()> {
-        DirBuilder::new().mode(0o750).create(path)
+    fn make_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
+        DirBuilder::new().mode(mode).create(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -523,7 +530,8 @@ impl Disk for OsDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).custom_flags(NO_FOLLOW);
+        // Whoever may read it could hold it.
+        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(NO_FOLLOW);
         let file = options.open(path).map_err(no_link)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),

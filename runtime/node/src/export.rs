@@ -49,7 +49,7 @@ impl Ledger {
     pub fn export(&self, dir: &Path, verifier: &str) -> Result<Exported, NodeError> {
         let disk = &self.disk;
         let key = log_vkey(&**disk, &self.dir, self.origin())?;
-        disk.make_dirs(dir)?;
+        disk.make_dirs(dir, disk::PUBLIC)?;
         for name in disk.list(dir).map_err(disk::failed("cannot list", dir))? {
             if !NAMES.contains(&name.as_str()) && !name.ends_with(disk::TEMPORARY) {
                 return Err(NodeError::Export(format!(
@@ -126,7 +126,7 @@ impl Ledger {
                 count += 1;
                 if !disk.exists(&target).map_err(disk::failed("cannot look for", &target))? {
                     let bytes = disk.read_file(&source)?;
-                    disk.make_dirs(&dir.join("blobs").join(&folder))?;
+                    disk.make_dirs(&dir.join("blobs").join(&folder), disk::PUBLIC)?;
                     disk.write_file(&target, &bytes, 0o644)?;
                 }
             }

@@ -92,7 +92,7 @@ impl Mirror {
     /// follows into it.
     pub fn open(place: Place, policy: Policy, dir: &Path) -> Result<Mirror, NodeError> {
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-        disk.make_dirs(dir)?;
+        disk.make_dirs(dir, disk::PUBLIC)?;
         for name in disk.list(dir).map_err(disk::failed("cannot list", dir))? {
             let known = NAMES.contains(&name.as_str()) || name == EVIDENCE || name == LOCK || name.ends_with(TEMPORARY);
             if !known {
@@ -190,7 +190,7 @@ impl Mirror {
     fn evidence(&self, note: &str) -> Result<PathBuf, NodeError> {
         let dir = self.dir.join(EVIDENCE);
         let path = dir.join(Hash::of(note.as_bytes()).to_string());
-        self.disk.make_dirs(&dir)?;
+        self.disk.make_dirs(&dir, disk::PUBLIC)?;
         self.disk.write_file(&path, note.as_bytes(), 0o644)?;
         Ok(path)
     }

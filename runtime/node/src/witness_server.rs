@@ -22,7 +22,7 @@
 //! loopback address.
 
 use crate::NodeError;
-use crate::disk::{Disk, OsDisk};
+use crate::disk::{self, Disk, OsDisk};
 use crate::http::Answer;
 use crate::metrics::WitnessMetrics;
 use crate::recovery;
@@ -70,7 +70,7 @@ impl WitnessServer {
         key: ed25519_dalek::SigningKey,
         logs: Vec<VerifierKey>,
     ) -> Result<Self, NodeError> {
-        DISK.make_dirs(dir)?;
+        DISK.make_dirs(dir, disk::PRIVATE)?;
         let lock = recovery::lock(DISK, dir)?;
         let witness = Witness::new(name, key, logs.clone());
         let mut latest = BTreeMap::new();
