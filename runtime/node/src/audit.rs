@@ -12,7 +12,7 @@
 //! recorded.
 //!
 //! It works on a data directory and on an exported one. A progress file keeps how far an audit of a data directory
-//! came:
+//! came; an exported one holds no writes, from which a later audit could resume:
 //!
 //! ```text
 //! chancery audit v1
@@ -138,6 +138,13 @@ pub fn audit(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
 
 /// Audits an exported directory, whose own policy says whose checkpoint to believe.
 fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
+    if let Some(path) = &options.resume {
+        return Err(NodeError::Audit(format!(
+            "{} is an exported log, which holds no writes from which a later audit could resume: leave the progress file {} out",
+            dir.display(),
+            path.display()
+        )));
+    }
     let place = Place::Directory(dir.into());
     let source = PublicSource::open(&place, &place.own_policy()?)?;
     let (mut chain, mut states) = (Chain::default(), Reexecuted::new(&dir.join("blobs"), options)?);
@@ -157,7 +164,7 @@ fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> 
         checkpoint: Some(source.size()),
         torn: false,
     };
-    Ok(Audit { report, executed: states.executed, resumed: states.resume.map_or(0, |saved| saved.size) })
+    Ok(Audit { report, executed: states.executed, resumed: 0 })
 }
 
 /// The state that executing again leads to.
@@ -253,14 +260,13 @@ impl States for Reexecuted {
         let CheckedEntry { entry, effects, .. } = checked;
         let Record::Call { signed, .. } = &entry.record else { return Ok(()) };
         self.executor.ledger = signed.call.ledger;
-        if self.resume.is_some_and(|saved| entry.index < saved.size) {
-            let effects = effects.ok_or_else(|| {
-                NodeError::Audit("an exported log holds no writes to resume from: leave the progress file out".into())
-            })?;
-            self.block.apply(&effects.writes);
-            return Ok(());
+        match effects {
+            Some(effects) if self.resume.is_some_and(|saved| entry.index < saved.size) => {
+                self.block.apply(&effects.writes);
+                Ok(())
+            }
+            effects => self.execute(&entry, effects.as_ref()),
         }
-        self.execute(&entry, effects.as_ref())
     }
 
     fn seal(&mut self, entry: &Entry, chain: &Chain) -> Result<(), NodeError> {
