@@ -8,6 +8,7 @@ mod commands;
 mod explain;
 mod failure;
 mod fields;
+mod files;
 mod flame;
 mod help;
 mod keys;

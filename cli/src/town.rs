@@ -46,8 +46,9 @@ pub fn open(session: &Session) -> Outcome<Ledger> {
     let vkey = std::fs::read_to_string(session.data.join("log.vkey")).unwrap_or_default();
     let origin = vkey.split('+').next().unwrap_or_default();
     let keys = Keys::new(&session.keys);
-    let log_key = match keys.public(&log_key_name(origin)) {
-        Ok(_) => Some(keys.open(&log_key_name(origin))?),
+    let log_key = match keys.open(&log_key_name(origin)) {
+        Ok(key) => Some(key),
+        Err(failure) if failure.code != Code::NotFound => return Err(failure),
         Err(_) => {
             tell(format_args!(
                 "the log key `{}` is not in {}: what is recorded is published, and comes into exports and snapshots, only when `chancery log checkpoint` is run with --keys where it is",

@@ -3,6 +3,7 @@
 use crate::commands::state::{find, key_of};
 use crate::explain::{self, trace, trace_lines};
 use crate::failure::{Code, Failure, Outcome};
+use crate::files;
 use crate::output::{Session, lines};
 use crate::stored;
 use crate::town::open;
@@ -142,7 +143,7 @@ pub fn hand_out(session: &Session, text: &str, out: Option<&Path>, what: &str) -
     match out {
         None => session.print_file(text, || json!({ "file": text })),
         Some(path) => {
-            std::fs::write(path, text).map_err(|error| Failure::file("cannot write", path, &error))?;
+            files::replace(path, text.as_bytes()).map_err(|error| files::not_written(path, &error))?;
             let say = || format!("{what} written to {}: {} bytes", path.display(), text.len());
             session.print(say, || json!({"written": path, "bytes": text.len()}));
         }
