@@ -21,10 +21,13 @@ pub fn log_key_name(origin: &str) -> String {
     format!("log-{}", origin.chars().map(plain).collect::<String>())
 }
 
+/// The argument with which this program is its own child that compiles a module; no command of a user's.
+pub const COMPILE: &str = "compile";
+
 /// Where this program compiles modules: in a child, whose time and memory are limited.
 pub fn compiler() -> Compiler {
     match std::env::current_exe() {
-        Ok(program) => Compiler::Child(program, vec!["compile".into()]),
+        Ok(program) => Compiler::Child(program, vec![COMPILE.into()]),
         Err(_) => Compiler::InProcess,
     }
 }
