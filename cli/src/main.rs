@@ -108,6 +108,7 @@ fn main() -> ExitCode {
         data: cli.data,
         data_given: matches.value_source("data") == Some(ValueSource::CommandLine),
         keys: cli.keys.unwrap_or_else(keys_dir),
+        keys_given: matches.value_source("keys") == Some(ValueSource::CommandLine),
         json: cli.output == Format::Json,
         printed: Rc::default(),
     };

@@ -25,6 +25,8 @@ pub struct Session {
     pub data_given: bool,
     /// The directory of keys.
     pub keys: std::path::PathBuf,
+    /// Whether that directory stands on the command line.
+    pub keys_given: bool,
     /// JSON instead of text.
     pub json: bool,
     /// Whether a result was printed.
@@ -72,8 +74,6 @@ impl Session {
     }
 }
 
-/// A failure as a JSON value on standard output.
-pub fn print_failure(failure: &Failure) {
 /// Tells a failure in words, and to a program that reads JSON as a value. Gives its exit code.
 pub fn fail(failure: &Failure, json: bool) -> ExitCode {
     tell(format_args!("error: {}", failure.message.trim_end()));
@@ -83,6 +83,8 @@ pub fn fail(failure: &Failure, json: bool) -> ExitCode {
     ExitCode::from(failure.code as u8)
 }
 
+/// A failure as a JSON value on standard output.
+pub fn print_failure(failure: &Failure) {
     let value = json!({"failure": {"code": failure.code as u8, "message": failure.message.trim_end()}});
     print_text(format!("{value:#}"));
 }

@@ -63,8 +63,7 @@ pub fn open(session: &Session) -> Outcome<Ledger> {
     };
     // Another ledger of the same origin has a key of its own; signing with it would not verify.
     let is_of_this_log = |key: &SigningKey| {
-        let key = PublicKey(key.verifying_key().to_bytes());
-        vkey.trim() == chancery_tlog::note::VerifierKey { name: origin.into(), key }.to_vkey()
+        vkey.trim() == chancery_tlog::note::VerifierKey { name: origin.into(), key: public(key) }.to_vkey()
     };
     if log_key.as_ref().is_some_and(|key| !is_of_this_log(key)) {
         tell(format_args!(
@@ -103,17 +102,31 @@ pub fn method<'a>(interface: &'a Interface, contract: &str, name: &str, kind: Me
     Err(Failure::usage(format!("`{contract}` has no such method `{name}`: its {word} are {}", known.join(", "))))
 }
 
-/// Who acts, with what key.
+/// The key of who acts.
 pub fn actor(session: &Session, name: Option<&str>) -> Outcome<SigningKey> {
     let keys = Keys::new(&session.keys);
-    let name = name.ok_or_else(|| {
+    keys.open(named(&keys, name)?)
+}
+
+/// Who would act, where nothing is signed: the public half of the key.
+pub fn dry_actor(session: &Session, name: Option<&str>) -> Outcome<PublicKey> {
+    let keys = Keys::new(&session.keys);
+    Ok(keys.public(named(&keys, name)?)?.key)
+}
+
+fn named<'a>(keys: &Keys, name: Option<&'a str>) -> Outcome<&'a str> {
+    name.ok_or_else(|| {
         let known = keys.names().unwrap_or_default();
         Failure::usage(format!(
             "say who acts with --as KEY (keys: {}): make one with `chancery key new NAME`",
             known.join(", ")
         ))
-    })?;
-    keys.open(name)
+    })
+}
+
+/// The public half of a key at hand.
+pub fn public(key: &SigningKey) -> PublicKey {
+    PublicKey(key.verifying_key().to_bytes())
 }
 
 /// Who asks, where no signature is needed: the key of this name, or nobody.
@@ -121,9 +134,8 @@ pub fn asker(session: &Session, name: Option<&str>) -> Outcome<PublicKey> {
     name.map_or(Ok(PublicKey::default()), |name| Ok(Keys::new(&session.keys).public(name)?.key))
 }
 
-/// A call by this key, valid for so many seconds.
-pub fn call(ledger: &Ledger, key: &SigningKey, request: RequestId, valid_for: u64, action: Action) -> Call {
-    let actor = PublicKey(key.verifying_key().to_bytes());
+/// A call by this actor, valid for so many seconds.
+pub fn call(ledger: &Ledger, actor: PublicKey, request: RequestId, valid_for: u64, action: Action) -> Call {
     let valid_until = Timestamp(ledger.now().0.saturating_add(valid_for.saturating_mul(1_000)));
     Call { ledger: ledger.id(), actor, request, valid_until, action }
 }
@@ -168,7 +180,7 @@ pub fn deploy(
 ) -> Outcome<(ModuleId, Answer)> {
     let (module, _) = ledger.put_module(wasm).map_err(|error| again(error.into(), request))?;
     let action = Action::Deploy { name: name.into(), module, arguments };
-    let answer = send(ledger, key, call(ledger, key, request, VALID_FOR_SECONDS, action))?;
+    let answer = send(ledger, key, call(ledger, public(key), request, VALID_FOR_SECONDS, action))?;
     Ok((module, answer))
 }
 

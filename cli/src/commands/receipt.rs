@@ -13,6 +13,8 @@ use chancery_tlog::Bundle;
 use chancery_tlog::tile::{WIDTH, decode_bundle};
 use chancery_types::interface::Interface;
 use chancery_types::{Action, Record, RequestId};
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +43,7 @@ enum Command {
         #[arg(long)]
         writes: bool,
         /// Under which checkpoint: published, or one that the policy's witnesses cosigned.
-        #[arg(long, value_enum, default_value_t = Wait::Published)]
+        #[arg(long, value_parser = of_a_proof(), default_value = "published")]
         wait: Wait,
         /// Where to write it [default: standard output].
         #[arg(short, long, value_name = "FILE")]
@@ -61,7 +63,7 @@ enum Command {
 }
 
 /// What to wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Wait {
     /// The call is in the journal, durably.
     Logged,
@@ -69,6 +71,12 @@ pub enum Wait {
     Published,
     /// As many witnesses as the policy asks for have cosigned that checkpoint.
     Witnessed,
+}
+
+/// The levels that a proof can be of: what is merely logged, no checkpoint covers.
+pub fn of_a_proof() -> impl TypedValueParser<Value = Wait> {
+    let offered = [Wait::Published, Wait::Witnessed].iter().filter_map(ValueEnum::to_possible_value);
+    PossibleValuesParser::new(offered).try_map(|word| Wait::from_str(&word, false))
 }
 
 impl From<Wait> for Level {
@@ -191,6 +199,12 @@ fn verify(session: &Session, file: &Path, export: Option<&Path>, policy_file: &P
         message: format!("{}: {error}", file.display()),
     };
     let inclusion = bytes.starts_with(b"c2sp.org/tlog-proof@");
+    if export.is_some() && !inclusion {
+        return Err(Failure::usage(format!(
+            "{} is no inclusion proof, and its entry is not looked for in an export: leave --export out",
+            file.display()
+        )));
+    }
     let verified = if inclusion {
         // With the entry it is a receipt without anything else.
         let proof = TlogProof::parse(&bytes).map_err(|error| untrue(&error))?;
