@@ -99,6 +99,7 @@ impl From<NodeError> for Failure {
             | NodeError::Policy(_)
             | NodeError::Export(_)
             | NodeError::Mirror(_)
+            | NodeError::InLedger { .. }
             | NodeError::SnapshotPlace(_)
             | NodeError::NotProfiled(_)
             | NodeError::Audit(_) => Code::Usage,
@@ -117,6 +118,7 @@ impl From<NodeError> for Failure {
             | NodeError::Unfinished(_)
             | NodeError::Snapshot(_)
             | NodeError::Witness(_)
+            | NodeError::Memory(_)
             | NodeError::Checkpoint(_) => Code::NotVerified,
             NodeError::State(StateError::Full)
             | NodeError::Locked(_)

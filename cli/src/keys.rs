@@ -9,14 +9,16 @@
 //! A sealed secret is opened by a passphrase: `CHANCERY_PASSPHRASE`, or asked for on the terminal; a new one twice. The associated data is the `did`.
 
 use crate::failure::{Failure, Outcome};
+use crate::files;
 use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use chancery_node::{Disk, NodeError, OsDisk};
 use chancery_types::PublicKey;
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -65,17 +67,18 @@ impl Keys {
             None => json!({"version": 1, "did": did, "secret": hex::encode(*secret)}),
             Some(passphrase) => json!({"version": 1, "did": did, "sealed": seal(&secret, passphrase, &did)?}),
         };
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
+        let disk: &dyn Disk = &OsDisk;
+        disk.make_dirs(&self.dir, 0o700).map_err(|error| match error {
+            NodeError::DiskFull => files::not_written(&path, &ErrorKind::StorageFull.into()),
+            other => other.into(),
+        })?;
+        let text = Zeroizing::new(format!("{file:#}\n"));
+        files::create(&path, text.as_bytes(), 0o600).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => {
                 Failure::usage(format!("the key `{name}` exists already ({}): choose another name", path.display()))
             }
-            _ => Failure::file("cannot write", &path, &error),
-        };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(failed)?;
-        let mut out =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-        let text = Zeroizing::new(format!("{file:#}\n"));
-        out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
+            _ => files::not_written(&path, &error),
+        })?;
         Ok(key)
     }
 
@@ -103,7 +106,7 @@ impl Keys {
     fn read(&self, name: &str) -> Outcome<Value> {
         let path = self.path(name)?;
         let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
+            ErrorKind::NotFound => {
                 let known = self.names().unwrap_or_default().join(", ");
                 let known = if known.is_empty() { "none".into() } else { known };
                 Failure::not_found(format!(
@@ -132,7 +135,7 @@ impl Keys {
     /// The names of the files of keys, whether or not each can be read.
     pub fn names(&self) -> Outcome<Vec<String>> {
         let files = match self.dir.read_dir() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             files => files.map_err(|error| Failure::file("cannot read", &self.dir, &error))?,
         };
         let name = |name: &str| name.strip_suffix(".key").map(String::from);
@@ -150,16 +153,22 @@ impl Keys {
         Ok(self.names()?.into_iter().map(list).collect())
     }
 
-    /// The public half of a key, without its passphrase.
+    /// The public half of a key, without its passphrase. Where there is none, it must be that of the secret beside it.
     pub fn public(&self, name: &str) -> Outcome<Listed> {
         let file = self.read(name)?;
+        let sealed = file["sealed"].is_object() && !file["secret"].is_string();
+        if !sealed {
+            let key = PublicKey(self.open(name)?.verifying_key().to_bytes());
+            return Ok(Listed { name: name.into(), key, sealed });
+        }
         let key = file["did"].as_str().and_then(PublicKey::from_did);
         let key = key.ok_or_else(|| Failure::usage(format!("the key file of `{name}` is damaged: its did is none")))?;
-        Ok(Listed { name: name.into(), key, sealed: file["sealed"].is_object() })
+        Ok(Listed { name: name.into(), key, sealed })
     }
 }
 
-fn random(bytes: &mut [u8]) -> Outcome {
+/// Fills bytes with randomness of the system.
+pub fn random(bytes: &mut [u8]) -> Outcome {
     getrandom::fill(bytes).map_err(|error| Failure::internal(format!("the system gives no randomness: {error}")))
 }
 

@@ -8,6 +8,7 @@ mod commands;
 mod explain;
 mod failure;
 mod fields;
+mod files;
 mod flame;
 mod help;
 mod keys;
@@ -23,7 +24,8 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use commands::Command;
 use failure::{Code, Failure, Outcome};
-use output::{Session, print_failure, tell};
+use output::{Session, check_written, fail, finish, print_failure};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -70,23 +72,31 @@ fn keys_dir() -> PathBuf {
 }
 
 fn main() -> ExitCode {
-    let arguments: Result<Vec<String>, _> = std::env::args_os().map(std::ffi::OsString::into_string).collect();
-    let Ok(arguments) = arguments else {
-        tell("error: the command line is not UTF-8");
-        return ExitCode::from(Code::Usage as u8);
-    };
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1..).is_some_and(|arguments| arguments == [town::COMPILE]) {
+        return chancery_engine::compile_child();
+    }
     let json = arguments.windows(2).any(|pair| pair == ["--output", "json"])
         || arguments.iter().any(|argument| argument == "--output=json");
+    let arguments = match arguments.into_iter().map(OsString::into_string).collect() {
+        Ok(arguments) => arguments,
+        Err(argument) => {
+            let argument = argument.to_string_lossy();
+            let failure = Failure::usage(format!("expected arguments in UTF-8, found `{argument}`: write it in UTF-8"));
+            return fail(&failure, json);
+        }
+    };
     let (own, fields) = fields::split(arguments);
     let parsed = Cli::command().try_get_matches_from(own);
     let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
+            let printed = error.print();
             // Help and version are answers, not errors.
-            drop(error.print());
             if !error.use_stderr() {
-                return ExitCode::SUCCESS;
+                check_written(printed);
+                return finish().map_or_else(|failure| fail(&failure, false), |()| ExitCode::SUCCESS);
             }
             if json {
                 print_failure(&Failure::usage(error.to_string().trim_start_matches("error: ")));
@@ -98,15 +108,16 @@ fn main() -> ExitCode {
         data: cli.data,
         data_given: matches.value_source("data") == Some(ValueSource::CommandLine),
         keys: cli.keys.unwrap_or_else(keys_dir),
+        keys_given: matches.value_source("keys") == Some(ValueSource::CommandLine),
         json: cli.output == Format::Json,
         printed: Rc::default(),
     };
-    match run(cli.command, &session, &fields) {
+    let ended = run(cli.command, &session, &fields);
+    // What a command did says more than that it could not be told.
+    match ended.and_then(|()| finish()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            session.fail(&failure);
-            ExitCode::from(failure.code as u8)
-        }
+        // A program is given one value: the result, where there is one.
+        Err(failure) => fail(&failure, session.json && !session.printed.get()),
     }
 }
 
@@ -134,6 +145,5 @@ fn run(command: Command, session: &Session, fields: &[fields::Flag]) -> Outcome 
         Command::Witness(arguments) => witness::run(session, &arguments),
         Command::Demo(arguments) => demo::run(session, &arguments),
         Command::Completion(arguments) => completion::run(&arguments),
-        Command::Compile => compile::run(),
     }
 }

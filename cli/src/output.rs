@@ -4,16 +4,17 @@
 //! that commands a terminal, and a value passes [`escaped`] where it becomes a part of a line, in [`lines`], in [`Table`] and wherever else a line is
 //! put together, so that none begins a line of its own. Files that are handed out are printed as they are, but for a terminal.
 
-use crate::failure::Failure;
+use crate::failure::{Code, Failure, Outcome};
 use chancery_node::Progress;
 pub use chancery_types::printed::escaped;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 use std::fmt::{self, Display};
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Where and how a command works.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Session {
     pub data_given: bool,
     /// The directory of keys.
     pub keys: std::path::PathBuf,
+    /// Whether that directory stands on the command line.
+    pub keys_given: bool,
     /// JSON instead of text.
     pub json: bool,
     /// Whether a result was printed.
@@ -44,14 +47,6 @@ impl Session {
         }
         self.printed.set(true);
         write_out(file.as_bytes());
-    }
-
-    /// Tells a failure: in words, and as a JSON value where no result was printed that a program could read instead.
-    pub fn fail(&self, failure: &Failure) {
-        tell(format_args!("error: {}", failure.message.trim_end()));
-        if self.json && !self.printed.get() {
-            print_failure(failure);
-        }
     }
 
     /// A bar on standard error for a long work, where a person is looking.
@@ -79,6 +74,15 @@ impl Session {
     }
 }
 
+/// Tells a failure in words, and to a program that reads JSON as a value. Gives its exit code.
+pub fn fail(failure: &Failure, json: bool) -> ExitCode {
+    tell(format_args!("error: {}", failure.message.trim_end()));
+    if json {
+        print_failure(failure);
+    }
+    ExitCode::from(failure.code as u8)
+}
+
 /// A failure as a JSON value on standard output.
 pub fn print_failure(failure: &Failure) {
     let value = json!({"failure": {"code": failure.code as u8, "message": failure.message.trim_end()}});
@@ -98,9 +102,36 @@ fn shown(text: &str) -> String {
     text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
 }
 
-/// Writes to standard output. A reader that hangs up, such as `head`, has seen enough.
+/// What kept a result from being written.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes to standard output; [`finish`] says whether that failed.
 pub fn write_out(bytes: &[u8]) {
-    drop(std::io::stdout().write_all(bytes));
+    let mut out = io::stdout();
+    check_written(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
+/// Keeps what kept a result from being written. A reader that hangs up, such as `head`, has seen enough.
+pub fn check_written(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // The first error is the one to tell.
+        UNWRITTEN.get_or_init(|| error);
+    }
+}
+
+/// Whether all results were written.
+pub fn finish() -> Outcome {
+    UNWRITTEN.get().map_or(Ok(()), |error| {
+        Err(Failure {
+            code: Code::Unavailable,
+            message: format!(
+                "the result cannot be written to standard output: {error}. The command did what it was asked for, and its result is lost: see to what \
+                takes the output, and ask again; `chancery log list` shows what was recorded"
+            ),
+        })
+    })
 }
 
 /// Writes a message to standard error, to whoever reads there. Lines behind its first are indented: whatever a text in it says, it is no message of

@@ -20,7 +20,7 @@ without a result gives as its JSON value `{\"failure\": {\"code\": 4, \"message\
 | 3 | refused: the call was recorded and not done, or rows of a batch were not; a query or a dry run is refused and not recorded |
 | 4 | what was named does not exist |
 | 5 | the log, a proof or a rebuilt module does not verify |
-| 6 | the ledger, or a file that is written, cannot be used now: in use by another process, disk full, of another version; or no toolchain |
+| 6 | the ledger, or a file that is written, cannot be used now: in use by another process, disk full, of another version; or no toolchain; or the result cannot be written |
 
 ## Fields of methods
 
@@ -60,10 +60,11 @@ fn doc(argument: &Arg) -> String {
 fn form(argument: &Arg) -> String {
     let value =
         argument.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
     match argument.get_long() {
         None => value,
-        Some(long) if argument.get_action().takes_values() => format!("--{long} {value}"),
-        Some(long) => format!("--{long}"),
+        Some(long) if argument.get_action().takes_values() => format!("{short}--{long} {value}"),
+        Some(long) => format!("{short}--{long}"),
     }
 }
 
@@ -78,7 +79,7 @@ fn section(command: &Command, name: &str) -> String {
     let own = command.get_arguments().filter(|argument| !argument.is_global_set());
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let mut out = format!("\n## `{name}`\n\n{about}.\n{}", arguments(own));
-    let inner = command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help");
+    let inner = command.get_subcommands().filter(|inner| inner.get_name() != "help");
     out.extend(inner.map(|inner| section(inner, &format!("{name} {}", inner.get_name()))));
     out
 }
@@ -87,7 +88,7 @@ fn section(command: &Command, name: &str) -> String {
 fn markdown(command: &Command) -> String {
     let global = command.get_arguments().filter(|argument| argument.is_global_set());
     let mut out = format!("{HEAD}\n## Flags of all commands\n{}", arguments(global));
-    let commands = command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help");
+    let commands = command.get_subcommands().filter(|inner| inner.get_name() != "help");
     out.extend(commands.map(|inner| section(inner, &format!("{} {}", command.get_name(), inner.get_name()))));
     out
 }

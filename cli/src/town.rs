@@ -21,10 +21,13 @@ pub fn log_key_name(origin: &str) -> String {
     format!("log-{}", origin.chars().map(plain).collect::<String>())
 }
 
+/// The argument with which this program is its own child that compiles a module; no command of a user's.
+pub const COMPILE: &str = "compile";
+
 /// Where this program compiles modules: in a child, whose time and memory are limited.
 pub fn compiler() -> Compiler {
     match std::env::current_exe() {
-        Ok(program) => Compiler::Child(program, vec!["compile".into()]),
+        Ok(program) => Compiler::Child(program, vec![COMPILE.into()]),
         Err(_) => Compiler::InProcess,
     }
 }
@@ -46,8 +49,9 @@ pub fn open(session: &Session) -> Outcome<Ledger> {
     let vkey = std::fs::read_to_string(session.data.join("log.vkey")).unwrap_or_default();
     let origin = vkey.split('+').next().unwrap_or_default();
     let keys = Keys::new(&session.keys);
-    let log_key = match keys.public(&log_key_name(origin)) {
-        Ok(_) => Some(keys.open(&log_key_name(origin))?),
+    let log_key = match keys.open(&log_key_name(origin)) {
+        Ok(key) => Some(key),
+        Err(failure) if failure.code != Code::NotFound => return Err(failure),
         Err(_) => {
             tell(format_args!(
                 "the log key `{}` is not in {}: what is recorded is published, and comes into exports and snapshots, only when `chancery log checkpoint` is run with --keys where it is",
@@ -59,8 +63,7 @@ pub fn open(session: &Session) -> Outcome<Ledger> {
     };
     // Another ledger of the same origin has a key of its own; signing with it would not verify.
     let is_of_this_log = |key: &SigningKey| {
-        let key = PublicKey(key.verifying_key().to_bytes());
-        vkey.trim() == chancery_tlog::note::VerifierKey { name: origin.into(), key }.to_vkey()
+        vkey.trim() == chancery_tlog::note::VerifierKey { name: origin.into(), key: public(key) }.to_vkey()
     };
     if log_key.as_ref().is_some_and(|key| !is_of_this_log(key)) {
         tell(format_args!(
@@ -99,17 +102,31 @@ pub fn method<'a>(interface: &'a Interface, contract: &str, name: &str, kind: Me
     Err(Failure::usage(format!("`{contract}` has no such method `{name}`: its {word} are {}", known.join(", "))))
 }
 
-/// Who acts, with what key.
+/// The key of who acts.
 pub fn actor(session: &Session, name: Option<&str>) -> Outcome<SigningKey> {
     let keys = Keys::new(&session.keys);
-    let name = name.ok_or_else(|| {
+    keys.open(named(&keys, name)?)
+}
+
+/// Who would act, where nothing is signed: the public half of the key.
+pub fn dry_actor(session: &Session, name: Option<&str>) -> Outcome<PublicKey> {
+    let keys = Keys::new(&session.keys);
+    Ok(keys.public(named(&keys, name)?)?.key)
+}
+
+fn named<'a>(keys: &Keys, name: Option<&'a str>) -> Outcome<&'a str> {
+    name.ok_or_else(|| {
         let known = keys.names().unwrap_or_default();
         Failure::usage(format!(
             "say who acts with --as KEY (keys: {}): make one with `chancery key new NAME`",
             known.join(", ")
         ))
-    })?;
-    keys.open(name)
+    })
+}
+
+/// The public half of a key at hand.
+pub fn public(key: &SigningKey) -> PublicKey {
+    PublicKey(key.verifying_key().to_bytes())
 }
 
 /// Who asks, where no signature is needed: the key of this name, or nobody.
@@ -117,9 +134,8 @@ pub fn asker(session: &Session, name: Option<&str>) -> Outcome<PublicKey> {
     name.map_or(Ok(PublicKey::default()), |name| Ok(Keys::new(&session.keys).public(name)?.key))
 }
 
-/// A call by this key, valid for so many seconds.
-pub fn call(ledger: &Ledger, key: &SigningKey, request: RequestId, valid_for: u64, action: Action) -> Call {
-    let actor = PublicKey(key.verifying_key().to_bytes());
+/// A call by this actor, valid for so many seconds.
+pub fn call(ledger: &Ledger, actor: PublicKey, request: RequestId, valid_for: u64, action: Action) -> Call {
     let valid_until = Timestamp(ledger.now().0.saturating_add(valid_for.saturating_mul(1_000)));
     Call { ledger: ledger.id(), actor, request, valid_until, action }
 }
@@ -164,7 +180,7 @@ pub fn deploy(
 ) -> Outcome<(ModuleId, Answer)> {
     let (module, _) = ledger.put_module(wasm).map_err(|error| again(error.into(), request))?;
     let action = Action::Deploy { name: name.into(), module, arguments };
-    let answer = send(ledger, key, call(ledger, key, request, VALID_FOR_SECONDS, action))?;
+    let answer = send(ledger, key, call(ledger, public(key), request, VALID_FOR_SECONDS, action))?;
     Ok((module, answer))
 }
 

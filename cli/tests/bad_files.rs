@@ -45,7 +45,7 @@ fn files_that_may_not_be_read_or_written() {
     };
     let before = files(&home.data);
     let says = ["ermission denied", "look at owner and permissions"];
-    // The directory is its owner's alone.
+    // Others come through the directory, and to nothing that is the ledger's own.
     check_failure(&["log", "head"], &run(&["log", "head"]), 6, &says);
     std::fs::set_permissions(&home.data, PermissionsExt::from_mode(0o755)).unwrap();
     check_failure(&["log", "head"], &run(&["log", "head"]), 6, &says);

@@ -2,8 +2,7 @@
 
 mod support;
 
-use std::path::Path;
-use support::disk::{Mounted, files};
+use support::disk::{Mounted, files, fill};
 use support::{Home, check_failure, module, sample};
 
 const APPLY: [&str; 5] = ["call", "food-assistance", "apply", "--as", "officer"];
@@ -228,12 +227,6 @@ fn a_second_process_on_the_same_ledger() {
     assert_eq!(home.head(), before);
 }
 
-/// Takes all room.
-fn fill(filler: &Path) {
-    let mut file = std::fs::File::create(filler).unwrap();
-    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
-}
-
 #[test]
 fn a_full_disk() {
     let mut home = Home::empty();
@@ -268,10 +261,6 @@ fn a_full_disk() {
     assert_eq!(home.head().0.as_u64(), before.0.as_u64().map(|entries| entries + recorded));
     home.ok(&["log", "verify"]);
     home.ok(&call);
-    let cases = home.file("cases.csv", sample());
-    let report = small.join("none/out.csv").display().to_string();
-    let batch = ["batch", "food-assistance", "determine", &cases, "--as", "officer", "--report", &report];
-    home.fails(&batch, 2, &["cannot write the report", "out.csv"]);
 }
 
 #[test]

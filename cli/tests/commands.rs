@@ -175,6 +175,78 @@ fn a_dry_run_shows_everything_and_records_nothing() {
 }
 
 #[test]
+fn a_dry_run_signs_nothing_and_needs_no_passphrase() {
+    let home = Home::with_notes();
+    let new = home.command(&["key", "new", "sealed", "--passphrase"]).env("CHANCERY_PASSPHRASE", "of its own").output();
+    assert!(new.unwrap().status.success());
+    let write = ["call", "notes", "write", "--as", "sealed", "--text", "x"];
+    assert!(home.ok(&[&write[..], &["--dry-run"]].concat()).contains("nothing was recorded"));
+    let rows = home.file("rows.csv", "text\ny\n");
+    let batch = ["batch", "notes", "write", &rows, "--as", "sealed"];
+    assert!(home.ok(&[&batch[..], &["--dry-run"]].concat()).contains("1 fits"));
+    for signs in [&write[..], &batch] {
+        home.fails(signs, 2, &["the passphrase of `sealed` is needed"]);
+    }
+    // Who it is is asked all the same.
+    home.fails(&["call", "notes", "write", "--text", "x", "--dry-run"], 2, &["say who acts with --as KEY"]);
+    home.fails(&["call", "notes", "write", "--as", "x", "--text", "x", "--dry-run"], 4, &["there is no key `x`"]);
+}
+
+#[test]
+fn a_flag_that_would_do_nothing_is_refused() {
+    let home = Home::with_notes();
+    home.note("a1", "x");
+    home.ok(&["receipt", "get", "a1", "-o", "receipt"]);
+    home.ok(&["log", "export", "export"]);
+    let rows = home.file("rows.csv", "text\ny\n");
+    let write = ["call", "notes", "write", "--as", "clerk", "--text", "x"];
+    let with = |flags: &[&'static str]| [&write[..], flags].concat();
+    let both = ["cannot be used with"];
+    home.fails(&with(&["--valid-for", "5", "--valid-until", "2030-01-01T00:00:00Z"]), 2, &both);
+    home.fails(&with(&["--dry-run", "--wait", "witnessed"]), 2, &both);
+    let batch = ["batch", "notes", "write", &rows, "--as", "clerk", "--dry-run", "--wait", "witnessed"];
+    home.fails(&batch, 2, &both);
+    let verify = ["receipt", "verify", "receipt", "--policy", "export/policy"];
+    home.ok(&verify);
+    let export = [&verify[..], &["--export", "nowhere"]].concat();
+    home.fails(&export, 2, &["receipt is no inclusion proof", "leave --export out"]);
+    let values = ["invalid value 'logged'", "published, witnessed"];
+    home.fails(&["receipt", "get", "a1", "--wait", "logged"], 2, &values);
+    home.fails(&["state", "prove", "notes", "note", "--wait", "logged"], 2, &values);
+    home.fails(&["log", "list", "--limit", "0"], 2, &["invalid value '0'", "0 is not in 1.."]);
+}
+
+#[test]
+fn the_public_half_of_a_key_is_that_of_its_secret() {
+    let home = Home::empty();
+    let other = home.json(&["key", "new", "other"])["did"].as_str().unwrap().to_string();
+    let did = home.json(&["key", "new", "w1"])["did"].as_str().unwrap().to_string();
+    let path = home.dir.path().join(".config/chancery/keys/w1.key");
+    let file = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, file.replace(&did, &other)).unwrap();
+    for command in [&["key", "show", "w1"][..], &["witness", "key", "--key", "w1"]] {
+        let says = ["w1.key is not a key file of this program, or is damaged"];
+        check_failure(command, &home.run(command), 2, &says);
+    }
+    assert!(home.ok(&["key", "list"]).contains("cannot be used"));
+    // Nor is a log key that is damaged taken for one that is elsewhere.
+    home.ok(&["init", "--origin", "ledger.example/town"]);
+    let path = home.dir.path().join(".config/chancery/keys/log-ledger.example_town.key");
+    std::fs::write(&path, "{}").unwrap();
+    check_failure(&["log checkpoint"], &home.run(&["log", "checkpoint"]), 2, &["is not a key file of version 1"]);
+}
+
+#[test]
+fn only_a_users_commands_are_named() {
+    let home = Home::empty();
+    for line in [&[][..], &["--output", "text"], &["compil"], &["help"]] {
+        let given = home.run(line);
+        let text = format!("{}{}", given.out, given.err);
+        assert!(!text.contains("compile") && text.contains("chancery"), "{line:?}: {text}");
+    }
+}
+
+#[test]
 fn help_of_methods_comes_from_the_interface() {
     let home = Home::with_food_assistance();
     let help = home.ok(&["call", "food-assistance", "determine", "--help"]);

@@ -56,6 +56,17 @@ fn the_demonstration_shows_real_decisions_and_the_printed_commands_work() {
 }
 
 #[test]
+fn keys_are_made_where_the_command_line_says() {
+    let home = Home::empty();
+    let given: Value =
+        serde_json::from_str(&home.ok(&["demo", "--data", "d", "--keys", "k", "--output", "json"])).unwrap();
+    assert_eq!(given["keys"].as_str(), home.dir.path().join("k").to_str());
+    assert!(home.dir.path().join("k/officer.key").exists() && !home.dir.path().join("d-keys").exists());
+    let again = ["demo", "--keys", "k"];
+    check_failure(&again, &home.run(&again), 2, &["k is not empty", "name another with --keys"]);
+}
+
+#[test]
 fn in_text_it_says_where_the_ledger_is_and_how_to_go_on() {
     let home = Home::empty();
     let temporary = home.dir.path().join("tmp");

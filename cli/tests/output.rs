@@ -1,9 +1,10 @@
-//! What programs read: one JSON value whatever happens, and no harm done by a reader that hangs up.
+//! What programs read: one JSON value whatever happens, no harm done by a reader that hangs up, and no success where the result is lost.
 
 mod support;
 
 use serde_json::Value;
-use support::{Given, Home, module};
+use std::os::unix::ffi::OsStrExt;
+use support::{Given, Home, check_failure, module};
 
 const APPLY: &str = "call food-assistance apply --as officer --case-id A --month 2024-05 --household-size 2";
 
@@ -125,4 +126,44 @@ fn no_text_of_a_call_passes_for_a_line_of_the_program() {
     let text = String::from_utf8(python.stdout).unwrap();
     assert!(python.status.success() && bare(&text) && !text.lines().any(|line| line.starts_with("outcome")), "{text}");
     assert!(text.contains("    fee of the first term (Model Ordinance, § 4(1)): = 130.00 EUR, from "), "{text}");
+}
+
+#[test]
+fn a_result_that_is_lost_is_no_success() {
+    let home = Home::with_notes();
+    home.note("a1", "x");
+    for line in [
+        "receipt get a1",
+        "log prove inclusion 3",
+        "log list --output json",
+        "log head",
+        "log checkpoint",
+        "completion bash",
+        "call --help",
+        "--help",
+        "call notes write --as clerk --text y",
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = home.command(&words(line)).stdout(full).output().unwrap();
+        let says = [
+            "the result cannot be written to standard output: No space left",
+            "`chancery log list` shows what was recorded",
+        ];
+        check_failure(&words(line), &output.into(), 6, &says);
+    }
+    // What the command did else says more.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = home.command(&words("log show 99 --output json")).stdout(full).output().unwrap();
+    check_failure(&["log show"], &output.into(), 4, &["there is no entry 99"]);
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_a_failure_like_any_other() {
+    let home = Home::empty();
+    let mut command = home.command(&["key", "show", "--output", "json"]);
+    command.arg(std::ffi::OsStr::from_bytes(b"clerk\xff"));
+    let given: Given = command.output().unwrap().into();
+    check_failure(&["key show"], &given, 2, &["expected arguments in UTF-8, found `clerk\u{fffd}`"]);
+    let value: Value = serde_json::from_str(&given.out).unwrap();
+    assert_eq!(value["failure"]["code"], 2, "{value}");
 }

@@ -79,6 +79,73 @@ fn what_is_wrong_with_the_command_line_is_said() {
 }
 
 #[test]
+fn a_memory_of_another_key_or_name_is_told() {
+    let home = Home::with_notes();
+    let vkey = std::fs::read_to_string(home.data.join("log.vkey")).expect("the log's key");
+    home.file("log.vkey", &vkey);
+    home.ok(&["key", "new", "w1"]);
+    home.ok(&["key", "new", "w2"]);
+    let (mut child, url, witness) = serve(&home);
+    let policy = home.file("policy", format!("log {vkey}witness w {witness} {url}\nquorum w\n"));
+    home.ok(&["log", "policy", &policy]);
+    let cosigned = home.run(&["log", "checkpoint"]);
+    child.kill().and_then(|()| child.wait()).expect("it is killed");
+    assert!(cosigned.code == 0 && cosigned.out.contains("— w1 "), "{cosigned:?}");
+    let says = ["kept for ledger.example/town", "of another key or name", "Serve under the key and name that it is of"];
+    for (number, other) in [(7, "w2"), (0, "--name")] {
+        let mut serve = SERVE.to_vec();
+        match number {
+            0 => serve.extend(["--name", "court.example"]),
+            at => serve[at] = other,
+        }
+        let given = home.run(&serve);
+        check_failure(&serve, &given, 5, &says);
+        assert!(!given.err.contains("journal"), "{given:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_lacks_entries_or_cosignatures_is_no_success() {
+    let home = Home::with_notes();
+    let checkpoint = ["log", "checkpoint"];
+    let nokeys = [&checkpoint[..], &["--keys", "nokeys"]].concat();
+    // Whatever is at hand: what is published whole is.
+    let whole = home.ok(&checkpoint);
+    assert_eq!(home.ok(&nokeys), whole);
+    home.ok(&["key", "new", "w1", "--keys", "other"]);
+    home.ok(&["call", "notes", "write", "--as", "w1", "--text", "x", "--keys", "other"]);
+    let says = ["the checkpoint covers 4 of 6 entries: not public: the log key is not at hand"];
+    for json in [false, true] {
+        let output: &[&str] = if json { &["--output", "json"] } else { &[] };
+        let given = home.run(&[&nokeys[..], output].concat());
+        check_failure(&nokeys, &given, 6, &says);
+        let note = if json {
+            home.json(&["log", "head"])["checkpoint"].as_str().expect("it").into()
+        } else {
+            given.out.clone()
+        };
+        assert_eq!(note, whole, "the checkpoint that there is is printed all the same");
+    }
+    assert!(home.ok(&checkpoint).contains("\n6\n"));
+
+    home.ok(&["key", "new", "w1"]);
+    let vkey = std::fs::read_to_string(home.data.join("log.vkey")).expect("the log's key");
+    home.file("log.vkey", &vkey);
+    let (mut child, url, witness) = serve(&home);
+    let policy = home.file("policy", format!("log {vkey}witness w {witness} {url}\nquorum w\n"));
+    home.ok(&["log", "policy", &policy]);
+    let cosigned = home.run(&checkpoint);
+    child.kill().and_then(|()| child.wait()).expect("it is killed");
+    assert!(cosigned.code == 0 && cosigned.out.contains("— w1 "), "{cosigned:?}");
+    // The cosignatures that it has are enough, whoever is away now.
+    assert_eq!((home.ok(&checkpoint), home.ok(&nokeys)), (cosigned.out.clone(), cosigned.out));
+    home.ok(&["call", "notes", "write", "--as", "clerk", "--text", "y"]);
+    let given = home.run(&checkpoint);
+    check_failure(&checkpoint, &given, 6, &["the checkpoint covers 8 of 8 entries: not witnessed: "]);
+    assert!(given.out.contains("\n8\n") && !given.out.contains("— w1 "), "{given:?}");
+}
+
+#[test]
 fn without_the_witness_nothing_is_exported_that_it_has_not_cosigned() {
     let home = Home::with_notes();
     home.ok(&["key", "new", "w1"]);

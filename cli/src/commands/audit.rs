@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// A ledger's or an exported directory [default: that of --data].
     dir: Option<PathBuf>,
-    /// Keep in FILE how far the audit came, and go on from there where FILE exists.
+    /// Keep in FILE how far the audit of a ledger came, and go on from there where FILE exists. Not for an exported log.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// Whose checkpoints to believe [default: the policy of an export, or the key of a ledger, which is the word of whoever gave it to you].

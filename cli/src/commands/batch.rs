@@ -15,7 +15,9 @@ use crate::commands::receipt::Wait;
 use crate::explain;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Session, tell};
-use crate::town::{self, VALID_FOR_SECONDS, actor, answered, call, contract, gas, method, open, open_to_read};
+use crate::town::{
+    self, VALID_FOR_SECONDS, actor, answered, call, contract, dry_actor, gas, method, open, open_to_read, public,
+};
 use chancery_node::{Answer, Checked, Ledger, Refusal, Ticket};
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Interface, Method, MethodKind};
@@ -48,7 +50,7 @@ pub struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// What to wait for before the rows are acknowledged.
-    #[arg(long, value_enum, default_value_t = Wait::Logged)]
+    #[arg(long, value_enum, default_value_t = Wait::Logged, conflicts_with = "dry_run")]
     wait: Wait,
     #[command(flatten)]
     metrics: crate::metrics::Arguments,
@@ -76,7 +78,10 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let ledger = if *dry_run { open_to_read(session)? } else { open(session)? };
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, method_name, MethodKind::Call)?;
-    let key = actor(session, actor_name.as_deref())?;
+    let actor_name = actor_name.as_deref();
+    // A dry run signs nothing.
+    let key = if *dry_run { None } else { Some(actor(session, actor_name)?) };
+    let actor = key.as_ref().map_or_else(|| dry_actor(session, actor_name), |key| Ok(public(key)))?;
     let file = read(path, method.arguments())?;
     if !file.ignored.is_empty() {
         tell(format_args!("columns that `{}` does not take are ignored: {}", method.name, file.ignored.join(", ")));
@@ -85,12 +90,15 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let mut report = Report::new(report.as_deref(), path, method)?;
     let total = file.len();
     let bar = session.bar(total, "rows");
-    let batch = Batch { ledger: &ledger, interface: &interface, method, key: &key, contract: name, run };
+    let batch = Batch { ledger: &ledger, interface: &interface, method, actor, contract: name, run };
     let done = |line| {
         bar.inc(1);
         report.add(line);
     };
-    let carried_out = if *dry_run { batch.try_out(file, done) } else { batch.run(file, done) };
+    let carried_out = match &key {
+        Some(key) => batch.run(file, key, done),
+        None => batch.try_out(file, done),
+    };
     bar.finish_and_clear();
     let last = report.last_entry().filter(|_| carried_out.is_ok());
     let reached = last.map_or(Ok(()), |last| wait.reach(&ledger, last));
@@ -119,7 +127,7 @@ pub struct Batch<'a> {
     /// The method that is called.
     pub method: &'a Method,
     /// Who calls.
-    pub key: &'a SigningKey,
+    pub actor: PublicKey,
     /// The contract's name.
     pub contract: &'a str,
     /// The name of the run.
@@ -149,7 +157,7 @@ enum Pending {
 impl Batch<'_> {
     fn request(&self, arguments: &[u8], occurrence: u64) -> RequestId {
         let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 batch v2");
-        hasher.update(&self.ledger.id().0).update(&PublicKey(self.key.verifying_key().to_bytes()).0);
+        hasher.update(&self.ledger.id().0).update(&self.actor.0);
         let mut rest = self.contract.to_bytes();
         self.method.name.encode(&mut rest);
         self.run.to_string().encode(&mut rest);
@@ -160,13 +168,13 @@ impl Batch<'_> {
         RequestId(u128::from_le_bytes(id))
     }
 
-    /// Carries out the rows that were not carried out before; `done` is told of each in order. All cores encode, sign and check; the rows queue in
-    /// the order of the file.
-    pub fn run(&self, file: File, mut done: impl FnMut(Line)) -> Outcome {
+    /// Carries out the rows that were not carried out before, signed with the actor's key; `done` is told of each in order. All cores encode, sign
+    /// and check; the rows queue in the order of the file.
+    pub fn run(&self, file: File, key: &SigningKey, mut done: impl FnMut(Line)) -> Outcome {
         let mut pending = VecDeque::new();
         across_cores(
             file.rows,
-            |rows| self.prepare(rows),
+            |rows| self.prepare(rows, key),
             |prepared| {
                 pending.push_back(self.start(prepared?)?);
                 if pending.len() >= IN_FLIGHT_MAX
@@ -199,11 +207,11 @@ impl Batch<'_> {
     }
 
     /// Makes rows ready. The calls of those that are not done yet are signed together.
-    fn prepare(&self, rows: Vec<Row>) -> Vec<Outcome<Prepared>> {
+    fn prepare(&self, rows: Vec<Row>, key: &SigningKey) -> Vec<Outcome<Prepared>> {
         let asked: Vec<_> = rows.into_iter().map(|row| self.ask(row)).collect();
         let calls =
             asked.iter().flatten().filter_map(|asked| if let Asked::Call(_, call) = asked { Some(call) } else { None });
-        let mut signed = SignedCall::sign_all(calls.cloned().collect(), self.key).into_iter();
+        let mut signed = SignedCall::sign_all(calls.cloned().collect(), key).into_iter();
         let prepare = |asked: Outcome<Asked>| match asked? {
             Asked::Ready(prepared) => Ok(prepared),
             Asked::Call(place, _) => {
@@ -226,7 +234,7 @@ impl Batch<'_> {
         };
         let request = self.request(&arguments, row.occurrence);
         let action = Action::Invoke { contract: self.contract.into(), method: self.method.name.clone(), arguments };
-        let call = call(self.ledger, self.key, request, VALID_FOR_SECONDS, action);
+        let call = call(self.ledger, self.actor, request, VALID_FOR_SECONDS, action);
         Ok(match answered(self.ledger, &call)? {
             Some(answer) => Asked::Ready(Prepared::Answered(place, request, Box::new(answer))),
             None => Asked::Call(place, call),

@@ -7,12 +7,14 @@ use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::help;
 use crate::output::Session;
-use crate::town::{self, VALID_FOR_SECONDS, actor, call, contract, method, open, open_to_read, send};
+use crate::town::{
+    self, VALID_FOR_SECONDS, actor, call, contract, dry_actor, method, open, open_to_read, public, send,
+};
 use chancery_types::interface::MethodKind;
 use chancery_types::{Action, Timestamp};
 
-const FORM: &str = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--dry-run] [--request ID] [--valid-for SECONDS | --valid-until TIME]\n\
-    [--wait logged|published|witnessed]\n\
+const FORM: &str = "chancery call CONTRACT METHOD --as KEY --field value… [--json JSON|@FILE] [--request ID] [--valid-for SECONDS | --valid-until TIME]\n\
+    [--dry-run | --wait logged|published|witnessed]\n\
     `chancery inspect CONTRACT` lists the methods; `--help` after the method lists its fields, `chancery help call` explains the options";
 
 #[derive(clap::Args)]
@@ -35,10 +37,10 @@ pub struct Arguments {
     #[arg(long, value_name = "ID")]
     request: Option<String>,
     /// Seconds for which the call is valid.
-    #[arg(long, value_name = "SECONDS", default_value_t = VALID_FOR_SECONDS)]
+    #[arg(long, value_name = "SECONDS", default_value_t = VALID_FOR_SECONDS, conflicts_with = "valid_until")]
     valid_for: u64,
     /// What to wait for before the call is acknowledged.
-    #[arg(long, value_enum, default_value_t = Wait::Logged)]
+    #[arg(long, value_enum, default_value_t = Wait::Logged, conflicts_with = "dry_run")]
     wait: Wait,
     /// Time until which the call is valid, YYYY-MM-DDTHH:MM:SSZ, instead of --valid-for.
     #[arg(long, value_name = "TIME")]
@@ -64,15 +66,18 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         return help::fields(session, &format!("chancery call {name} {method_name} --as KEY"), &usage(method));
     }
     let encoded = encode(method, arguments.json.as_deref(), flags)?;
-    let key = actor(session, arguments.actor.as_deref())?;
+    let name_of_actor = arguments.actor.as_deref();
+    // A dry run signs nothing.
+    let key = if arguments.dry_run { None } else { Some(actor(session, name_of_actor)?) };
+    let actor = key.as_ref().map_or_else(|| dry_actor(session, name_of_actor), |key| Ok(public(key)))?;
     let action = Action::Invoke { contract: name.clone(), method: method.name.clone(), arguments: encoded };
-    let mut call = call(&ledger, &key, request(arguments.request.as_deref())?, arguments.valid_for, action);
+    let mut call = call(&ledger, actor, request(arguments.request.as_deref())?, arguments.valid_for, action);
     if let Some(text) = &arguments.valid_until {
         call.valid_until = Timestamp::parse(text).ok_or_else(|| {
             Failure::usage(format!("--valid-until: expected a time, YYYY-MM-DDTHH:MM:SSZ, found `{text}`"))
         })?;
     }
-    if arguments.dry_run {
+    let Some(key) = key else {
         let execution = ledger.dry_run(&call)?;
         return explain::show_execution(
             session,
@@ -81,7 +86,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             &execution,
             &format!("{name} {}", method.name),
         );
-    }
+    };
     let answer = send(&ledger, &key, call)?;
     let reached = arguments.wait.reach(&ledger, answer.index);
     town::close(ledger);

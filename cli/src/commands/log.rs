@@ -38,10 +38,11 @@ enum Command {
         #[arg(long)]
         from: Option<u64>,
         /// Most entries to list.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
     },
-    /// Publish what is not yet, and print the checkpoint: a signed note, with the cosignatures of witnesses.
+    /// Publish what is not yet, and print the checkpoint: a signed note, with the cosignatures of witnesses. Where it does not cover the whole log, or
+    /// lacks cosignatures that the policy asks for, the exit code is 6.
     Checkpoint,
     /// Write a proof that anybody can verify with the checkpoint.
     Prove {
@@ -139,8 +140,7 @@ pub fn head_text(value: &Value) -> String {
     let note = match note.as_ref().and_then(Value::as_str) {
         None => format!("no checkpoint is published: {publish}"),
         Some(note) => {
-            let covered = note.lines().nth(1).and_then(|size| size.parse::<u64>().ok());
-            let all = covered.is_none_or(|size| Some(size) == shown["entries"].as_u64());
+            let all = covered(note).is_none_or(|size| Some(size) == shown["entries"].as_u64());
             if all { note.into() } else { format!("{note}the checkpoint does not cover all entries: {publish}") }
         }
     };
@@ -149,11 +149,22 @@ pub fn head_text(value: &Value) -> String {
 
 fn checkpoint(session: &Session) -> Outcome {
     let ledger = open(session)?;
-    let note = ledger.checkpoint();
+    let published = ledger.publish_all();
+    let (note, size) = (ledger.checkpoint(), ledger.head().size);
     ledger.close()?;
-    let note = note.ok_or_else(|| Failure::not_found("nothing is published: the log key is not at hand"))?;
-    session.print_file(&note, || json!({ "checkpoint": note }));
-    Ok(())
+    if let Some(note) = &note {
+        session.print_file(note, || json!({ "checkpoint": note }));
+    }
+    let covered = note.as_deref().and_then(covered).unwrap_or(0);
+    published.map(drop).map_err(|error| {
+        let Failure { code, message } = error.into();
+        Failure { code, message: format!("the checkpoint covers {covered} of {size} entries: {message}") }
+    })
+}
+
+/// Entries that a checkpoint's note covers.
+fn covered(note: &str) -> Option<u64> {
+    note.lines().nth(1)?.parse().ok()
 }
 
 fn prove(session: &Session, what: &Prove) -> Outcome {

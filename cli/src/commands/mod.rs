@@ -6,7 +6,6 @@ pub mod bench;
 pub mod build;
 pub mod call;
 pub mod check;
-pub mod compile;
 pub mod completion;
 pub mod demo;
 pub mod deploy;
@@ -69,7 +68,4 @@ pub enum Command {
     Demo(demo::Arguments),
     /// Print a completion script for a shell.
     Completion(completion::Arguments),
-    /// Compile an instrumented module from standard input (used by the program itself).
-    #[command(hide = true)]
-    Compile,
 }

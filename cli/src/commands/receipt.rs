@@ -3,6 +3,7 @@
 use crate::commands::state::{find, key_of};
 use crate::explain::{self, trace, trace_lines};
 use crate::failure::{Code, Failure, Outcome};
+use crate::files;
 use crate::output::{Session, lines};
 use crate::stored;
 use crate::town::open;
@@ -13,6 +14,8 @@ use chancery_tlog::tile::{WIDTH, decode_bundle};
 use chancery_types::codec::Encode;
 use chancery_types::interface::Interface;
 use chancery_types::{Action, Hash, LedgerId, Record, RequestId};
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +44,7 @@ enum Command {
         #[arg(long)]
         writes: bool,
         /// Under which checkpoint: published, or one that the policy's witnesses cosigned [default: cosigned, where the policy names witnesses].
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = of_a_proof())]
         wait: Option<Wait>,
         /// Where to write it [default: standard output].
         #[arg(short, long, value_name = "FILE")]
@@ -64,7 +67,7 @@ enum Command {
 }
 
 /// What to wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Wait {
     /// The call is in the journal, durably.
     Logged,
@@ -72,6 +75,12 @@ pub enum Wait {
     Published,
     /// As many witnesses as the policy asks for have cosigned that checkpoint.
     Witnessed,
+}
+
+/// The levels that a proof can be of: what is merely logged, no checkpoint covers.
+pub fn of_a_proof() -> impl TypedValueParser<Value = Wait> {
+    let offered = [Wait::Published, Wait::Witnessed].iter().filter_map(ValueEnum::to_possible_value);
+    PossibleValuesParser::new(offered).try_map(|word| Wait::from_str(&word, false))
 }
 
 impl From<Wait> for Level {
@@ -153,7 +162,7 @@ pub fn hand_out(session: &Session, text: &str, out: Option<&Path>, what: &str) -
     match out {
         None => session.print_file(text, || json!({ "file": text })),
         Some(path) => {
-            std::fs::write(path, text).map_err(|error| Failure::file("cannot write", path, &error))?;
+            files::replace(path, text.as_bytes()).map_err(|error| files::not_written(path, &error))?;
             let say = || format!("{what} written to {}: {} bytes", path.display(), text.len());
             session.print(say, || json!({"written": path, "bytes": text.len()}));
         }
@@ -201,6 +210,12 @@ fn verify(session: &Session, file: &Path, export: Option<&Path>, kept: Option<&P
         message: format!("{}: {error}", file.display()),
     };
     let inclusion = bytes.starts_with(b"c2sp.org/tlog-proof@");
+    if export.is_some() && !inclusion {
+        return Err(Failure::usage(format!(
+            "{} is no inclusion proof, and its entry is not looked for in an export: leave --export out",
+            file.display()
+        )));
+    }
     let verified = if inclusion {
         // With the entry it is a receipt without anything else.
         let proof = TlogProof::parse(&bytes).map_err(|error| untrue(&error))?;

@@ -1,6 +1,6 @@
 //! `state get`, `state list` and `state prove`: stored values, by the interface description.
 
-use crate::commands::receipt::{Wait, hand_out};
+use crate::commands::receipt::{Wait, hand_out, of_a_proof};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Session, lines, plain, spoken, table};
 use crate::stored;
@@ -40,7 +40,7 @@ enum Command {
         #[arg(long, value_name = "HEIGHT")]
         at: Option<u64>,
         /// Under which checkpoint: published, or one that the policy's witnesses cosigned [default: cosigned, where the policy names witnesses].
-        #[arg(long, value_enum)]
+        #[arg(long, value_parser = of_a_proof())]
         wait: Option<Wait>,
         /// Where to write it [default: standard output].
         #[arg(short, long, value_name = "FILE")]

@@ -2,12 +2,11 @@
 
 use crate::failure::{Code, Failure, Outcome};
 use crate::keys::Keys;
-use crate::output::Session;
+use crate::output::{Session, finish};
 use chancery_node::witness_server::WitnessServer;
 use chancery_tlog::cosignature::WitnessKey;
 use chancery_tlog::note::{VerifierKey, is_key_name};
 use serde_json::json;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -83,8 +82,8 @@ fn serve(session: &Session, serve: &Serve) -> Outcome {
         || format!("cosigning {} at http://{address}\n{vkey}", origins.join(", ")),
         || json!({"url": format!("http://{address}"), "vkey": vkey, "logs": origins}),
     );
-    // Whoever started this in a pipe waits for the address.
-    drop(std::io::stdout().flush());
+    // Whoever started this waits for the address.
+    finish()?;
     Arc::new(server).serve(&listener).map_err(|error| cannot(&error))
 }
 

@@ -16,6 +16,12 @@ pub fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
+/// Takes all room.
+pub fn fill(filler: &Path) {
+    let mut file = std::fs::File::create(filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+}
+
 /// Something that is mounted, unmounted in the end.
 pub struct Mounted(PathBuf);
 

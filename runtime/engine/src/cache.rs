@@ -21,7 +21,9 @@ use crate::compile::Compatibility;
 use crate::limits::CACHE_BYTES_MAX;
 use crate::prices::PRICES_VERSION;
 use chancery_types::ModuleId;
+use std::fs::DirBuilder;
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -96,7 +98,7 @@ impl Cache {
     pub(crate) fn store(&self, module: &ModuleId, compatibility: &Compatibility, code: &[u8]) {
         let name = name(module, PRICES_VERSION, compatibility);
         let write = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&self.dir)?;
+            DirBuilder::new().recursive(true).mode(0o750).create(&self.dir)?;
             let temporary = self.dir.join(format!("{name}.{}.tmp", std::process::id()));
             let mut file = std::fs::File::create(&temporary)?;
             file.write_all(self.mac(&name, code).as_bytes())?;

@@ -12,7 +12,7 @@
 //! recorded.
 //!
 //! It works on a data directory and on an exported one. A progress file keeps how far an audit of a data directory
-//! came:
+//! came; an exported one holds no writes, from which a later audit could resume:
 //!
 //! ```text
 //! chancery audit v1
@@ -156,6 +156,13 @@ fn check_policy(dir: &Path, policy: &Policy) -> Result<(), NodeError> {
 
 /// Audits an exported directory, whose own policy says whose checkpoint to believe where none is given.
 fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
+    if let Some(path) = &options.resume {
+        return Err(NodeError::Audit(format!(
+            "{} is an exported log, which holds no writes from which a later audit could resume: leave the progress file {} out",
+            dir.display(),
+            path.display()
+        )));
+    }
     let place = Place::Directory(dir.into());
     let policy = options.policy.clone().map_or_else(|| place.own_policy(), Ok)?;
     let source = PublicSource::open(&place, &policy)?;
@@ -177,7 +184,7 @@ fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> 
         checkpoint: Some(source.size()),
         torn: false,
     };
-    Ok(Audit { report, executed: states.executed, resumed: states.resume.map_or(0, |saved| saved.size) })
+    Ok(Audit { report, executed: states.executed, resumed: 0 })
 }
 
 /// The state that executing again leads to.
@@ -273,14 +280,13 @@ impl States for Reexecuted {
         let CheckedEntry { entry, effects, .. } = checked;
         let Record::Call { signed, .. } = &entry.record else { return Ok(()) };
         self.executor.ledger = signed.call.ledger;
-        if self.resume.is_some_and(|saved| entry.index < saved.size) {
-            let effects = effects.ok_or_else(|| {
-                NodeError::Audit("an exported log holds no writes to resume from: leave the progress file out".into())
-            })?;
-            self.block.apply(&effects.writes);
-            return Ok(());
+        match effects {
+            Some(effects) if self.resume.is_some_and(|saved| entry.index < saved.size) => {
+                self.block.apply(&effects.writes);
+                Ok(())
+            }
+            effects => self.execute(&entry, effects.as_ref()),
         }
-        self.execute(&entry, effects.as_ref())
     }
 
     fn seal(&mut self, entry: &Entry, chain: &Chain) -> Result<(), NodeError> {

@@ -63,7 +63,7 @@ impl Blobs {
         }
         let path = self.path(module);
         let parent = path.parent().unwrap_or(&self.dir);
-        self.disk.make_dirs(parent)?;
+        self.disk.make_dirs(parent, disk::PRIVATE)?;
         // The folder's own name, where an earlier try made it and did not come further.
         self.disk.sync_dir(&self.dir).map_err(disk::failed("cannot make durable", &self.dir))?;
         self.disk.write_file(&path, wasm, 0o640)?;

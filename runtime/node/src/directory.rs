@@ -40,7 +40,7 @@ pub(crate) fn create(
     if !is_key_name(origin) || origin.contains("://") {
         return Err(NodeError::BadOrigin(origin.into()));
     }
-    disk.make_dirs(dir)?;
+    disk.make_dirs(dir, disk::PASSABLE)?;
     if !disk.list(dir).map_err(disk::failed("cannot list", dir))?.is_empty() {
         return Err(NodeError::NotEmpty(dir.into()));
     }
@@ -63,7 +63,7 @@ pub(crate) fn create(
     journal.append(&block, chain)?;
     journal.close()?;
     let vkey = VerifierKey { name: origin.into(), key: PublicKey(log_key.verifying_key().to_bytes()) }.to_vkey();
-    disk.make_dirs(&dir.join("blobs"))?;
+    disk.make_dirs(&dir.join("blobs"), disk::PRIVATE)?;
     new_cache_key(&**disk, dir)?;
     disk.write_file(&dir.join("log.vkey"), format!("{vkey}\n").as_bytes(), 0o644)?;
     write_format(&**disk, dir)

@@ -22,6 +22,12 @@ mod whole;
 pub use os::OsDisk;
 pub(crate) use whole::TEMPORARY;
 
+/// Permission bits of directories: of what is public; of what is the ledger's own; and of a ledger's directory, through
+/// which others come to what is public in it without seeing what else there is.
+pub(crate) const PUBLIC: u32 = 0o755;
+pub(crate) const PRIVATE: u32 = 0o750;
+pub(crate) const PASSABLE: u32 = 0o751;
+
 use crate::NodeError;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -126,11 +132,11 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
-    /// Makes one directory, whose parent is there. Not durable yet.
+    /// Makes one directory, whose parent is there, with these permission bits. Not durable yet.
     ///
     /// # Errors
     /// What the system says.
-    fn make_dir(&self, path: &Path) -> io::Result<()>;
+    fn make_dir(&self, path: &Path, mode: u32) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     ///
@@ -150,8 +156,8 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Locks a file, which is made where it is missing, until the result is dropped; `None` where another process or
-    /// handle holds it.
+    /// Locks a file, which is made where it is missing, for its owner alone, until the result is dropped; `None` where
+    /// another process or handle holds it.
     ///
     /// # Errors
     /// What the system says.

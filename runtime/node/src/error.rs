@@ -172,6 +172,19 @@ pub enum NodeError {
     /// A log cannot be mirrored.
     #[error("the log cannot be mirrored: {0}")]
     Mirror(String),
+    /// An export, a mirror or a witness's memory would lie in a ledger.
+    #[error(
+        "{path} lies in a ledger's directory, {ledger}, in which nothing else is written: name a directory outside of it"
+    )]
+    InLedger {
+        /// The directory.
+        path: PathBuf,
+        /// The ledger's.
+        ledger: PathBuf,
+    },
+    /// The memory of a witness cannot be used.
+    #[error("the witness does not know what it cosigned: {0}")]
+    Memory(String),
     /// A log was forked.
     #[error(
         "the log at {place} is forked: its signed checkpoint over {theirs} entries and the one over {ours} entries that this mirror holds are of two histories. Both are kept, {} and {}: publish them, they are the proof. Nothing was taken over",

@@ -12,20 +12,17 @@
 //! verify.py                      a verifier in one file, Python standard library only
 //! ```
 //!
-//! A second export into the same directory adds what is new. The checkpoint is written last: a directory with a
-//! checkpoint is complete up to it.
+//! A second export into the same directory adds what is new, also where a [mirror](crate::mirror) of the log has written
+//! in between. The checkpoint is written last: a directory with a checkpoint is complete up to it.
 
 use crate::checkpoint::log_vkey;
 use crate::disk::{self, Disk};
 use crate::publication::PublicLog;
 use crate::retention::RETENTION;
-use crate::{Ledger, NodeError};
+use crate::{Ledger, NodeError, target};
 use chancery_tlog::{Checkpoint, Policy};
 use std::path::Path;
 use std::sync::Arc;
-
-/// All that an exported directory may hold.
-pub(crate) const NAMES: [&str; 7] = ["checkpoint", "tile", "blobs", "log.vkey", "policy", "retention", "verify.py"];
 
 /// What an export wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,27 +41,31 @@ impl Ledger {
     /// `verify.py`.
     ///
     /// # Errors
-    /// [`NodeError::Export`] where the directory holds something else; [`NodeError::NotPublished`] and
+    /// [`NodeError::InLedger`] where the directory lies in a ledger's; [`NodeError::Export`] where it holds something
+    /// else; [`NodeError::Locked`] where a mirror follows into it; [`NodeError::NotPublished`] and
     /// [`NodeError::NotWitnessed`] where the policy accepts no checkpoint that is there; what the disk meets.
     pub fn export(&self, dir: &Path, verifier: &str) -> Result<Exported, NodeError> {
         let disk = &self.disk;
         let key = log_vkey(&**disk, &self.dir, self.origin())?;
-        disk.make_dirs(dir)?;
-        for name in disk.list(dir).map_err(disk::failed("cannot list", dir))? {
-            if !NAMES.contains(&name.as_str()) && !name.ends_with(disk::TEMPORARY) {
-                return Err(NodeError::Export(format!(
-                    "{} holds `{name}`, which is no part of an export: name a new or empty directory",
-                    dir.display()
-                )));
-            }
+        target::outside_ledgers(&**disk, dir)?;
+        // The ledger's own public log may lie elsewhere, behind a link.
+        if target::same(dir, &self.dir.join("public")) {
+            return Err(NodeError::InLedger { path: dir.into(), ledger: self.dir.clone() });
         }
+        disk.make_dirs(dir, disk::PUBLIC)?;
+        if let Some(name) = target::foreign(&**disk, dir)? {
+            return Err(NodeError::Export(format!(
+                "{} holds `{name}`, which is no part of an export: name a new or empty directory",
+                dir.display()
+            )));
+        }
+        let _lock = self.lock_mirror(dir)?;
         let target = PublicLog::at(disk.clone(), dir);
         let before = match target.checkpoint()? {
             Some(note) => self.exported_before(&note, &key, dir)?,
             None => 0,
         };
-        let reached = self.wait_for(self.head().size - 1, self.best_level());
-        let (entries, note) = reached.or_else(|error| self.accepted(before).ok_or(error))?;
+        let (entries, note) = self.best_checkpoint(before)?;
         target.repair(&self.content, before)?;
         target.extend(&self.content, before, entries)?;
         let blobs = self.export_blobs(dir)?;
@@ -84,13 +85,38 @@ impl Ledger {
         Ok(Exported { entries, before, blobs })
     }
 
-    /// The published checkpoint, where the policy accepts it as it is and it is not older than an earlier export: the
-    /// entries that it covers, and its note.
-    pub(crate) fn accepted(&self, before: u64) -> Option<(u64, String)> {
+    /// Keeps a mirror from following into a directory meanwhile, where it is one.
+    fn lock_mirror(&self, dir: &Path) -> Result<Option<Box<dyn Send + Sync>>, NodeError> {
+        let path = dir.join(target::LOCK);
+        if !self.disk.exists(&path).map_err(disk::failed("cannot look for", &path))? {
+            return Ok(None);
+        }
+        let lock = self.disk.lock(&path).map_err(disk::failed("cannot lock", &path))?;
+        lock.map(Some).ok_or_else(|| NodeError::Locked(dir.into()))
+    }
+
+    /// Publishes all that is committed, with the cosignatures that the policy asks for, and gives the checkpoint.
+    ///
+    /// # Errors
+    /// [`NodeError::NotPublished`] and [`NodeError::NotWitnessed`] where the policy accepts no checkpoint of the whole
+    /// log.
+    pub fn publish_all(&self) -> Result<String, NodeError> {
+        self.best_checkpoint(self.head().size).map(|(_, note)| note)
+    }
+
+    /// The checkpoint of the whole log, published and with the cosignatures that the policy asks for; or, where that
+    /// cannot be had, the published one, if it covers so many entries: the entries that it covers, and its note.
+    fn best_checkpoint(&self, least: u64) -> Result<(u64, String), NodeError> {
+        let reached = self.wait_for(self.head().size - 1, self.best_level());
+        reached.or_else(|error| self.accepted(least).ok_or(error))
+    }
+
+    /// The published checkpoint, where the policy accepts it as it is and it covers so many entries.
+    pub(crate) fn accepted(&self, least: u64) -> Option<(u64, String)> {
         let note = self.checkpoint()?;
         let found = self.policy().ok()?.open(&note).ok()?.checkpoint;
         let ours = self.content.checkpoint(self.origin(), found.size).ok()?;
-        (found == ours && found.size >= before).then_some((found.size, note))
+        (found == ours && found.size >= least).then_some((found.size, note))
     }
 
     /// The size of an earlier export, which must be one of this log.
@@ -126,7 +152,7 @@ impl Ledger {
                 count += 1;
                 if !disk.exists(&target).map_err(disk::failed("cannot look for", &target))? {
                     let bytes = disk.read_file(&source)?;
-                    disk.make_dirs(&dir.join("blobs").join(&folder))?;
+                    disk.make_dirs(&dir.join("blobs").join(&folder), disk::PUBLIC)?;
                     disk.write_file(&target, &bytes, 0o644)?;
                 }
             }

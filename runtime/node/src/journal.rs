@@ -171,7 +171,7 @@ impl Journal {
     /// # Errors
     /// [`NodeError::DiskFull`] or [`NodeError::Io`]; when the system gives no randomness.
     pub fn create(disk: Arc<dyn Disk>, dir: &Path, ledger: LedgerId, segment_len: u64) -> Result<Journal, NodeError> {
-        disk.make_dirs(dir)?;
+        disk.make_dirs(dir, disk::PRIVATE)?;
         let tag = FrameTag::drawn()?;
         let header = Header { ledger, segment: 0, tag, len: segment_len, first: 0, chain: Hash::default() };
         let file = create_segment(&*disk, dir, header, &[])?;

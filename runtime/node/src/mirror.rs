@@ -33,11 +33,11 @@
 //! mirror is found out by witnesses, or by comparing checkpoints.
 
 use crate::blobs;
-use crate::disk::{self, Disk, OsDisk, TEMPORARY};
-use crate::export::NAMES;
+use crate::disk::{self, Disk, OsDisk};
 use crate::metrics::MirrorMetrics;
 use crate::public::{Place, PublicSource, ends};
 use crate::publication::PublicLog;
+use crate::target::{self, EVIDENCE, LOCK};
 use crate::walk::{Chain, Modules, Read, Source, walk};
 use crate::{NodeError, Progress};
 use chancery_tlog::policy::Accepted;
@@ -49,8 +49,6 @@ use std::sync::Arc;
 
 /// Bytes of bundles that are gathered before they are made durable.
 const PASS_BYTES_MAX: usize = 8 << 20;
-const EVIDENCE: &str = "evidence";
-const LOCK: &str = "lock";
 
 /// What a round found and kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,20 +87,22 @@ impl Mirror {
     /// A mirror of the log at a place, in a directory that is new, empty, or a mirror or an export of the same log.
     ///
     /// # Errors
-    /// [`NodeError::Mirror`] where the directory holds something else, [`NodeError::Locked`] where another process
-    /// follows into it.
+    /// [`NodeError::Mirror`] where the directory is the log's own or holds something else, [`NodeError::InLedger`] where
+    /// it lies in a ledger's, [`NodeError::Locked`] where another process follows into it.
     pub fn open(place: Place, policy: Policy, dir: &Path) -> Result<Mirror, NodeError> {
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-        disk.make_dirs(dir)?;
-        for name in disk.list(dir).map_err(disk::failed("cannot list", dir))? {
-            let known = NAMES.contains(&name.as_str()) || name == EVIDENCE || name == LOCK || name.ends_with(TEMPORARY);
-            if !known {
-                let problem = format!(
-                    "{} holds `{name}`, which is no part of a mirror: name a new or empty directory",
-                    dir.display()
-                );
-                return Err(NodeError::Mirror(problem));
-            }
+        if matches!(&place, Place::Directory(source) if target::same(source, dir)) {
+            let problem = format!("{} is the log itself: name another directory for the copy", dir.display());
+            return Err(NodeError::Mirror(problem));
+        }
+        target::outside_ledgers(&*disk, dir)?;
+        disk.make_dirs(dir, disk::PUBLIC)?;
+        if let Some(name) = target::foreign(&*disk, dir)? {
+            let problem = format!(
+                "{} holds `{name}`, which is no part of a mirror: name a new or empty directory",
+                dir.display()
+            );
+            return Err(NodeError::Mirror(problem));
         }
         let path = dir.join(LOCK);
         let lock = disk.lock(&path).map_err(disk::failed("cannot lock", &path))?;
@@ -199,7 +199,7 @@ impl Mirror {
     fn evidence(&self, note: &str) -> Result<PathBuf, NodeError> {
         let dir = self.dir.join(EVIDENCE);
         let path = dir.join(Hash::of(note.as_bytes()).to_string());
-        self.disk.make_dirs(&dir)?;
+        self.disk.make_dirs(&dir, disk::PUBLIC)?;
         self.disk.write_file(&path, note.as_bytes(), 0o644)?;
         Ok(path)
     }

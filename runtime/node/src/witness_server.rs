@@ -23,9 +23,10 @@
 
 use crate::NodeError;
 use crate::directory;
-use crate::disk::{Disk, OsDisk};
+use crate::disk::{self, Disk, OsDisk};
 use crate::http::Answer;
 use crate::metrics::WitnessMetrics;
+use crate::target;
 use chancery_tlog::Checkpoint;
 use chancery_tlog::cosignature::Seconds;
 use chancery_tlog::note::VerifierKey;
@@ -63,20 +64,22 @@ impl WitnessServer {
     /// A witness of these logs that remembers in `dir`, which is made where there is none.
     ///
     /// # Errors
-    /// When the directory is in use or cannot be used, or a checkpoint in it is not one that this witness cosigned.
+    /// When the directory is in use, lies in a ledger's or cannot be used, or a checkpoint in it is not one that this
+    /// witness cosigned ([`NodeError::Memory`]).
     pub fn open(
         dir: &Path,
         name: &str,
         key: ed25519_dalek::SigningKey,
         logs: Vec<VerifierKey>,
     ) -> Result<Self, NodeError> {
-        DISK.make_dirs(dir)?;
+        target::outside_ledgers(DISK, dir)?;
+        DISK.make_dirs(dir, disk::PRIVATE)?;
         let lock = directory::lock(DISK, dir)?;
         let witness = Witness::new(name, key, logs.clone());
         let mut latest = BTreeMap::new();
         for log in logs {
             let path = dir.join(origin_digest(&log.name));
-            latest.insert(log.name.clone(), Mutex::new(remembered(&witness, &path, &log.name)?));
+            latest.insert(log.name.clone(), Mutex::new(remembered(&witness, name, &path, &log.name)?));
         }
         let (running, metrics) = (AtomicUsize::new(0), WitnessMetrics::new());
         Ok(WitnessServer { witness, dir: dir.into(), logs: latest, running, metrics, _lock: lock })
@@ -112,7 +115,7 @@ impl WitnessServer {
             Ok(cosigned) => cosigned,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let corrupt = |error: chancery_tlog::note::NoteError| NodeError::Checkpoint(error.to_string());
+        let corrupt = |error: chancery_tlog::note::NoteError| NodeError::Memory(error.to_string());
         let checkpoint = self.witness.reopen(&cosigned.persist, request.origin()).map_err(corrupt)?;
         let path = self.dir.join(origin_digest(request.origin()));
         // Durable from here on, and only then given away.
@@ -186,11 +189,13 @@ fn now() -> Seconds {
 }
 
 /// What a file says that was cosigned last for this log.
-fn remembered(witness: &Witness, path: &Path, origin: &str) -> Result<Latest, NodeError> {
+fn remembered(witness: &Witness, name: &str, path: &Path, origin: &str) -> Result<Latest, NodeError> {
     let Some(note) = DISK.read_if_there(path)? else { return Ok(None) };
     let corrupt = |problem: String| {
-        let advice = "restore the file from a copy; without it this witness would forget what it cosigned";
-        NodeError::Checkpoint(format!("{}, kept for {origin}: {problem}: {advice}", path.display()))
+        NodeError::Memory(format!(
+            "{}, kept for {origin}, is not what `{name}` cosigned with this key ({problem}): it is damaged, or of another key or name. Serve under the key and name that it is of; or restore the file, from a copy that is as new as the last cosignature; or begin with an empty directory under another key and name",
+            path.display()
+        ))
     };
     let note = String::from_utf8(note).map_err(|error| corrupt(error.to_string()))?;
     let checkpoint = witness.reopen(&note, origin).map_err(|error| corrupt(error.to_string()))?;

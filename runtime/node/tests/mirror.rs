@@ -230,8 +230,10 @@ fn what_is_no_mirror_or_of_another_log_is_refused() {
     let (source, dest) = (out.path().join("export"), out.path().join("mirror"));
     let ledger = deployed(dir.path());
     export(&ledger, &source);
-    let error = Mirror::open(directory(&source), policy(), dir.path()).map(drop).unwrap_err().to_string();
-    assert!(error.contains("which is no part of a mirror: name a new or empty directory"), "{error}");
+    let error = Mirror::open(directory(&source), policy(), dir.path()).map(drop).unwrap_err();
+    assert!(matches!(error, NodeError::InLedger { .. }), "{error}");
+    let error = Mirror::open(directory(&source), policy(), out.path()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("`export`, which is no part of a mirror: name a new or empty directory"), "{error}");
     follow(directory(&source), &dest).unwrap();
     let other_key = ed25519_dalek::SigningKey::from_bytes(&[3; 32]);
     let other = Policy::of_log(VerifierKey::of(ORIGIN, &other_key));

@@ -65,8 +65,8 @@ impl Disk for NoSync {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         OsDisk.list(dir)
     }
-    fn make_dir(&self, path: &Path) -> io::Result<()> {
-        OsDisk.make_dir(path)
+    fn make_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
+        OsDisk.make_dir(path, mode)
     }
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         Ok(())

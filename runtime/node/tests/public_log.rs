@@ -133,7 +133,8 @@ fn an_export_verifies_alone_and_a_second_one_adds_what_is_new() {
     assert_eq!((second.before, second.entries), (first.entries, ledger.head().size));
     let report = verify_public(&place, &policy(), &silent()).unwrap();
     assert_eq!((report.entries, report.calls, report.root), (second.entries, 601, ledger.head().root));
-    assert!(matches!(ledger.export(dir.path(), ""), Err(NodeError::Export(_))));
+    assert!(matches!(ledger.export(out.path(), ""), Err(NodeError::Export(_))));
+    assert!(matches!(ledger.export(dir.path(), ""), Err(NodeError::InLedger { .. })));
     let head = ledger.head();
     ledger.close().unwrap();
 

@@ -221,7 +221,7 @@ fn a_file_that_was_changed_stops_the_witness() {
     for changed in [note.replace("\n10\n", "\n9\n"), note[..note.len() - 10].into(), String::new()] {
         std::fs::write(&path, changed).unwrap();
         let error = open().unwrap_err().to_string();
-        assert!(error.contains(ORIGIN) && error.contains("would forget"), "{error}");
+        assert!(error.contains(ORIGIN) && error.contains("does not know what it cosigned"), "{error}");
     }
 }
 

@@ -17,8 +17,9 @@ use crate::store::{Scan, StateKey, Store, Visitor};
 use chancery_types::codec::{Decode, DecodeError, Encode, Reader};
 use chancery_types::entry::{Write, WriteSet};
 use chancery_types::{ContractId, Hash, Height};
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::ops::{Bound, ControlFlow};
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -157,13 +158,19 @@ fn stored(bound: Bound<StateKey>) -> Bound<Vec<u8>> {
 }
 
 impl View {
-    /// Opens the view in a directory, or makes an empty one. A panic inside sled is an error like any other.
+    /// Opens the view in a directory, or makes an empty one, into which others cannot look. A panic inside sled is an
+    /// error like any other.
     ///
     /// # Errors
     /// [`StateError::Open`].
     pub fn open(path: &Path, purpose: Purpose) -> Result<View, StateError> {
         let open = || sled::Config::new().path(path).cache_capacity(purpose.cache_bytes()).flush_every_ms(None).open();
         let failure = |reason: String| StateError::Open { path: path.display().to_string(), reason };
+        // sled would make one that everybody may read.
+        match DirBuilder::new().recursive(true).mode(0o750).create(path) {
+            Err(error) if no_room(&error) => return Err(StateError::Full),
+            made => made.map_err(|error| failure(error.to_string()))?,
+        }
         let began = Instant::now();
         loop {
             match catch_unwind(AssertUnwindSafe(open)).map_err(|_| failure("the store panicked".into()))? {

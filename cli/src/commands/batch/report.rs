@@ -1,6 +1,7 @@
 //! What a batch reports: a line for each row in the file of `--report`, as the rows are answered, and a summary.
 
 use crate::failure::{Code, Failure, Outcome};
+use crate::files;
 use crate::output::{Session, plain, table};
 use chancery_types::interface::{Method, Type};
 use serde_json::{Value, json};
@@ -76,15 +77,17 @@ impl<'a> Report<'a> {
     /// To be written beside the rows, never over them.
     pub fn new(path: Option<&Path>, rows: &Path, method: &'a Method) -> Outcome<Self> {
         let open = |report: &Path| {
-            let cannot = |error: &dyn std::fmt::Display| {
-                Failure::usage(format!("cannot write the report {}: {error}", report.display()))
-            };
             if report.canonicalize().ok().is_some_and(|report| rows.canonicalize().is_ok_and(|rows| rows == report)) {
-                return Err(cannot(&"it is the file of the rows: name another one with --report"));
+                return Err(Failure::usage(format!(
+                    "cannot write the report {}: it is the file of the rows: name another one with --report",
+                    report.display()
+                )));
             }
-            let mut writer = csv::Writer::from_path(report).map_err(|error| cannot(&error))?;
+            let mut writer =
+                csv::Writer::from_writer(File::create(report).map_err(|error| files::not_written(report, &error))?);
             let headings = ["row", "line", "about", "request", "outcome", "entry", "reason", "needs a person"];
-            writer.write_record(headings.into_iter().chain(names(&method.returns))).map_err(|error| cannot(&error))?;
+            let written = writer.write_record(headings.into_iter().chain(names(&method.returns)));
+            written.map_err(|error| files::not_written(report, &error.into()))?;
             Ok((report.to_path_buf(), writer))
         };
         Ok(Report {

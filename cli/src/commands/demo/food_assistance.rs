@@ -3,6 +3,7 @@
 use super::stage::{Case, Paid, Scenario, Stage, Step, step};
 use crate::commands::batch::{Batch, Line, parse};
 use crate::failure::{Failure, Outcome};
+use crate::town::public;
 use chancery_types::interface::MethodKind;
 use chancery_types::money::{parse_decimal, write_decimal};
 use serde_json::{Value, json};
@@ -87,9 +88,10 @@ pub fn determine(stage: &mut Stage, households: Households) -> Outcome<Determine
     let file = parse(&households.path, &households.bytes, method.arguments())?;
     let rows = file.len();
     stage.bar.inc_length(rows);
-    let batch = Batch { ledger: &stage.ledger, interface, method, key: stage.key("officer")?, contract: NAME, run: "" };
+    let key = stage.key("officer")?;
+    let batch = Batch { ledger: &stage.ledger, interface, method, actor: public(key), contract: NAME, run: "" };
     let mut lines = Vec::new();
-    batch.run(file, |line| {
+    batch.run(file, key, |line| {
         stage.bar.inc(1);
         lines.push(line);
     })?;

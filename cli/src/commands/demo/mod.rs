@@ -96,34 +96,37 @@ struct Place {
 }
 
 impl Place {
-    /// The directory that stands on the command line, or a temporary one. Keys lie beside the ledger, apart from the user's own.
+    /// The directories that stand on the command line, or a temporary one. Other keys lie beside the ledger, apart from the user's own.
     fn find(session: &Session) -> Outcome<Place> {
-        if !session.data_given {
+        let absolute =
+            |path: &Path| std::path::absolute(path).map_err(|error| Failure::file("cannot use", path, &error));
+        let (data, beside, temporary) = if session.data_given {
+            let data = absolute(&session.data)?;
+            let mut beside = data.clone().into_os_string();
+            beside.push("-keys");
+            (data, PathBuf::from(beside), None)
+        } else {
             let failed = |error| Failure::file("cannot make a directory in", &std::env::temp_dir(), &error);
             let temporary = tempfile::Builder::new().prefix("chancery-demo-").tempdir().map_err(failed)?;
-            let (data, keys) = (temporary.path().join("town"), temporary.path().join("keys"));
-            return Ok(Place { data, keys, temporary: Some(temporary) });
-        }
-        let data =
-            std::path::absolute(&session.data).map_err(|error| Failure::file("cannot use", &session.data, &error))?;
-        let mut beside = data.clone().into_os_string();
-        beside.push("-keys");
-        let keys = PathBuf::from(beside);
-        for dir in [&data, &keys] {
+            (temporary.path().join("town"), temporary.path().join("keys"), Some(temporary))
+        };
+        let keys = if session.keys_given { absolute(&session.keys)? } else { beside };
+        for (dir, option) in [(&data, "--data"), (&keys, "--keys")] {
             if holds_files(dir)? {
                 return Err(Failure::usage(format!(
-                    "{} is not empty: the demonstration needs a new directory, or none named with --data for a temporary one",
+                    "{} is not empty: the demonstration needs a new directory: name another with {option}, or none for one of its own",
                     dir.display()
                 )));
             }
         }
-        Ok(Place { data, keys, temporary: None })
+        Ok(Place { data, keys, temporary })
     }
 
     /// What can be removed when one is done with it.
     fn directories(&self) -> Vec<&Path> {
         match &self.temporary {
-            Some(temporary) => vec![temporary.path()],
+            Some(temporary) if self.keys.starts_with(temporary.path()) => vec![temporary.path()],
+            Some(temporary) => vec![temporary.path(), &self.keys],
             None => vec![&self.data, &self.keys],
         }
     }

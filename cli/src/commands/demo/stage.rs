@@ -241,7 +241,7 @@ impl Stage {
             .map_err(|error| Failure::internal(format!("{contract} {}: {error}", step.method)))?;
         let action = Action::Invoke { contract: contract.into(), method: method.name.clone(), arguments };
         let key = self.key(step.by)?;
-        let call = town::call(&self.ledger, key, RequestId(request_id()?), VALID_FOR_SECONDS, action);
+        let call = town::call(&self.ledger, town::public(key), RequestId(request_id()?), VALID_FOR_SECONDS, action);
         town::send(&self.ledger, key, call)
     }
 

@@ -141,8 +141,8 @@ impl Disk for OsDisk {
         Ok(names)
     }
 
-    fn make_dir(&self, path: &Path) -> io::Result<()> {
-        DirBuilder::new().mode(0o750).create(path)
+    fn make_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
+        DirBuilder::new().mode(mode).create(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -159,7 +159,8 @@ impl Disk for OsDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).custom_flags(NO_FOLLOW);
+        // Whoever may read it could hold it.
+        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(NO_FOLLOW);
         let file = options.open(path).map_err(no_link)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),

@@ -15,11 +15,11 @@ const SYNC_EACH_MAX: usize = 16;
 pub(crate) const TEMPORARY: &str = ".tmp";
 
 impl dyn Disk + '_ {
-    /// Makes a directory and those above it that are missing, each durable in its parent.
+    /// Makes a directory and those above it that are missing, with these permission bits, each durable in its parent.
     ///
     /// # Errors
     /// [`NodeError::Io`] or [`NodeError::DiskFull`].
-    pub fn make_dirs(&self, path: &Path) -> Result<(), NodeError> {
+    pub fn make_dirs(&self, path: &Path, mode: u32) -> Result<(), NodeError> {
         let exists = |path: &Path| self.exists(path).map_err(failed("cannot look for", path));
         let mut missing = Vec::new();
         for dir in path.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
@@ -37,7 +37,7 @@ impl dyn Disk + '_ {
             missing.push(dir);
         }
         for dir in missing.into_iter().rev() {
-            match self.make_dir(dir) {
+            match self.make_dir(dir, mode) {
                 // Another thread was faster; its name may not be durable yet.
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                     return Err(failed("cannot make directory", dir)(error));
@@ -90,8 +90,8 @@ impl dyn Disk + '_ {
     }
 
     /// Writes several files below `dir`, each whole, all durable when it returns, in one pass for the contents and one
-    /// for the names. Only one thread at a time may write the same files; what a crash leaves of them is overwritten by
-    /// the next try.
+    /// for the names. Whoever may read the files may go into the directories that are made for them. Only one thread at
+    /// a time may write the same files; what a crash leaves of them is overwritten by the next try.
     ///
     /// # Errors
     /// As `write_file`; some of the files may have been written then.
@@ -100,7 +100,8 @@ impl dyn Disk + '_ {
             return Ok(());
         }
         let parents: BTreeSet<&Path> = files.iter().map(|(path, _)| parent(path)).collect();
-        parents.iter().try_for_each(|dir| self.make_dirs(dir))?;
+        let dir_mode = mode | (mode & 0o444) >> 2;
+        parents.iter().try_for_each(|dir| self.make_dirs(dir, dir_mode))?;
         let temporary = |path: &Path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             path.with_file_name(format!("{name}{TEMPORARY}"))

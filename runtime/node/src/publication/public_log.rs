@@ -51,7 +51,7 @@ impl PublicLog {
     /// Replaces the checkpoint, durably.
     pub(crate) fn put_checkpoint(&self, note: &str) -> Result<(), NodeError> {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.disk.make_dirs(&self.dir)?;
+        self.disk.make_dirs(&self.dir, disk::PUBLIC)?;
         self.disk.write_file(&self.checkpoint_path(), note.as_bytes(), 0o644)
     }
 

@@ -330,7 +330,7 @@ impl Disk for SimDisk {
         Ok(within.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect())
     }
 
-    fn make_dir(&self, path: &Path) -> io::Result<()> {
+    fn make_dir(&self, path: &Path, _mode: u32) -> io::Result<()> {
         let mut inner = self.inner();
         inner.on()?;
         inner.parent_exists(path)?;

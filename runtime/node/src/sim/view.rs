@@ -89,7 +89,7 @@ impl SimViews {
         Arc::new(move |path: &Path, _| {
             let mut kept = views.kept();
             if !disk.exists(path)? {
-                disk.make_dir(path)?;
+                disk.make_dir(path, 0o750)?;
                 (kept.now, kept.fault) = (ViewContent::default(), None);
             }
             let fault = kept.fault.take();

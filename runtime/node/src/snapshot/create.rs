@@ -58,7 +58,7 @@ pub fn create(disk: &Arc<dyn Disk>, data: &Path, dir: &Path, progress: &Progress
     let earlier = check_place(&**disk, dir)?;
     let replaces = |same: bool| if same { Ok(()) } else { Err(foreign(dir)) };
     replaces(earlier.as_ref().is_none_or(|earlier| earlier.key == key))?;
-    disk.make_dirs(&dir.join(CHUNKS))?;
+    disk.make_dirs(&dir.join(CHUNKS), disk::PRIVATE)?;
     let mut chunks = Chunks { disk: &**disk, dir, open: Vec::new(), done: Vec::new(), written: 0 };
     let gathered = gather(&**disk, data, &signed, &mut chunks, progress)?;
     replaces(earlier.is_none_or(|earlier| earlier.ledger == gathered.ledger))?;

@@ -42,7 +42,7 @@ pub fn restore(from: &Path, dir: &Path, trust: &Trust, options: &Options) -> Res
     }
     let snapshot = Snapshot::open(&**disk, from)?;
     let report = verify_open(&snapshot, trust, &options.progress)?;
-    disk.make_dirs(dir)?;
+    disk.make_dirs(dir, disk::PASSABLE)?;
     restore_modules(&snapshot, &**disk, dir)?;
     restore_journal(&snapshot, dir, options)?;
     restore_view(&snapshot, &*(options.open_view)(&dir.join("view"), Purpose::Fill)?)?;
@@ -63,10 +63,10 @@ pub fn restore(from: &Path, dir: &Path, trust: &Trust, options: &Options) -> Res
 
 fn restore_modules(snapshot: &Snapshot<'_>, disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
     let blobs = dir.join("blobs");
-    disk.make_dirs(&blobs)?;
+    disk.make_dirs(&blobs, disk::PRIVATE)?;
     for module in &snapshot.manifest.modules {
         let path = blobs.join(blobs::name(&ModuleId(module.hash.0)));
-        disk.make_dirs(path.parent().unwrap_or(&blobs))?;
+        disk.make_dirs(path.parent().unwrap_or(&blobs), disk::PRIVATE)?;
         disk.write_file(&path, &snapshot.read(module)?, 0o640)?;
     }
     Ok(())
