@@ -20,7 +20,7 @@ use crate::sequencer::{BlockStart, Sequencer, Submission};
 use crate::stages::Stages;
 use crate::witness::{WitnessClient, objections};
 use crate::{NodeError, Refusal, settled, stack, summary};
-use chancery_engine::{Compiler, Engine, Execution};
+use chancery_engine::{Compiler, Engine, Execution, admit_new};
 use chancery_state::{Pair, Purpose, Scan, StateError, StateView, Store, View};
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, PATH_MAX, is_contract_name, is_method_name};
 use chancery_types::entry::Effects;
@@ -363,11 +363,12 @@ impl Ledger {
         if self.board.has_witnesses() { Level::Witnessed } else { Level::Published }
     }
 
-    /// Admits a module and keeps its bytes, durably.
+    /// Admits a module as a new one and keeps its bytes, durably.
     ///
     /// # Errors
     /// [`NodeError::NotAdmitted`], or what the disk meets.
     pub fn put_module(&self, wasm: &[u8]) -> Result<(ModuleId, Interface), NodeError> {
+        admit_new(wasm)?;
         let module = self.executor.engine.load(wasm)?;
         self.blobs.put(&module.id, wasm)?;
         Ok((module.id, module.interface.clone()))
