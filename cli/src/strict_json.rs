@@ -14,7 +14,7 @@ pub fn parse(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(text)
 }
 
-/// Goes through a value and keeps nothing. Numbers pass it as objects of one name, which is how serde_json gives them with all their digits.
+/// Goes through a value and keeps nothing. A number that needs all its digits passes as an object of one name, which is how serde_json gives it.
 struct NamesOnce;
 
 impl<'de> DeserializeSeed<'de> for NamesOnce {
@@ -37,6 +37,14 @@ impl<'de> Visitor<'de> for NamesOnce {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
         Ok(())
     }
 
