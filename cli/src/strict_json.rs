@@ -1,7 +1,8 @@
 //! JSON as it is meant: a name that stands twice in one object is an error. Else the second value would silently count.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Reads one JSON value.
@@ -9,69 +10,63 @@ use std::fmt;
 /// # Errors
 /// Where it is not JSON, or a name stands twice.
 pub fn parse(text: &str) -> serde_json::Result<Value> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Strict.deserialize(&mut deserializer)?;
-    deserializer.end().map(|()| value)
+    NamesOnce.deserialize(&mut serde_json::Deserializer::from_str(text))?;
+    serde_json::from_str(text)
 }
 
-struct Strict;
+/// Goes through a value and keeps nothing. A number that needs all its digits passes as an object of one name, which is how serde_json gives it.
+struct NamesOnce;
 
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
+impl<'de> DeserializeSeed<'de> for NamesOnce {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
+impl<'de> Visitor<'de> for NamesOnce {
+    type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(NamesOnce)?.is_some() {}
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(Strict)? {
-            array.push(item);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let mut names = HashSet::new();
         while let Some(name) = fields.next_key::<String>()? {
-            if object.contains_key(&name) {
+            if names.contains(&name) {
                 return Err(A::Error::custom(format_args!("the name `{name}` stands twice: remove one")));
             }
-            object.insert(name, fields.next_value_seed(Strict)?);
+            names.insert(name);
+            fields.next_value_seed(NamesOnce)?;
         }
-        Ok(Value::Object(object))
+        Ok(())
     }
 }
 
@@ -85,6 +80,14 @@ mod tests {
         assert_eq!(parse(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
         for wrong in ["", "{", "{} {}", r#"{"a"}"#, "nan"] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_number_keeps_its_digits() {
+        for number in ["90071992547409.93", "0.10000000000000000001", "123456789012345678901234567890", "1.50", "-0"] {
+            let value = parse(&format!(r#"{{"amount": [{number}]}}"#)).unwrap();
+            assert_eq!(value["amount"][0].to_string(), number);
         }
     }
 

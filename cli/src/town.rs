@@ -3,7 +3,7 @@
 use crate::failure::{Code, Failure, Outcome};
 use crate::keys::Keys;
 use crate::output::{Session, tell};
-use chancery_engine::Admitted;
+use chancery_engine::{AdmissionError, Admitted};
 use chancery_node::{Answer, Compiler, ContractRecord, Ledger, Options};
 use chancery_types::interface::{Interface, Method, MethodKind};
 use chancery_types::{
@@ -203,13 +203,20 @@ pub fn close(ledger: Ledger) {
     }
 }
 
-/// Admits a module, or says why not and what to do.
+/// Admits a module to be shown or run, or says why not and what to do.
 pub fn admit(wasm: &[u8]) -> Outcome<Admitted> {
-    chancery_engine::admit(wasm).map_err(|error| {
-        Failure::usage(format!(
-            "{error}\n`chancery check FILE` shows every limit; `chancery build` makes a module with its interface description"
-        ))
-    })
+    chancery_engine::admit(wasm).map_err(not_admitted)
+}
+
+/// Admits a module that is to be deployed, or says why not and what to do.
+pub fn admit_new(wasm: &[u8]) -> Outcome<Admitted> {
+    chancery_engine::admit_new(wasm).map_err(not_admitted)
+}
+
+fn not_admitted(error: AdmissionError) -> Failure {
+    Failure::usage(format!(
+        "{error}\n`chancery check FILE` shows every limit; `chancery build` makes a module with its interface description"
+    ))
 }
 
 /// Reads a module's file.

@@ -60,7 +60,8 @@ pub use storage::{Item, Map};
 /// What a contract's module uses.
 pub mod prelude {
     pub use crate::{
-        Context, Dated, Item, Map, NotInForce, Parameter, Schema, computed, ensure, needs_person, parameter::date,
+        Context, Dated, Item, Map, NotInForce, Parameter, Schema, computed, ensure, ensure_some, needs_person,
+        parameter::date, rules::is_blank,
     };
     pub use alloc::string::String;
     pub use alloc::vec::Vec;

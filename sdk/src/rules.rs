@@ -1,4 +1,4 @@
-//! Rules: each one applied is a step of the decision trace.
+//! Rules: each one applied is a step of the decision trace. And what they often ask of a text.
 
 use crate::host;
 use alloc::vec::Vec;
@@ -22,14 +22,24 @@ pub fn step(rule: &str, citation: &str, inputs: &[(&str, Value)], finding: &Find
 #[macro_export]
 macro_rules! ensure {
     ($ctx:expr, $condition:expr, $error:expr $(, $name:ident = $value:expr)* $(,)?) => {{
-        let _: &$crate::Context = &*$ctx;
         let met: bool = $condition;
+        $crate::ensure_some!($ctx, met.then_some(()), $error $(, $name = $value)*)
+    }};
+}
+
+/// Requires a value: `ensure_some!(ctx, option, error, name = value, …)` traces as [`ensure!`] whether there is one, and is the value.
+#[macro_export]
+macro_rules! ensure_some {
+    ($ctx:expr, $option:expr, $error:expr $(, $name:ident = $value:expr)* $(,)?) => {{
+        let _: &$crate::Context = &*$ctx;
+        let option = $option;
         let error = $error;
         let (rule, citation) = $crate::dispatch::Fault::rule(&error);
-        let finding = if met { $crate::types::Finding::Met } else { $crate::types::Finding::NotMet };
+        let finding = if option.is_some() { $crate::types::Finding::Met } else { $crate::types::Finding::NotMet };
         $crate::rules::step(rule, citation, &[$((stringify!($name), $crate::types::Value::from($value))),*], &finding);
-        if !met {
-            return Err(error.into());
+        match option {
+            Some(value) => value,
+            None => return Err(error.into()),
         }
     }};
 }
@@ -54,4 +64,20 @@ macro_rules! needs_person {
         let inputs = [$((stringify!($name), $crate::types::Value::from($value))),*];
         $crate::rules::step($rule, $citation, &inputs, &$crate::types::Finding::NeedsPerson);
     }};
+}
+
+/// Whether a text says nothing: it is empty, or all of it is white space.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_blank;
+
+    #[test]
+    fn white_space_of_any_kind_says_nothing() {
+        assert!(["", " ", "\t\r\n", "\u{a0}\u{3000}"].into_iter().all(is_blank));
+        assert!(["a", " . ", "\u{0}"].into_iter().all(|text| !is_blank(text)));
+    }
 }

@@ -6,6 +6,7 @@
 use crate::key::{BeginsWith, Key};
 use crate::{Context, host};
 use alloc::vec::Vec;
+use chancery_types::call::NAME_BYTES_MAX;
 use chancery_types::codec::{Decode, Encode, Reader};
 use core::marker::PhantomData;
 use core::ops::{Bound, RangeBounds};
@@ -22,9 +23,14 @@ pub struct Map<K, V> {
     pair: PhantomData<fn() -> (K, V)>,
 }
 
+/// A name of 1 to 64 bytes, whose length fits the key's first byte. In a constant another one does not compile.
+const fn checked(name: &'static str) -> &'static str {
+    assert!(!name.is_empty() && name.len() <= NAME_BYTES_MAX, "expected a name of 1 to 64 bytes");
+    name
+}
+
 fn name_key(name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(64);
-    // The `#[contract]` macro refuses longer names.
     key.push(name.len() as u8);
     key.extend_from_slice(name.as_bytes());
     key
@@ -43,9 +49,9 @@ fn stored<T: Decode>(bytes: &[u8]) -> T {
 }
 
 impl<T: Encode + Decode> Item<T> {
-    /// The item with this name.
+    /// The item with this name, of 1 to 64 bytes.
     pub const fn new(name: &'static str) -> Self {
-        Item { name, value: PhantomData }
+        Item { name: checked(name), value: PhantomData }
     }
 
     /// Its value, if it has one.
@@ -65,9 +71,9 @@ impl<T: Encode + Decode> Item<T> {
 }
 
 impl<K: Key, V: Encode + Decode> Map<K, V> {
-    /// The map with this name.
+    /// The map with this name, of 1 to 64 bytes.
     pub const fn new(name: &'static str) -> Self {
-        Map { name, pair: PhantomData }
+        Map { name: checked(name), pair: PhantomData }
     }
 
     fn key(&self, key: &K) -> Vec<u8> {
@@ -216,5 +222,18 @@ impl<K: Key, V: Decode> Iterator for Pairs<'_, K, V> {
             self.from = key;
         }
         Some((parts, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_1_to_64_bytes() {
+        const LONGEST: &str = "sixty-four-bytes-of-name-are-allowed-and-this-one-has-all-of-them";
+        let made = |name| std::panic::catch_unwind(|| (Item::<u8>::new(name), Map::<u8, u8>::new(name))).is_ok();
+        assert!(made("a") && made(&LONGEST[..64]));
+        assert!(!made("") && !made(LONGEST));
     }
 }

@@ -178,7 +178,8 @@ fn build(toolchain: &Toolchain, directory: &Path) -> Outcome<Built> {
     let raw = std::fs::read(&raw).map_err(|error| Failure::file("cannot read", &raw, &error))?;
     let wasm = chancery_engine::strip(&raw).map_err(Failure::internal)?;
     let id = blake3::hash(&wasm).to_string();
-    let admission = chancery_engine::admit(&wasm).map(|admitted| admitted.memory).map_err(|error| error.to_string());
+    let admission =
+        chancery_engine::admit_new(&wasm).map(|admitted| admitted.memory).map_err(|error| error.to_string());
     let name = package.name.strip_prefix("chancery-contract-").unwrap_or(&package.name).to_string();
     let names = Names::of(&raw, &wasm);
     Ok(Built { name, wasm, id, admission, names })

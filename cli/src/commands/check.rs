@@ -27,7 +27,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         checks.iter().map(one).collect()
     };
     session.print(text, value);
-    match chancery_engine::admit(&wasm) {
+    match chancery_engine::admit_new(&wasm) {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::usage(error.to_string())),
     }

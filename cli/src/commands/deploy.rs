@@ -7,7 +7,7 @@ use crate::fields::{Flag, encode, usage};
 use crate::help;
 use crate::keys::request_id;
 use crate::output::Session;
-use crate::town::{self, actor, admit, open, read_module};
+use crate::town::{self, actor, admit_new, open, read_module};
 use chancery_types::RequestId;
 use chancery_types::interface::Type;
 use serde_json::json;
@@ -55,7 +55,7 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
         return help::form(session, FORM, arguments.help);
     };
     let wasm = read_module(file)?;
-    let interface = admit(&wasm)?.interface;
+    let interface = admit_new(&wasm)?.interface;
     if arguments.help {
         let init = interface.init().map_or_else(|| "init has no fields".into(), |(_, init)| usage(init));
         return help::fields(session, "chancery deploy FILE --name NAME --as KEY", &init);

@@ -281,15 +281,9 @@ pub mod building_permit {
         Ok(())
     }
 
-    /// Whether a text says nothing: it is empty, or all of it is white space.
-    fn blank(text: &str) -> bool {
-        text.chars().all(char::is_whitespace)
-    }
-
     fn find(ctx: &Context, application: &String) -> Result<Application, Error> {
         let found = APPLICATIONS.get(ctx, application);
-        ensure!(ctx, found.is_some(), Error::UnknownApplication, application = application);
-        found.ok_or(Error::UnknownApplication)
+        Ok(ensure_some!(ctx, found, Error::UnknownApplication, application = application))
     }
 
     /// The last day on which an application that is open takes anything.
@@ -334,7 +328,7 @@ pub mod building_permit {
         /// Value of the works.
         value: Amount<Usd>,
     ) -> Result<Amount<Usd>, Error> {
-        ensure!(ctx, (1..=64).contains(&application.len()) && !blank(&application), Error::BadNumber);
+        ensure!(ctx, (1..=64).contains(&application.len()) && !is_blank(&application), Error::BadNumber);
         ensure!(ctx, !APPLICATIONS.has(ctx, &application), Error::AlreadyFiled, application = &application);
         let fee = works.fee();
         let within = floor_area <= fees::FLOOR_AREA_MAX && (Amount::ZERO..=fees::VALUE_MAX).contains(&value);
@@ -464,7 +458,7 @@ pub mod building_permit {
         provision: String,
     ) -> Result<(), Error> {
         official_only(ctx)?;
-        let (text_given, provision_given) = (!blank(&text), !blank(&provision));
+        let (text_given, provision_given) = (!is_blank(&text), !is_blank(&provision));
         ensure!(
             ctx,
             text_given && provision_given,
@@ -510,8 +504,7 @@ pub mod building_permit {
         let mut entry = find(ctx, &application)?;
         ensure!(ctx, entry.applicant == ctx.caller(), Error::NotApplicant);
         let begin_by = if let Stage::Issued { begin_by, .. } = entry.stage { Some(begin_by) } else { None };
-        ensure!(ctx, begin_by.is_some(), Error::NotIssued);
-        let begin_by = begin_by.ok_or(Error::NotIssued)?;
+        let begin_by = ensure_some!(ctx, begin_by, Error::NotIssued);
         ensure!(ctx, ctx.date() <= begin_by, Error::Expired, last_day = begin_by, today = ctx.date());
         entry.stage = Stage::Begun { on: ctx.date() };
         APPLICATIONS.set(ctx, &application, &entry);

@@ -213,6 +213,12 @@ pub mod business_licence {
         /// The condition lacks a text or a provision.
         #[rule("the condition has a text and a provision", cites = "Model Ordinance, § 9(1)")]
         BadCondition,
+        /// The contract holds no fee for the day.
+        #[rule("the day's fee is in force", cites = "Model Ordinance, § 4(1)")]
+        FeeNotInForce {
+            /// The day.
+            day: Date,
+        },
     }
 
     /// What a term costs, from when on.
@@ -244,19 +250,13 @@ pub mod business_licence {
         Ok(())
     }
 
-    /// Whether a text says nothing: it is empty, or all of it is white space.
-    fn blank(text: &str) -> bool {
-        text.chars().all(char::is_whitespace)
-    }
-
     fn find(ctx: &Context, licence: &String) -> Result<Licence, Error> {
-        let found = LICENCES.get(ctx, licence);
-        ensure!(ctx, found.is_some(), Error::UnknownLicence, licence = licence);
-        found.ok_or(Error::UnknownLicence)
+        Ok(ensure_some!(ctx, LICENCES.get(ctx, licence), Error::UnknownLicence, licence = licence))
     }
 
-    fn fee(ctx: &Context) -> Amount<Eur> {
-        FEE.at(ctx.date()).map(|dated| dated.value).unwrap_or_default()
+    fn fee(ctx: &Context) -> Result<Amount<Eur>, Error> {
+        let day = ctx.date();
+        Ok(ensure_some!(ctx, FEE.at(day).ok(), Error::FeeNotInForce { day }, today = day).value)
     }
 
     /// Applies for a licence. Whoever signs it is the holder.
@@ -268,10 +268,10 @@ pub mod business_licence {
         /// What the business does.
         activity: String,
     ) -> Result<Amount<Eur>, Error> {
-        ensure!(ctx, (1..=64).contains(&licence.len()) && !blank(&licence), Error::BadNumber);
-        ensure!(ctx, !blank(&activity), Error::NoActivity);
+        ensure!(ctx, (1..=64).contains(&licence.len()) && !is_blank(&licence), Error::BadNumber);
+        ensure!(ctx, !is_blank(&activity), Error::NoActivity);
         ensure!(ctx, !LICENCES.has(ctx, &licence), Error::AlreadyApplied, licence = &licence);
-        let due = computed!(ctx, "fee of the first term", "Model Ordinance, § 4(1)", fee(ctx), today = ctx.date());
+        let due = computed!(ctx, "fee of the first term", "Model Ordinance, § 4(1)", fee(ctx)?, today = ctx.date());
         let pending = Some(Pending { applied: ctx.date(), due, paid: false, passed: Vec::new() });
         let entry = Licence {
             holder: ctx.caller(),
@@ -296,8 +296,7 @@ pub mod business_licence {
     ) -> Result<Amount<Eur>, Error> {
         let mut entry = find(ctx, &licence)?;
         ensure!(ctx, entry.holder == ctx.caller(), Error::NotHolder);
-        ensure!(ctx, entry.expires.is_some(), Error::NotIssued);
-        let expires = entry.expires.ok_or(Error::NotIssued)?;
+        let expires = ensure_some!(ctx, entry.expires, Error::NotIssued);
         ensure!(ctx, entry.pending.is_none(), Error::AlreadyPending);
         ensure!(ctx, entry.suspension.is_none(), Error::Suspended);
         let today = ctx.date();
@@ -305,12 +304,13 @@ pub mod business_licence {
         ensure!(ctx, today >= from, Error::TooEarly { from }, expires = expires, today = today);
         let last = expires.add_days(REINSTATEMENT_DAYS).unwrap_or(expires);
         ensure!(ctx, today <= last, Error::Lapsed, expired = expires, today = today);
-        let surcharge = if today > expires { fee(ctx).share(SURCHARGE, Rounding::HalfUp) } else { None };
+        let fee = fee(ctx)?;
+        let surcharge = if today > expires { fee.share(SURCHARGE, Rounding::HalfUp) } else { None };
         let due = computed!(
             ctx,
             "fee of the renewal, and a quarter of it where the term has ended",
             "Model Ordinance, §§ 4(1) and 7(2)",
-            fee(ctx).add(surcharge.unwrap_or_default()).unwrap_or_default(),
+            fee.add(surcharge.unwrap_or_default()).unwrap_or_default(),
             expires = expires,
             today = today,
         );
@@ -320,8 +320,7 @@ pub mod business_licence {
     }
 
     fn pending(ctx: &Context, entry: &Licence) -> Result<Pending, Error> {
-        ensure!(ctx, entry.pending.is_some(), Error::NothingPending);
-        entry.pending.clone().ok_or(Error::NothingPending)
+        Ok(ensure_some!(ctx, entry.pending.clone(), Error::NothingPending))
     }
 
     /// Records that the fee of the pending term was paid.
@@ -423,7 +422,7 @@ pub mod business_licence {
         provision: String,
     ) -> Result<(), Error> {
         authority_only(ctx)?;
-        let (reason_given, provision_given) = (!blank(&reason), !blank(&provision));
+        let (reason_given, provision_given) = (!is_blank(&reason), !is_blank(&provision));
         ensure!(
             ctx,
             reason_given && provision_given,
@@ -467,7 +466,7 @@ pub mod business_licence {
         provision: String,
     ) -> Result<(), Error> {
         authority_only(ctx)?;
-        let (text_given, provision_given) = (!blank(&text), !blank(&provision));
+        let (text_given, provision_given) = (!is_blank(&text), !is_blank(&provision));
         ensure!(
             ctx,
             text_given && provision_given,

@@ -185,3 +185,16 @@ fn what_the_ordinance_asks_for_is_said_and_not_left_blank() {
         assert_eq!((found.standing, found.licence.conditions), (Standing::Valid, vec![]));
     });
 }
+
+#[test]
+fn nothing_is_applied_for_on_a_day_without_a_fee() {
+    run(CONTRACT, "business-licence", |world| {
+        let (authority, holder) = (world.actor("authority"), world.actor("holder"));
+        world.at("2022-12-31").deploy(&authority, ()).done::<()>();
+        let early = world.call(&holder, "apply", (text("L1"), text("café")));
+        assert_eq!(early.refused(), "FeeNotInForce");
+        assert_eq!(early.reasons(), ["the day's fee is in force (Model Ordinance, § 4(1))"]);
+        let due = world.at("2023-01-01").call(&holder, "apply", (text("L1"), text("café")));
+        assert_eq!(due.done::<Amount<Eur>>(), eur(120));
+    });
+}

@@ -239,15 +239,9 @@ pub mod crop_subsidy {
         Ok(())
     }
 
-    /// Whether a text says nothing: it is empty, or all of it is white space.
-    fn blank(text: &str) -> bool {
-        text.chars().all(char::is_whitespace)
-    }
-
     fn rate(ctx: &Context, year: u16) -> Result<&'static Rate, Error> {
         let found = Date::new(year, 1, 1).and_then(|day| RATES.at(day).ok());
-        ensure!(ctx, found.is_some(), Error::YearNotCovered { year }, year = year);
-        found.map(|dated| &dated.value).ok_or(Error::YearNotCovered { year })
+        Ok(&ensure_some!(ctx, found, Error::YearNotCovered { year }, year = year).value)
     }
 
     /// Accredits an assessor, or withdraws the accreditation for what is recorded from now on.
@@ -276,7 +270,7 @@ pub mod crop_subsidy {
         eligible_area: u32,
     ) -> Result<(), Error> {
         agency_only(ctx)?;
-        ensure!(ctx, (1..=64).contains(&holding.len()) && !blank(&holding), Error::BadNumber);
+        ensure!(ctx, (1..=64).contains(&holding.len()) && !is_blank(&holding), Error::BadNumber);
         ensure!(ctx, !HOLDINGS.has(ctx, &holding), Error::AlreadyEnrolled, holding = &holding);
         ensure!(ctx, eligible_area > 0, Error::NoEligibleLand);
         let enrolled = ctx.date();
@@ -320,10 +314,9 @@ pub mod crop_subsidy {
         /// The assessor's signature over the statement.
         signature: Signature,
     ) -> Result<(), Error> {
-        let enrolled = HOLDINGS.get(ctx, &holding);
-        ensure!(ctx, enrolled.is_some(), Error::NotEnrolled, holding = &holding);
-        let eligible = enrolled.ok_or(Error::NotEnrolled)?.eligible_area;
-        ensure!(ctx, (1..=64).contains(&record.len()) && !blank(&record), Error::BadNumber);
+        let enrolled = ensure_some!(ctx, HOLDINGS.get(ctx, &holding), Error::NotEnrolled, holding = &holding);
+        let eligible = enrolled.eligible_area;
+        ensure!(ctx, (1..=64).contains(&record.len()) && !is_blank(&record), Error::BadNumber);
         rate(ctx, year)?;
         ensure!(ctx, ASSESSORS.get(ctx, &assessor) == Some(true), Error::NotAccredited);
         let message = statement(&ctx.contract(), &holding, year, &record, area, yield_kg);
@@ -415,10 +408,10 @@ pub mod crop_subsidy {
         reason: String,
     ) -> Result<Amount<Eur>, Error> {
         agency_only(ctx)?;
-        ensure!(ctx, !blank(&reason), Error::NoReason);
+        ensure!(ctx, !is_blank(&reason), Error::NoReason);
         let place = RECORD_IDS.get(ctx, &record);
-        ensure!(ctx, place.is_some(), Error::UnknownRecord, record = &record, reason = &reason);
-        let Place { holding, year } = place.ok_or(Error::UnknownRecord)?;
+        let Place { holding, year } =
+            ensure_some!(ctx, place, Error::UnknownRecord, record = &record, reason = &reason);
         let key = (holding.clone(), year, record.clone());
         let entry = RECORDS.get(ctx, &key).ok_or(Error::UnknownRecord)?;
         ensure!(ctx, entry.state != RecordState::Revoked, Error::AlreadyRevoked);

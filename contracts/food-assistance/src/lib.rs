@@ -274,13 +274,8 @@ pub mod food_assistance {
         Ok(Status::Filed { application: application.ok_or(Error::UnknownCase)? })
     }
 
-    /// Whether a text says nothing: it is empty, or all of it is white space.
-    fn blank(text: &str) -> bool {
-        text.chars().all(char::is_whitespace)
-    }
-
     fn case_id_given(ctx: &Context, case_id: &str) -> Result<(), Error> {
-        ensure!(ctx, (1..=64).contains(&case_id.len()) && !blank(case_id), Error::BadCaseId);
+        ensure!(ctx, (1..=64).contains(&case_id.len()) && !is_blank(case_id), Error::BadCaseId);
         Ok(())
     }
 
@@ -303,8 +298,7 @@ pub mod food_assistance {
         size_within(ctx, household.household_size)?;
         let month = household.month;
         let found = parameters::SCHEDULE.at(month.first_day()).ok();
-        ensure!(ctx, found.is_some(), Error::MonthNotCovered { month }, month = month);
-        found.map(|dated| &dated.value).ok_or(Error::MonthNotCovered { month })
+        Ok(&ensure_some!(ctx, found, Error::MonthNotCovered { month }, month = month).value)
     }
 
     fn amounts_within(ctx: &Context, household: &Household) -> Result<(), Error> {

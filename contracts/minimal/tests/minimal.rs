@@ -7,6 +7,7 @@ use chancery_testing::run;
 fn a_note_is_kept_and_an_empty_one_refused() {
     run(CONTRACT, "minimal", |world| {
         let anyone = world.actor("anyone");
+        world.deploy(&anyone, ()).done::<()>();
         assert_eq!(world.query("read", ()).done::<Option<String>>(), None);
         world.call(&anyone, "write", (String::from("hello"),)).done::<()>();
         assert_eq!(world.query("read", ()).done::<Option<String>>(), Some("hello".into()));

@@ -5,6 +5,8 @@
 //!    `memory.fill`) and overlong `call_indirect` (what rustc writes). So: no floating point, SIMD, threads, 64-bit or second memory, multiple
 //!    results, tail calls, exceptions, reference types, garbage collection.
 //! 3. The flat list of `checks`: each names one limit, its value, what was found, and why it exists.
+//! 4. For a module that no ledger has yet ([`admit_new`]), the names of its description. What was put before there was this check is executed,
+//!    deployed and audited as before, since that must come to the outcomes that are recorded.
 //!
 //! Admission depends on the module's bytes alone, so every node decides alike. What passes is bounded in what it costs to compile; the
 //! compiler is nevertheless run apart where the caller wants that.
@@ -12,6 +14,7 @@
 mod checks;
 mod facts;
 mod memory;
+mod names;
 mod strip;
 
 use crate::host::WASI_MODULE;
@@ -115,26 +118,38 @@ pub struct Admitted {
     pub(crate) frames: Vec<Frame>,
 }
 
-/// Every check with its limit and what the module has, for people. Of bytes that are no module, those that could be made.
+/// Every check of a new module with its limit and what the module has, for people. Of bytes that are no module, those that could be made.
 pub fn check(wasm: &[u8]) -> Vec<Check> {
     let mut list = vec![checks::size(wasm)];
     if list.iter().all(|check| check.ok) {
         let facts = Facts::read(wasm);
         list.push(checks::validity(facts.as_ref().err()));
-        list.extend(facts.iter().flat_map(|facts| checks::ALL.iter().map(|check| check(facts))));
+        list.extend(facts.iter().flat_map(|facts| checks::ALL.iter().chain(checks::NEW).map(|check| check(facts))));
     }
     list
 }
 
-/// Admits a module, or names the first thing that forbids it.
+/// Admits a module for execution, or names the first thing that forbids it.
 ///
 /// # Errors
 /// [`AdmissionError`], which says what is allowed and what was found.
 pub fn admit(wasm: &[u8]) -> Result<Admitted, AdmissionError> {
+    admit_with(&[], wasm)
+}
+
+/// Admits a module that no ledger has yet: as [`admit`], and the names of its description are sound.
+///
+/// # Errors
+/// As [`admit`].
+pub fn admit_new(wasm: &[u8]) -> Result<Admitted, AdmissionError> {
+    admit_with(checks::NEW, wasm)
+}
+
+fn admit_with(more: &[fn(&Facts) -> Check], wasm: &[u8]) -> Result<Admitted, AdmissionError> {
     let passed = |check: Check| if check.ok { Ok(()) } else { Err(AdmissionError::Failed(check)) };
     passed(checks::size(wasm))?;
     let facts = Facts::read(wasm)?;
-    checks::ALL.iter().try_for_each(|check| passed(check(&facts)))?;
+    checks::ALL.iter().chain(more).try_for_each(|check| passed(check(&facts)))?;
     let interface = checks::interface(&facts).map_err(AdmissionError::Invalid)?;
     let id = ModuleId(Hash::of(wasm).0);
     Ok(facts.admitted(id, interface))

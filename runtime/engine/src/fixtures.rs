@@ -10,7 +10,15 @@ pub(crate) fn module(more: &str) -> Vec<u8> {
 
 /// As [`module`], with so many pages of memory at the start and at most.
 pub(crate) fn with_memory(pages: &str, more: &str) -> Vec<u8> {
-    let interface = Interface { version: 1, name: "fixture".into(), ..Interface::default() };
+    build(&Interface { version: 1, name: "fixture".into(), ..Interface::default() }, pages, more)
+}
+
+/// As [`module`], with a description of its own.
+pub(crate) fn described(interface: &Interface) -> Vec<u8> {
+    build(interface, "1 1", "")
+}
+
+fn build(interface: &Interface, pages: &str, more: &str) -> Vec<u8> {
     let escaped: String = interface.to_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
     let entry = r#"(func (export "call") (param i32 i32) (result i32) (i32.const 0))"#;
     wat::parse_str(format!(

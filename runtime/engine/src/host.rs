@@ -33,7 +33,7 @@ pub use wasi::{WASI_FUNCTIONS, WASI_MODULE, WasiFunction};
 pub const ANSWER_DONE: i32 = 0;
 /// What the entry function answers: refused, after `fault`.
 pub const ANSWER_REFUSED: i32 = 1;
-/// What the entry function answers: the arguments do not decode.
+/// What the entry function answers: the arguments do not decode. Its own word, whatever it did before: it is charged, and what it traced stays.
 pub const ANSWER_BAD_ARGUMENTS: i32 = 2;
 
 /// Bytes of a pair in a scan beside key and value: their lengths, `u16` and `u32`.

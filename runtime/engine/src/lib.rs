@@ -27,7 +27,7 @@ pub mod prices;
 pub mod profile;
 mod sections;
 
-pub use admission::{AdmissionError, Admitted, Check, MemoryLimit, Profile, admit, check, strip};
+pub use admission::{AdmissionError, Admitted, Check, MemoryLimit, Profile, admit, admit_new, check, strip};
 pub use cache::Cache;
 pub use call::{CONTEXT_BYTES, Context, Execution, HostCost, Invocation, Kind};
 pub use compile::{Backend, Compiler, compile_child, configuration};

@@ -3,7 +3,7 @@
 //! The rows are those of `runtime/engine/tests/hostile.rs`, whose header lists all; here are the halves that need a ledger. V19 (log and
 //! store after a crash) is in `ledger.rs`.
 
-use chancery_node::{Clock, Ledger, NodeError, Options, Refusal, verify};
+use chancery_node::{AuditOptions, Clock, Compiler, Ledger, NodeError, Options, Refusal, audit, verify};
 use chancery_types::codec::Encode;
 use chancery_types::entry::Rejection;
 use chancery_types::interface::{Interface, Method, MethodKind, Type};
@@ -251,4 +251,29 @@ fn v16_a_module_that_is_not_admitted_is_neither_kept_nor_executed() {
     assert_eq!(gas.0, chancery_engine::prices::REJECTED);
     assert_eq!(town.ledger.head().size, size + 2);
     town.check();
+}
+
+/// Whether a module is new is what the ledger asks where it takes one, never where it runs one: outcomes that are recorded stay what they are.
+#[test]
+fn a_module_taken_before_its_names_were_checked_is_run_and_audited_as_before() {
+    let town = Town::new();
+    let mut wasm = module("(i32.const 0)", "(i32.const 0)");
+    let at = wasm.windows(9).position(|bytes| bytes == b"undecoded").unwrap();
+    wasm[at] = b'U';
+    let refused = town.ledger.put_module(&wasm).unwrap_err().to_string();
+    assert!(refused.contains(r#"found a method "Undecoded""#), "{refused}");
+    // As an older version left it.
+    let id = chancery_types::ModuleId(chancery_types::Hash::of(&wasm).0);
+    let folder = town.dir.path().join("blobs").join(&id.to_string()[..2]);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(id.to_string()), &wasm).unwrap();
+    let deploy = Action::Deploy { name: "older".into(), module: id, arguments: vec![] };
+    assert!(town.entry(7, deploy).0.is_done());
+    let keep = Action::Invoke { contract: "older".into(), method: "keep".into(), arguments: vec![] };
+    assert!(town.entry(7, keep).0.is_done());
+    let Town { ledger, dir, .. } = town;
+    ledger.close().unwrap();
+    let progress: chancery_node::Progress = Arc::new(|_, _, _| {});
+    let options = AuditOptions { compiler: Compiler::InProcess, progress, policy: None, resume: None };
+    assert_eq!(audit(dir.path(), &options).unwrap().executed, 3);
 }

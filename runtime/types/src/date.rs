@@ -157,8 +157,8 @@ impl Month {
 
     /// Reads `YYYY-MM`.
     pub fn parse(text: &str) -> Option<Self> {
-        let (year, month) = (text.get(..4)?, text.get(4..)?);
-        let year = two_digits(&year[..2])? as u16 * 100 + two_digits(&year[2..])? as u16;
+        let (century, year, month) = (text.get(..2)?, text.get(2..4)?, text.get(4..)?);
+        let year = u16::from(two_digits(century)?) * 100 + u16::from(two_digits(year)?);
         Month::new(year, two_digits(month.strip_prefix('-')?)?)
     }
 }
@@ -296,9 +296,17 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_refused() {
-        for text in
-            ["2023-02-29", "2023-2-01", "2023-13-01", "0000-01-01", "2023-01-01 ", "", "20é3-01-01", "+023-01-01"]
-        {
+        for text in [
+            "2023-02-29",
+            "2023-2-01",
+            "2023-13-01",
+            "0000-01-01",
+            "2023-01-01 ",
+            "",
+            "20é3-01-01",
+            "+023-01-01",
+            "Zürich",
+        ] {
             assert_eq!(Date::parse(text), None, "{text}");
         }
         assert_eq!(Month::parse("2023-1"), None);

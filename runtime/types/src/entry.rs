@@ -180,7 +180,8 @@ pub enum Outcome {
     },
     /// The gas that was set aside for the call did not suffice.
     OutOfGas,
-    /// The host refused before any code ran: no such contract, method, module; arguments that do not decode; a taken name.
+    /// It was no call of the contract: no such contract, method, module; a taken name; arguments that do not decode. The last is for the most part what
+    /// the contract answers, having run: see [`Rejection::BadArguments`].
     Rejected {
         /// Why.
         rejection: Rejection,
@@ -212,7 +213,7 @@ impl Outcome {
     }
 }
 
-/// Why the host refused before any code ran.
+/// Why it was no call of the contract. Before any code ran, but for [`Rejection::BadArguments`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rejection {
     /// No contract has this name.
@@ -227,7 +228,9 @@ pub enum Rejection {
     NotAdmitted,
     /// The call's time had passed when its block was cut.
     Expired,
-    /// The arguments are not those that the interface describes.
+    /// The arguments are not those that the interface describes. The contract itself says so, as the host takes arguments for bytes: code ran, and
+    /// what it used is charged; its writes and events vanish, and what it traced stays. The host says so where a module without `init` is deployed
+    /// with arguments.
     BadArguments,
 }
 codec_enum!(Rejection {

@@ -14,7 +14,7 @@
 //! | struct | object | |
 //! | enum | `"Variant"`, or `{"Variant": {…}}` where it has fields | |
 //!
-//! A number is read from its digits, never through floating point. An unknown, missing or ill-typed field is an error that names it.
+//! A number is read from the digits that stand in the text, never through floating point (serde_json's `arbitrary_precision`). An unknown, missing or ill-typed field is an error that names it.
 
 use crate::codec::{DecodeError, Encode, Reader};
 use crate::date::{Date, Month, Timestamp};
@@ -495,6 +495,37 @@ mod tests {
         missing.as_object_mut().unwrap().remove("when");
         let message = encode(&sample(), &missing, &mut Vec::new()).unwrap_err().to_string();
         assert_eq!(message, "when: missing, expected a date, YYYY-MM-DD");
+    }
+
+    #[test]
+    fn a_number_is_what_its_digits_say() {
+        let money = Type::Money { currency: *b"USD", exponent: 2 };
+        let read = |ty: &Type, text: &str| {
+            let mut bytes = Vec::new();
+            encode(ty, &serde_json::from_str(text).unwrap(), &mut bytes).map(|()| bytes).map_err(|error| error.found)
+        };
+        let minor = |minor: i64| Ok(minor.to_bytes());
+        for (text, wanted) in [
+            ("1234.50", 123_450),
+            ("547", 54_700),
+            ("-12.5", -1_250),
+            ("0.1", 10),
+            // Each beyond what an f64 tells apart.
+            ("90071992547409.93", 9_007_199_254_740_993),
+            ("92233720368547758.07", i64::MAX),
+            ("-92233720368547758.08", i64::MIN),
+        ] {
+            assert_eq!(read(&money, text), minor(wanted), "{text}");
+        }
+        for text in ["0.10000000000000000001", "1e+3", "1E2", "1.5e+1", "92233720368547758.08", "1.234", "0.100"] {
+            assert_eq!(read(&money, text), Err(text.replace("E", "e+")), "{text}");
+        }
+        assert_eq!(read(&Type::Ratio, "0.2"), Ok(Ratio::new(2, 10).unwrap().to_bytes()));
+        assert!(read(&Type::Ratio, "2e-1").is_err());
+        assert_eq!(read(&Type::U128, &u128::MAX.to_string()), Ok(u128::MAX.to_bytes()));
+        for text in ["1.0", "1e2", "-0", "4294967296"] {
+            assert!(read(&Type::U32, text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `i64` of minor units alone; which currency that is stands in the interface description, kept with the module for ever.
 
 use crate::codec::{Decode, DecodeError, Encode, Reader};
-use alloc::vec::Vec;
+use alloc::{format, vec::Vec};
 use core::{fmt, marker::PhantomData};
 
 /// A currency of ISO 4217.
@@ -252,8 +252,10 @@ pub fn write_decimal(f: &mut impl fmt::Write, minor: i64, exponent: u8) -> fmt::
     if exponent == 0 {
         return write!(f, "{sign}{magnitude}");
     }
-    let unit = 10u64.pow(exponent.min(18).into());
-    write!(f, "{sign}{}.{:0width$}", magnitude / unit, magnitude % unit, width = usize::from(exponent))
+    // At least one digit before the point, also where there are more decimals than digits.
+    let digits = format!("{magnitude:0width$}", width = usize::from(exponent) + 1);
+    let (whole, decimals) = digits.split_at(digits.len() - usize::from(exponent));
+    write!(f, "{sign}{whole}.{decimals}")
 }
 
 /// Reads decimal text as minor units: an optional `-`, digits, and at most `exponent` decimals after a point.
@@ -281,7 +283,7 @@ pub fn parse_decimal(text: &str, exponent: u8) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
+    use alloc::string::{String, ToString};
     use proptest::prelude::*;
 
     type Dollars = Amount<Usd>;
@@ -325,7 +327,31 @@ mod tests {
         assert_eq!(Ratio::parse("1/0"), None);
     }
 
+    fn written(minor: i64, exponent: u8) -> String {
+        let mut text = String::new();
+        write_decimal(&mut text, minor, exponent).unwrap();
+        text
+    }
+
+    #[test]
+    fn an_amount_has_as_many_decimals_as_its_currency_says() {
+        assert_eq!(written(5, 0), "5");
+        assert_eq!(written(-5, 2), "-0.05");
+        assert_eq!(written(1_234, 3), "1.234");
+        assert_eq!(written(5_000_000_000_000_000_000, 20), "0.05000000000000000000");
+        assert_eq!(written(i64::MIN, 19), "-0.9223372036854775808");
+        assert_eq!(written(1, 255), format!("0.{}1", "0".repeat(254)));
+    }
+
     proptest! {
+        #[test]
+        fn decimal_text_and_back_is_the_same_for_every_exponent(minor: i64, exponent: u8) {
+            let text = written(minor, exponent);
+            let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+            prop_assert_eq!(decimals, usize::from(exponent));
+            prop_assert_eq!(parse_decimal(&text, exponent), Some(minor));
+        }
+
         #[test]
         fn text_and_back_is_the_same_amount(minor: i64) {
             let amount = Dollars::from_minor(minor);

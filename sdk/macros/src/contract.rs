@@ -1,15 +1,14 @@
 //! `#[contract]`: methods, storage, events and errors of a module, and the entry functions around them.
 
-use crate::attributes::{Arguments, doc, take};
+use crate::attributes::{Arguments, NAME_BYTES_MAX, callable, doc, take, take_mark};
 use crate::schema::expand_variants;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::{
-    FnArg, GenericArgument, Ident, Item, ItemConst, ItemFn, ItemMod, Pat, PathArguments, Result, ReturnType, Type,
+    FnArg, GenericArgument, Ident, Item, ItemConst, ItemEnum, ItemFn, ItemMod, Pat, PathArguments, Result, ReturnType,
+    Type,
 };
-
-/// Longest name of a stored item or map, whose length is written in a byte.
-const STORAGE_NAME_BYTES_MAX: usize = 64;
 
 /// When a method runs: name of the attribute, entry function, kind in the interface.
 const KINDS: [(&str, &str); 3] = [("init", "Init"), ("call", "Call"), ("query", "Query")];
@@ -19,7 +18,7 @@ struct Method {
     kind: usize,
     ident: Ident,
     description: TokenStream,
-    parameters: Vec<(Ident, Type)>,
+    parameters: Vec<Type>,
     mutable: bool,
 }
 
@@ -35,7 +34,7 @@ struct Found {
 pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let legal_basis = syn::parse2::<Arguments>(attribute)?.only("legal_basis")?;
     let mut module: ItemMod = syn::parse2(item)?;
-    let (name, docs) = (module.ident.to_string().replace('_', "-"), doc(&module.attrs));
+    let (name, docs) = (module.ident.unraw().to_string().replace('_', "-"), doc(&module.attrs));
     let Some((_, items)) = &mut module.content else {
         return Err(syn::Error::new_spanned(&module.ident, "expected a module with its content in braces"));
     };
@@ -55,9 +54,14 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
 }
 
 impl Found {
-    fn take_storage(&mut self, constant: &mut syn::ItemConst) -> Result<()> {
-        if take(&mut constant.attrs, "storage").is_none() {
-            return Ok(());
+    fn take_storage(&mut self, constant: &mut ItemConst) -> Result<()> {
+        if !take_mark(&mut constant.attrs, "storage")? {
+            return if is_storage(constant) {
+                let message = "expected `#[storage]`: what is stored is part of the interface description";
+                Err(syn::Error::new_spanned(&constant.ident, message))
+            } else {
+                Ok(())
+            };
         }
         let storage = storage(constant)?;
         if self.storage.iter().any(|(name, _)| *name == storage.0) {
@@ -67,34 +71,44 @@ impl Found {
         Ok(())
     }
 
-    fn take(&mut self, item: &mut Item) -> Result<()> {
-        match item {
-            Item::Fn(function) => {
-                for (kind, (attribute, _)) in KINDS.iter().enumerate() {
-                    if let Some(attribute) = take(&mut function.attrs, attribute) {
-                        let citation = Arguments::of(&attribute)?.only("cites")?;
-                        self.methods.push(method(function, kind, &citation)?);
-                    }
-                }
+    fn take_method(&mut self, function: &mut ItemFn) -> Result<()> {
+        let mut kinds =
+            KINDS.iter().enumerate().filter_map(|(kind, (name, _))| Some((kind, take(&mut function.attrs, name)?)));
+        let (Some((kind, attribute)), second) = (kinds.next(), kinds.next()) else { return Ok(()) };
+        if let Some((_, second)) = second {
+            return Err(syn::Error::new_spanned(second, "expected one of `#[init]`, `#[call]` and `#[query]`"));
+        }
+        if KINDS[kind].0 == "init" && self.methods.iter().any(|method| method.kind == kind) {
+            return Err(syn::Error::new_spanned(attribute, "expected one `#[init]`: a deployment runs one"));
+        }
+        let citation = Arguments::of(&attribute)?.only("cites")?;
+        self.methods.push(method(function, kind, &citation)?);
+        Ok(())
+    }
+
+    fn take_variants(&mut self, item: &mut ItemEnum) -> Result<()> {
+        let (event, error) = (take_mark(&mut item.attrs, "event")?, take_mark(&mut item.attrs, "error")?);
+        let (slot, attribute) = match (event, error) {
+            (false, false) => return Ok(()),
+            (true, true) => {
+                return Err(syn::Error::new_spanned(&item.ident, "expected one of `#[event]` and `#[error]`"));
             }
-            Item::Const(constant) => self.take_storage(constant)?,
-            Item::Enum(item) => {
-                for (attribute, errors) in [("event", false), ("error", true)] {
-                    if take(&mut item.attrs, attribute).is_some() {
-                        let code = expand_variants(item, errors)?;
-                        let slot = if errors { &mut self.errors } else { &mut self.events };
-                        if slot.replace((item.ident.clone(), code)).is_some() {
-                            return Err(syn::Error::new_spanned(
-                                &item.ident,
-                                format!("expected one `#[{attribute}]` enum"),
-                            ));
-                        }
-                    }
-                }
-            }
-            _ => {}
+            (true, false) => (&mut self.events, "event"),
+            (false, true) => (&mut self.errors, "error"),
+        };
+        if slot.replace((item.ident.clone(), expand_variants(item, error)?)).is_some() {
+            return Err(syn::Error::new_spanned(&item.ident, format!("expected one `#[{attribute}]` enum")));
         }
         Ok(())
+    }
+
+    fn take(&mut self, item: &mut Item) -> Result<()> {
+        match item {
+            Item::Fn(function) => self.take_method(function),
+            Item::Const(constant) => self.take_storage(constant),
+            Item::Enum(item) => self.take_variants(item),
+            _ => Ok(()),
+        }
     }
 
     fn generate(&self, name: &str, docs: &str, legal_basis: &str) -> TokenStream {
@@ -164,10 +178,10 @@ impl Found {
         });
         quote! {
             #[allow(dead_code, unused_variables, reason = "a contract need not have methods of every kind, nor methods arguments")]
-            fn #entry(selector: u32, arguments_len: usize) -> i32 {
-                let bytes = ::chancery_sdk::host::arguments(arguments_len);
-                let mut reader = ::chancery_sdk::types::Reader::new(&bytes);
-                match selector {
+            fn #entry(__selector: u32, __arguments_len: usize) -> i32 {
+                let __bytes = ::chancery_sdk::host::arguments(__arguments_len);
+                let mut __reader = ::chancery_sdk::types::Reader::new(&__bytes);
+                match __selector {
                     #(#arms)*
                     _ => ::chancery_sdk::dispatch::BAD_ARGUMENTS,
                 }
@@ -180,10 +194,11 @@ impl Found {
 impl Method {
     fn arm(&self, selector: u32) -> TokenStream {
         let Method { ident, parameters, mutable, .. } = self;
-        let names: Vec<_> = parameters.iter().map(|(name, _)| name).collect();
-        let decode = parameters.iter().map(|(name, ty)| {
+        // Names of their own: a parameter may be called as its method, or as anything here.
+        let names: Vec<_> = (0..parameters.len()).map(|position| format_ident!("__{position}")).collect();
+        let decode = names.iter().zip(parameters).map(|(name, ty)| {
             quote! {
-                let Ok(#name) = <#ty as ::chancery_sdk::types::Decode>::decode(&mut reader) else {
+                let ::core::result::Result::Ok(#name) = <#ty as ::chancery_sdk::types::Decode>::decode(&mut __reader) else {
                     return ::chancery_sdk::dispatch::BAD_ARGUMENTS;
                 };
             }
@@ -196,10 +211,10 @@ impl Method {
         quote! {
             #selector => {
                 #(#decode)*
-                if reader.finish().is_err() {
+                if __reader.finish().is_err() {
                     return ::chancery_sdk::dispatch::BAD_ARGUMENTS;
                 }
-                ::chancery_sdk::dispatch::Answer::give(#ident(#ctx, #(#names),*))
+                ::chancery_sdk::dispatch::Answer::give(self::#ident(#ctx, #(#names),*))
             }
         }
     }
@@ -235,19 +250,19 @@ fn method(function: &mut ItemFn, kind: usize, citation: &str) -> Result<Method> 
         let (Pat::Ident(name), ty) = (&*parameter.pat, &*parameter.ty) else {
             return Err(syn::Error::new_spanned(&parameter.pat, "expected a name: callers write it"));
         };
-        let (text, docs) = (name.ident.to_string(), doc(&parameter.attrs));
+        let (text, docs) = (callable(&name.ident)?, doc(&parameter.attrs));
         parameter.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
         fields.push(quote! {
             ::chancery_sdk::types::interface::constant::Field {
                 name: #text, doc: #docs, ty: <#ty as ::chancery_sdk::types::interface::constant::Describe>::TYPE,
             }
         });
-        parameters.push((name.ident.clone(), ty.clone()));
+        parameters.push(ty.clone());
     }
     let ReturnType::Type(_, returns) = &signature.output else {
         return Err(syn::Error::new_spanned(&signature.ident, "expected a method to return `Result<T, Error>`"));
     };
-    let (name, kind_ident) = (signature.ident.to_string(), format_ident!("{kind_name}"));
+    let (name, kind_ident) = (callable(&signature.ident)?, format_ident!("{kind_name}"));
     let description = quote! {
         ::chancery_sdk::types::interface::constant::Method {
             name: #name,
@@ -261,6 +276,14 @@ fn method(function: &mut ItemFn, kind: usize, citation: &str) -> Result<Method> 
     Ok(Method { kind, ident: signature.ident.clone(), description, parameters, mutable })
 }
 
+/// Whether a constant is made by `Item::new(…)` or `Map::new(…)`, however their paths are written.
+fn is_storage(constant: &ItemConst) -> bool {
+    let syn::Expr::Call(call) = &*constant.expr else { return false };
+    let syn::Expr::Path(path) = &*call.func else { return false };
+    let names: Vec<_> = path.path.segments.iter().rev().take(2).map(|segment| segment.ident.to_string()).collect();
+    matches!(names.as_slice(), [new, ty] if new == "new" && (ty == "Item" || ty == "Map"))
+}
+
 /// Reads a stored item or map off a constant: its name is the text that `new` gets.
 fn storage(constant: &ItemConst) -> Result<(String, TokenStream)> {
     let wrong = || syn::Error::new_spanned(&constant.ty, "expected `Item<T>` or `Map<K, V>`, made by `new(\"name\")`");
@@ -269,7 +292,7 @@ fn storage(constant: &ItemConst) -> Result<(String, TokenStream)> {
         return Err(wrong());
     };
     let name = name.value();
-    if name.is_empty() || name.len() > STORAGE_NAME_BYTES_MAX {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return Err(syn::Error::new_spanned(&new.args, "expected a name of 1 to 64 bytes"));
     }
     let Type::Path(path) = &*constant.ty else { return Err(wrong()) };

@@ -1,11 +1,15 @@
 //! The macros of `chancery-sdk`: [`macro@contract`] turns a Rust module into a contract, [`macro@Schema`] gives a type its encoding and
 //! its description. See that crate for how a contract looks.
 //!
-//! What is written wrongly is a compile error at its place: a method without a context, a result that is no `Result`, a storage name used twice.
+//! What is written wrongly is a compile error at its place: a method without a context, a result that is no `Result`, a storage name used twice,
+//! what is stored without `#[storage]`, a name that callers could not write, a variant with a number of its own, and whatever an attribute
+//! would not read. `tests.rs` has every such error with its text.
 
 mod attributes;
 mod contract;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 

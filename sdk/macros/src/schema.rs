@@ -1,29 +1,48 @@
 //! `#[derive(Schema)]`, and what events and errors share with it.
 
-use crate::attributes::{Arguments, doc, take};
+use crate::attributes::{Arguments, callable, doc, take};
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Data, DeriveInput, Fields, Result, Variant};
+use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+use syn::{Data, DeriveInput, Fields, Ident, Result, Variant};
 
 /// The description of fields, as constant expressions.
 fn fields_description(fields: &Fields) -> Result<TokenStream> {
     if let Fields::Unnamed(unnamed) = fields {
         return Err(syn::Error::new_spanned(unnamed, "expected named fields: their names are shown to people"));
     }
-    let fields = fields.iter().map(|field| {
-        let (name, doc, ty) = (field.ident.as_ref().map(ToString::to_string), doc(&field.attrs), &field.ty);
-        quote! {
+    let field = |(ident, field): (&Ident, &syn::Field)| {
+        let (name, doc, ty) = (callable(ident)?, doc(&field.attrs), &field.ty);
+        Ok(quote! {
             ::chancery_sdk::types::interface::constant::Field {
                 name: #name, doc: #doc, ty: <#ty as ::chancery_sdk::types::interface::constant::Describe>::TYPE,
             }
-        }
-    });
+        })
+    };
+    let fields: Vec<_> = idents(fields).into_iter().zip(fields).map(field).collect::<Result<_>>()?;
     Ok(quote! { &[#(#fields),*] })
+}
+
+/// The names of fields, which have them.
+fn idents(fields: &Fields) -> Vec<&Ident> {
+    fields.iter().filter_map(|field| field.ident.as_ref()).collect()
+}
+
+/// A variant's fields bound to names of their own, so that none hides what stands around them, and their encodings into `out`.
+fn encode_fields(fields: &Fields) -> (TokenStream, TokenStream) {
+    let idents = idents(fields);
+    let names: Vec<_> = (0..idents.len()).map(|position| format_ident!("__{position}")).collect();
+    (quote! { #(#idents: #names),* }, quote! { #(::chancery_sdk::types::Encode::encode(#names, out);)* })
 }
 
 /// A variant's description.
 fn variant_description(variant: &Variant, citation: &str) -> Result<TokenStream> {
-    let (name, doc, fields) = (variant.ident.to_string(), doc(&variant.attrs), fields_description(&variant.fields)?);
+    if let Some((_, number)) = &variant.discriminant {
+        let message = "expected no number: a variant is encoded by its position, so `as u8` must be the position too";
+        return Err(syn::Error::new_spanned(number, message));
+    }
+    let (name, doc, fields) =
+        (variant.ident.unraw().to_string(), doc(&variant.attrs), fields_description(&variant.fields)?);
     Ok(quote! {
         ::chancery_sdk::types::interface::constant::Variant { name: #name, doc: #doc, citation: #citation, fields: #fields }
     })
@@ -42,14 +61,14 @@ pub fn expand(item: TokenStream) -> Result<TokenStream> {
             "expected a type without parameters: its description is one constant",
         ));
     }
-    let (ident, name, docs) = (&item.ident, item.ident.to_string(), doc(&item.attrs));
+    let (ident, name, docs) = (&item.ident, item.ident.unraw().to_string(), doc(&item.attrs));
     let (encode, decode, description) = match &item.data {
         Data::Struct(data) => {
             let description = fields_description(&data.fields)?;
-            let fields: Vec<_> = data.fields.iter().filter_map(|field| field.ident.as_ref()).collect();
+            let fields = idents(&data.fields);
             (
                 quote! { #(::chancery_sdk::types::Encode::encode(&self.#fields, out);)* },
-                quote! { Ok(#ident { #(#fields: ::chancery_sdk::types::Decode::decode(reader)?),* }) },
+                quote! { ::core::result::Result::Ok(#ident { #(#fields: ::chancery_sdk::types::Decode::decode(reader)?),* }) },
                 quote! { Struct(#name, #docs, #description) },
             )
         }
@@ -57,19 +76,17 @@ pub fn expand(item: TokenStream) -> Result<TokenStream> {
             let (mut encode, mut decode, mut variants) = (Vec::new(), Vec::new(), Vec::new());
             for (index, variant) in data.variants.iter().enumerate() {
                 let (tag, ident) = (ordinal(index, variant)?, &variant.ident);
-                let fields: Vec<_> = variant.fields.iter().filter_map(|field| field.ident.as_ref()).collect();
+                let (fields, (bound, encodings)) = (idents(&variant.fields), encode_fields(&variant.fields));
                 variants.push(variant_description(variant, "")?);
-                encode.push(quote! {
-                    Self::#ident { #(#fields),* } => { out.push(#tag); #(::chancery_sdk::types::Encode::encode(#fields, out);)* }
-                });
-                decode.push(quote! { #tag => Ok(Self::#ident { #(#fields: ::chancery_sdk::types::Decode::decode(reader)?),* }), });
+                encode.push(quote! { Self::#ident { #bound } => { out.push(#tag); #encodings } });
+                decode.push(quote! { #tag => ::core::result::Result::Ok(Self::#ident { #(#fields: ::chancery_sdk::types::Decode::decode(reader)?),* }), });
             }
             (
                 quote! { match self { #(#encode)* } },
                 quote! {
                     match <u8 as ::chancery_sdk::types::Decode>::decode(reader)? {
                         #(#decode)*
-                        _ => Err(::chancery_sdk::types::DecodeError::UnknownTag),
+                        _ => ::core::result::Result::Err(::chancery_sdk::types::DecodeError::UnknownTag),
                     }
                 },
                 quote! { Enum(#name, #docs, &[#(#variants),*]) },
@@ -99,16 +116,14 @@ pub fn expand_variants(item: &mut syn::ItemEnum, errors: bool) -> Result<TokenSt
     let (mut descriptions, mut ordinals, mut encodings, mut rules) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, variant) in item.variants.iter_mut().enumerate() {
         let rule = take(&mut variant.attrs, "rule");
-        let arguments = rule.as_ref().map(Arguments::of).transpose()?.unwrap_or_default();
+        let mut arguments = rule.as_ref().map(Arguments::of).transpose()?.unwrap_or_default();
+        // An event states no rule.
+        let text = if errors { arguments.take_text() } else { Some(String::new()) };
         let citation = arguments.only("cites")?;
-        let text = match (arguments.text, errors) {
-            (Some(text), _) => text,
-            (None, false) => String::new(),
-            (None, true) => {
-                let message =
-                    "expected `#[rule(\"what was required\", cites = \"…\")]`: a refusal says which rule was not met";
-                return Err(syn::Error::new_spanned(&variant.ident, message));
-            }
+        let Some(text) = text else {
+            let message =
+                "expected `#[rule(\"what was required\", cites = \"…\")]`: a refusal says which rule was not met";
+            return Err(syn::Error::new_spanned(&variant.ident, message));
         };
         if errors && doc(&variant.attrs).is_empty() {
             return Err(syn::Error::new_spanned(&variant.ident, "expected a doc comment: it is what people read"));
@@ -118,10 +133,8 @@ pub fn expand_variants(item: &mut syn::ItemEnum, errors: bool) -> Result<TokenSt
         let ordinal =
             u16::try_from(index).map_err(|_| syn::Error::new_spanned(name, "expected at most 65,536 variants"))?;
         ordinals.push(quote! { Self::#name { .. } => #ordinal });
-        let fields: Vec<_> = variant.fields.iter().filter_map(|field| field.ident.clone()).collect();
-        encodings.push(
-            quote! { Self::#name { #(#fields),* } => { #(::chancery_sdk::types::Encode::encode(#fields, out);)* } },
-        );
+        let (bound, encoded) = encode_fields(&variant.fields);
+        encodings.push(quote! { Self::#name { #bound } => { #encoded } });
         rules.push(quote! { Self::#name { .. } => (#text, #citation) });
     }
     let fault = errors.then(|| {

@@ -4,8 +4,9 @@ use crate::native;
 use chancery_engine::{Config, Context, Engine, Execution, Invocation, Kind, Module, prices};
 use chancery_sdk::native::Contract;
 use chancery_state::{MemoryStore, Store};
+use chancery_types::call::ARGUMENTS_BYTES_MAX;
 use chancery_types::codec::{Decode, Encode};
-use chancery_types::entry::WriteSet;
+use chancery_types::entry::{Rejection, WriteSet};
 use chancery_types::interface::MethodKind;
 use chancery_types::{
     ContractId, Date, Event, Gas, Height, Interface, LedgerId, Outcome, PublicKey, RequestId, Signature, Step,
@@ -113,6 +114,8 @@ pub struct World {
     interface: Arc<Interface>,
     store: Arc<MemoryStore>,
     time: Timestamp,
+    deployed: bool,
+    /// Blocks so far: each deployment and call has one of its own, a query none.
     height: u64,
     transcript: Vec<Said>,
     /// The calls of the run on the engine, encoded: kind, selector, arguments, context.
@@ -158,6 +161,14 @@ fn module_path(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// The arguments of a call that a ledger records.
+#[track_caller]
+fn recordable(arguments: impl Encode) -> Vec<u8> {
+    let (arguments, most) = (arguments.to_bytes(), ARGUMENTS_BYTES_MAX);
+    assert!(arguments.len() <= most, "the arguments have {} bytes, and a ledger takes {most} at most", arguments.len());
+    arguments
+}
+
 const CONTRACT_ID: ContractId = ContractId([0xc0; 32]);
 
 impl World {
@@ -167,6 +178,7 @@ impl World {
             interface: Arc::new(Interface::from_bytes(interface).expect("the macro writes a valid description")),
             store: Arc::new(MemoryStore::new()),
             time: Timestamp(0),
+            deployed: false,
             height: 0,
             transcript: Vec::new(),
             invocations: Vec::new(),
@@ -194,38 +206,55 @@ impl World {
         CONTRACT_ID
     }
 
-    /// Deploys the contract: runs `init` with these arguments, if it has one.
+    /// Deploys the contract: runs `init` with these arguments, if it has one; without one it takes no arguments. A deployment that is not done
+    /// may be made again.
+    ///
+    /// # Panics
+    /// When the contract is deployed, or a ledger would not record the call because of the length of its arguments.
+    #[track_caller]
     pub fn deploy(&mut self, actor: &Actor, arguments: impl Encode) -> Answer {
-        match self.interface.init() {
+        assert!(!self.deployed, "the contract is deployed already: a world has one");
+        let arguments = recordable(arguments);
+        let answer = match self.interface.init() {
             Some((selector, method)) => {
                 let name = method.name.clone();
-                self.execute(Kind::Init, selector, &name, actor, arguments.to_bytes())
+                self.execute(Kind::Init, selector, &name, actor, arguments)
             }
-            None => Answer {
-                outcome: Outcome::Done { result: Vec::new() },
-                events: Vec::new(),
-                trace: Vec::new(),
-                writes: WriteSet::new(),
-                gas: Gas(0),
-                interface: self.interface.clone(),
-            },
-        }
+            None => {
+                self.height += 1;
+                let outcome = if arguments.is_empty() {
+                    Outcome::Done { result: Vec::new() }
+                } else {
+                    Outcome::Rejected { rejection: Rejection::BadArguments }
+                };
+                Answer {
+                    outcome,
+                    events: Vec::new(),
+                    trace: Vec::new(),
+                    writes: WriteSet::new(),
+                    gas: Gas(0),
+                    interface: self.interface.clone(),
+                }
+            }
+        };
+        self.deployed = answer.outcome.is_done();
+        answer
     }
 
     /// Calls a method with its arguments in order: `(case, 5u32)`.
     ///
     /// # Panics
-    /// When there is no such method.
+    /// When the contract is not deployed, there is no such method, or a ledger would not record the call because of the length of its arguments.
     #[track_caller]
     pub fn call(&mut self, actor: &Actor, method: &str, arguments: impl Encode) -> Answer {
         let selector = self.selector(method, MethodKind::Call);
-        self.execute(Kind::Call, selector, method, actor, arguments.to_bytes())
+        self.execute(Kind::Call, selector, method, actor, recordable(arguments))
     }
 
-    /// Asks a query.
+    /// Asks a query. It sees the height and time of the block to come, as a call would, and has request id 0.
     ///
     /// # Panics
-    /// As [`World::call`].
+    /// When the contract is not deployed, or there is no such method.
     #[track_caller]
     pub fn query(&mut self, method: &str, arguments: impl Encode) -> Answer {
         let selector = self.selector(method, MethodKind::Query);
@@ -235,19 +264,27 @@ impl World {
 
     #[track_caller]
     fn selector(&self, method: &str, kind: MethodKind) -> u32 {
+        assert!(
+            self.deployed,
+            "the contract is not deployed: `world.deploy(&actor, arguments)` comes before `{method}`"
+        );
         let found = self.interface.method(method).filter(|(_, method)| method.kind == kind);
         found.unwrap_or_else(|| panic!("the contract has no {kind:?} method `{method}`")).0
     }
 
     fn execute(&mut self, kind: Kind, selector: u32, method: &str, actor: &Actor, arguments: Vec<u8>) -> Answer {
-        self.height += 1;
+        let height = self.height + 1;
+        let is_query = matches!(kind, Kind::Query);
+        if !is_query {
+            self.height = height;
+        }
         let context = Context {
             actor: actor.key(),
             contract: CONTRACT_ID,
             ledger: LedgerId([0x1e; 32]),
             time: self.time,
-            height: Height(self.height),
-            request: RequestId(self.height.into()),
+            height: Height(height),
+            request: RequestId(if is_query { 0 } else { height.into() }),
         };
         let invocation = Invocation { kind, selector, arguments, context, gas: prices::CALL_GAS_MAX };
         if matches!(self.runner, Runner::Wasm(_)) {

@@ -1,7 +1,7 @@
 //! The checks, one limit each.
 
 use super::facts::{Facts, Import};
-use super::{AdmissionError, Check, Profile};
+use super::{AdmissionError, Check, Profile, names};
 use crate::host::{
     HOST_FUNCTIONS, HostFunction, IMPORT_MODULE, Kind, Scalar, WASI_FUNCTIONS, WASI_MODULE, WasiFunction,
 };
@@ -40,6 +40,10 @@ pub(super) const ALL: &[fn(&Facts) -> Check] = &[
     interface_bytes,
     interface_meaning,
 ];
+
+/// Those of a module that no ledger has yet. What a ledger has may have been admitted before there was the check, and is executed and
+/// audited as it was recorded; so nothing that runs or shows a module may rely on them.
+pub(super) const NEW: &[fn(&Facts) -> Check] = &[interface_names];
 
 fn at_most(name: &'static str, why: &'static str, limit: u64, found: u64) -> Check {
     Check { name, why, limit: format!("at most {limit}"), found: found.to_string(), ok: found <= limit }
@@ -256,6 +260,12 @@ fn interface_bytes(facts: &Facts) -> Check {
 fn interface_meaning(facts: &Facts) -> Check {
     let why = "what a contract takes, gives and stores can be shown by it";
     nothing_wrong("interface description", why, "exactly one that decodes", interface(facts).err())
+}
+
+fn interface_names(facts: &Facts) -> Check {
+    let wrong = interface(facts).and_then(|interface| names::check(&interface)).err();
+    let limit = "each once in its list, at most one init, methods and fields as [a-z][a-z0-9_]*, at most 64 bytes";
+    nothing_wrong("names of the description", "what is called and shown is found by its name", limit, wrong)
 }
 
 /// The interface description, or what is wrong with it.

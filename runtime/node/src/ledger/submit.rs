@@ -5,6 +5,7 @@ use crate::answer::first_answer;
 use crate::pipeline::Message;
 use crate::sequencer::Submission;
 use crate::{Answer, NodeError, Refusal, Ticket, stack};
+use chancery_engine::admit_new;
 use chancery_types::call::{ARGUMENTS_BYTES_MAX, PATH_MAX, is_contract_name, is_method_name};
 use chancery_types::{Action, Interface, ModuleId, SignedCall};
 use std::sync::mpsc::sync_channel;
@@ -19,11 +20,12 @@ pub struct Checked {
 }
 
 impl Ledger {
-    /// Admits a module and keeps its bytes, durably.
+    /// Admits a module as a new one and keeps its bytes, durably.
     ///
     /// # Errors
     /// [`NodeError::NotAdmitted`], or what the disk meets.
     pub fn put_module(&self, wasm: &[u8]) -> Result<(ModuleId, Interface), NodeError> {
+        admit_new(wasm)?;
         let module = self.executor.engine.load(wasm)?;
         self.blobs.put(&module.id, wasm)?;
         Ok((module.id, module.interface.clone()))

@@ -1,0 +1,144 @@
+//! The test harness answers as a ledger does: what `chancery-node` rejects or does not record is no call here either.
+
+use chancery_testing::{Actor, World, run};
+use chancery_types::call::ARGUMENTS_BYTES_MAX;
+use chancery_types::entry::Rejection;
+use chancery_types::{Height, Outcome, RequestId};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A contract without `init`.
+#[chancery_sdk::contract]
+mod board {
+    use chancery_sdk::prelude::*;
+
+    #[error]
+    pub enum Error {
+        /// Nothing was pinned.
+        #[rule("a text is given")]
+        Empty,
+    }
+
+    /// When a method runs.
+    #[derive(Schema, PartialEq, Debug)]
+    pub struct Seen {
+        pub height: Height,
+        pub request: RequestId,
+    }
+
+    fn seen(ctx: &Context) -> Seen {
+        Seen { height: ctx.height(), request: ctx.request() }
+    }
+
+    /// Pins a text.
+    #[call]
+    pub fn pin(ctx: &mut Context, text: String) -> Result<Seen, Error> {
+        ensure!(ctx, !text.is_empty(), Error::Empty);
+        Ok(seen(ctx))
+    }
+
+    /// Looks.
+    #[query]
+    pub fn look(ctx: &Context) -> Result<Seen, Error> {
+        Ok(seen(ctx))
+    }
+}
+
+/// A contract with `init`; each is the one of its module.
+mod with_init {
+    #[chancery_sdk::contract]
+    pub mod office {
+        use chancery_sdk::prelude::*;
+
+        #[error]
+        pub enum Error {
+            /// It was not to be opened.
+            #[rule("the office may open")]
+            Shut,
+        }
+
+        /// Opens the office.
+        #[init]
+        pub fn open(ctx: &mut Context, may: bool) -> Result<(), Error> {
+            ensure!(ctx, may, Error::Shut);
+            Ok(())
+        }
+    }
+}
+use with_init::office;
+
+fn seen(height: u64, request: u128) -> board::Seen {
+    board::Seen { height: Height(height), request: RequestId(request) }
+}
+
+/// The text of the panic of a step of a test; native alone, so it happens once.
+fn panic_of(world: &mut World, step: impl FnOnce(&mut World, &Actor)) -> String {
+    let actor = world.actor("clerk");
+    let panic = catch_unwind(AssertUnwindSafe(|| step(world, &actor))).expect_err("it panics");
+    *panic.downcast::<String>().unwrap_or_else(|panic| Box::new((*panic.downcast::<&str>().unwrap()).into()))
+}
+
+#[test]
+fn a_contract_is_deployed_once_and_first() {
+    let ran = Cell::new(false);
+    run(board::CONTRACT, "none-board", |world| {
+        let undeployed = "the contract is not deployed: `world.deploy(&actor, arguments)` comes before";
+        assert_eq!(
+            panic_of(world, |world, clerk| drop(world.call(clerk, "pin", ("a",)))),
+            format!("{undeployed} `pin`")
+        );
+        assert_eq!(panic_of(world, |world, _| drop(world.query("look", ()))), format!("{undeployed} `look`"));
+        let clerk = world.actor("clerk");
+        world.deploy(&clerk, ()).done::<()>();
+        let twice = panic_of(world, |world, clerk| drop(world.deploy(clerk, ())));
+        assert_eq!(twice, "the contract is deployed already: a world has one");
+        ran.set(true);
+    });
+    assert!(ran.get());
+}
+
+#[test]
+fn a_deployment_that_fails_leaves_the_name_free() {
+    run(office::CONTRACT, "none-office", |world| {
+        let clerk = world.actor("clerk");
+        assert_eq!(world.deploy(&clerk, (false,)).refused(), "Shut");
+        assert_eq!(world.deploy(&clerk, ()).outcome, Outcome::Rejected { rejection: Rejection::BadArguments });
+        world.deploy(&clerk, (true,)).done::<()>();
+    });
+}
+
+#[test]
+fn a_contract_without_init_takes_no_arguments() {
+    run(board::CONTRACT, "none-board", |world| {
+        let clerk = world.actor("clerk");
+        let answer = world.deploy(&clerk, ("something",));
+        assert_eq!(answer.outcome, Outcome::Rejected { rejection: Rejection::BadArguments });
+        world.deploy(&clerk, ()).done::<()>();
+    });
+}
+
+#[test]
+fn what_a_ledger_would_not_record_is_no_call() {
+    run(board::CONTRACT, "none-board", |world| {
+        let text = |bytes: usize| ("a".repeat(bytes - 4),);
+        let long = format!("the arguments have {} bytes, and a ledger takes 32768 at most", ARGUMENTS_BYTES_MAX + 1);
+        let too_long = text(ARGUMENTS_BYTES_MAX + 1);
+        assert_eq!(panic_of(world, |world, clerk| drop(world.deploy(clerk, too_long.clone()))), long);
+        let clerk = world.actor("clerk");
+        world.deploy(&clerk, ()).done::<()>();
+        assert_eq!(panic_of(world, |world, clerk| drop(world.call(clerk, "pin", too_long))), long);
+        world.call(&clerk, "pin", text(ARGUMENTS_BYTES_MAX)).done::<board::Seen>();
+    });
+}
+
+#[test]
+fn a_query_sees_the_block_to_come_and_makes_none() {
+    run(board::CONTRACT, "none-board", |world| {
+        let clerk = world.actor("clerk");
+        world.deploy(&clerk, ()).done::<()>();
+        assert_eq!(world.query("look", ()).done::<board::Seen>(), seen(2, 0));
+        assert_eq!(world.query("look", ()).done::<board::Seen>(), seen(2, 0));
+        assert_eq!(world.call(&clerk, "pin", ("a",)).done::<board::Seen>(), seen(2, 2));
+        assert_eq!(world.query("look", ()).done::<board::Seen>(), seen(3, 0));
+    });
+}
