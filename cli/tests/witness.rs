@@ -113,7 +113,7 @@ fn without_the_witness_nothing_is_exported_that_it_has_not_cosigned() {
     }
     home.ok(&[&write[..], &["--request", "b2"]].concat());
     // A proof that the policy refuses is handed out on request only.
-    for proof in [&["receipt", "get", "b2"], &proofs[1][..], &["log", "prove", "inclusion", "7"]] {
+    for proof in [&["receipt", "get", "b2"][..], proofs[1], &["log", "prove", "inclusion", "7"]] {
         check_failure(proof, &home.run(proof), 6, &["not witnessed: "]);
         home.ok(&[proof, &["--wait", "published", "-o", "proof"]].concat());
         if proof[0] != "log" {
