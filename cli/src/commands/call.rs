@@ -61,9 +61,9 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, method_name, MethodKind::Call)?;
     if arguments.help {
-        return help::fields(session, &format!("chancery call {name} {method_name} --as KEY"), &usage(method));
+        return help::fields(session, &format!("chancery call {name} {method_name} --as KEY"), &usage("call", method));
     }
-    let encoded = encode(method, arguments.json.as_deref(), flags)?;
+    let encoded = encode("call", method, arguments.json.as_deref(), flags)?;
     let key = actor(session, arguments.actor.as_deref())?;
     let action = Action::Invoke { contract: name.clone(), method: method.name.clone(), arguments: encoded };
     let mut call = call(&ledger, &key, request(arguments.request.as_deref())?, arguments.valid_for, action);
