@@ -1,12 +1,12 @@
 //! What an execution, an answer or an entry means by the contract's interface, for people and programs.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, escaped, lines};
+use crate::output::{Session, escaped, lines, tell};
 use crate::stored;
 use crate::town;
 use chancery_node::{Answer, Execution};
 use chancery_types::interface::{Interface, Type};
-use chancery_types::{Action, Event, Finding, Outcome as CallOutcome, Reader, Record, Step, Trace, json};
+use chancery_types::{Action, Event, Finding, Outcome as CallOutcome, Reader, Record, Step, Trace, TrapKind, json};
 use serde_json::{Map, Value, json};
 
 /// The arguments of what was called, in hexadecimal digits where the interface does not fit them, and the type of its result.
@@ -162,6 +162,7 @@ pub fn show_execution(
     shown["writes"] = writes.collect();
     shown["gas"] = execution.gas.0.into();
     shown["trace"] = trace(&execution.trace);
+    shown["log"] = execution.diagnostics.clone().into();
     session.print(
         || {
             let mut text = format!("dry run of {name}: nothing was recorded\n");
@@ -181,13 +182,33 @@ pub fn show_execution(
     refusal(interface, &execution.outcome, &execution.trace)
 }
 
+/// What a contract said beside its answer, and which limit stopped it, for a person; a program is told in the result.
+pub fn tell_diagnostics(session: &Session, diagnostics: &[String]) {
+    if !session.json {
+        diagnostics.iter().for_each(|line| tell(format_args!("log: {line}")));
+    }
+}
+
+/// How to find out why a contract was stopped. A module has no texts of panics: they would be paid for with every call.
+fn advice(outcome: &CallOutcome) -> &'static str {
+    match outcome {
+        CallOutcome::Trapped { kind: TrapKind::LimitExceeded } => {
+            "\nthe log of a query or a dry run (`--dry-run`) says which limit"
+        }
+        CallOutcome::Trapped { .. } => {
+            "\n`chancery profile` with the same arguments and --names says in which function, and by which kind of panic; a native test, with which message"
+        }
+        _ => "",
+    }
+}
+
 /// The end of a command by what came of its call.
 pub fn refusal(interface: &Interface, outcome: &CallOutcome, trace: &Trace) -> Outcome {
     if outcome.is_done() {
         return Ok(());
     }
     let said = [vec![outcome.word().into()], reasons(interface, outcome, trace)].concat();
-    Err(Failure::refused(format!("the call was not done: {}", said.join(": "))))
+    Err(Failure::refused(format!("the call was not done: {}{}", said.join(": "), advice(outcome))))
 }
 
 /// An answer for people and programs.

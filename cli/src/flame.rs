@@ -156,7 +156,7 @@ mod tests {
             node(function("Option<&T>::get"), Some(1), 10),
             node(Frame::Host("state_get".into()), Some(2), 40),
         ];
-        let picture = svg(&Profile { nodes }, "a & b");
+        let picture = svg(&Profile { nodes, stopped: None }, "a & b");
         let rect =
             |x: &str, y: usize, width: &str| format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"17\"");
         for expected in [

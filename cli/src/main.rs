@@ -16,6 +16,7 @@ mod metrics;
 mod output;
 #[cfg(test)]
 mod reference;
+mod shapes;
 mod stored;
 mod strict_json;
 mod town;

@@ -25,8 +25,8 @@ without a result gives as its JSON value `{\"failure\": {\"code\": 4, \"message\
 ## Fields of methods
 
 `call`, `query` and `deploy` take the fields of a contract's method as `--field value`, by the interface description of the module: `--help` after
-the method lists them. A `_` in a field's name is written `-`. `--json '{…}'` or `--json @FILE` (for `deploy`: `--init`) gives them as JSON, alone or together with
-flags. A yes/no field without a value means yes.
+the method lists them, and the structs and enums that they are made of. A `_` in a field's name is written `-`. `--json '{…}'` or `--json @FILE` (for `deploy`: `--init`) gives them as JSON, alone or together with
+flags. A field with the name of one of the command's own flags is given as JSON; the help says of which. A name that stands twice in JSON is an error. A yes/no field without a value means yes.
 ";
 
 /// A cell of a table.

@@ -96,6 +96,14 @@ pub fn method<'a>(interface: &'a Interface, contract: &str, name: &str, kind: Me
     if let Some((_, method)) = interface.method(&wanted).filter(|(_, method)| method.kind == kind) {
         return Ok(method);
     }
+    if let Some((_, method)) = interface.method(&wanted) {
+        let instead = match method.kind {
+            MethodKind::Query => format!("a query: ask it with `chancery query {contract} {wanted}`"),
+            MethodKind::Call => format!("a call: make it with `chancery call {contract} {wanted}`"),
+            MethodKind::Init => "the init: it was done when the contract was deployed".into(),
+        };
+        return Err(Failure::usage(format!("`{wanted}` of `{contract}` is {instead}")));
+    }
     let known: Vec<&str> =
         interface.methods.iter().filter(|method| method.kind == kind).map(|method| method.name.as_str()).collect();
     let word = if kind == MethodKind::Query { "queries" } else { "methods" };

@@ -28,7 +28,18 @@ fn a_wrong_flag() {
 fn an_unknown_method() {
     let home = Home::with_food_assistance();
     home.fails(&["call", "food-assistance", "grant", "--as", "officer"], 2, &["`grant`", "apply, determine"]);
-    home.fails(&["query", "food-assistance", "apply"], 2, &["`apply`", "its queries are status"]);
+    home.fails(
+        &["query", "food-assistance", "apply"],
+        2,
+        &["`apply` of `food-assistance` is a call: make it with `chancery call food-assistance apply`"],
+    );
+    home.fails(&["query", "food-assistance", "grant"], 2, &["`grant`", "its queries are status"]);
+    home.fails(&["call", "food-assistance", "init"], 2, &["`init` of `food-assistance` is the init: it was done"]);
+    for command in
+        [&["call", "food-assistance", "status", "--as", "officer"][..], &["batch", "food-assistance", "status", "x"]]
+    {
+        home.fails(command, 2, &["is a query: ask it with `chancery query food-assistance status`"]);
+    }
     home.fails(&["batch", "food-assistance", "grant", "x.csv"], 2, &["`grant`", "apply, determine"]);
 }
 
@@ -86,7 +97,7 @@ fn a_corrupt_module() {
     deploy(&home.file("short.wasm", &whole[..whole.len() / 2]), &["WebAssembly"]);
     deploy(
         &home.file("text.wasm", "not a module"),
-        &["WebAssembly module: it does not begin with the bytes `\\0asm`; build"],
+        &["WebAssembly module: it does not begin with the bytes `\\0asm`\n"],
     );
     deploy(&home.file("empty.wasm", ""), &["WebAssembly module: it does not begin"]);
     let mut later = whole;

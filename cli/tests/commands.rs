@@ -307,7 +307,9 @@ fn check_and_inspect_need_no_ledger() {
     assert!(names.contains(&"submit") && interface["legal_basis"].as_str().unwrap().contains("Building Code"));
     assert_eq!(interface["memory"], json!({"pages_max": 16, "declared": true, "access_gas": 40}));
     let text = home.ok(&["inspect", &module("building-permit")]);
-    for part in ["IBC 2021, 104.4", "memory: at most 16 pages (1 MiB); an access costs 40 gas"] {
+    let types = interface["types"].as_array().unwrap();
+    assert!(types.iter().any(|ty| ty["variants"].is_array()) && types.iter().any(|ty| ty["fields"].is_array()));
+    for part in ["\ntypes\n", "IBC 2021, 104.4", "memory: at most 16 pages (1 MiB); an access costs 40 gas"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }
@@ -335,11 +337,17 @@ fn cargo(project: &Path, arguments: &[&str]) -> support::Given {
 fn a_new_project_has_a_test_that_passes_and_builds() {
     let home = Home::empty();
     let made = home.ok(&["new", "dog-licence"]);
-    assert!(made.contains("cargo test"), "{made}");
+    assert!(made.contains("cd dog-licence; chancery build; cargo test"), "{made}");
     let project = home.dir.path().join("dog-licence");
     let again = ["new", "dog-licence"];
     check_failure(&again, &home.run(&again), 2, &["dog-licence exists already", "another name"]);
     check_failure(&["new"], &home.run(&["new", "Dog"]), 2, &["`Dog` cannot name a contract", "lower-case"]);
+    for taken in ["fn", "type", "self", "core", "chancery-sdk"] {
+        let says = format!("`{taken}` cannot name a contract's project: expected a name that is free in Rust");
+        check_failure(&["new"], &home.run(&["new", taken]), 2, &[&says, &format!("`{taken}-contract`")]);
+    }
+    let toolchain = |of: &Path| std::fs::read_to_string(of.join("rust-toolchain.toml")).unwrap();
+    assert_eq!(toolchain(&project), toolchain(&checkout("")));
     let sdk = ["new", "other", "--sdk", "nowhere"];
     check_failure(&sdk, &home.run(&sdk), 4, &["the SDK is not at nowhere", "--sdk"]);
     assert!(!home.dir.path().join("other").exists());
@@ -368,6 +376,43 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     home.ok(&["key", "new", "officer"]);
     home.ok(&["deploy", &wasm, "--name", "dogs", "--as", "officer"]);
     home.ok(&["call", "dogs", "decide", "--case-id", "1", "--as", "officer"]);
+
+    // What is not admitted does not take the place of what was, and its function is called by its name.
+    let (admitted, source) = (std::fs::read(&wasm).unwrap(), project.join("src/lib.rs"));
+    let whole = std::fs::read_to_string(&source).unwrap();
+    let build = |decided: &str| -> support::Given {
+        std::fs::write(&source, whole.replace("let today = ctx.date();", decided)).unwrap();
+        home.command(&["build", "dog-licence"]).env("CARGO_TARGET_DIR", target).output().unwrap().into()
+    };
+    let float = build("let today = ctx.date(); assert!((case_id.len() as f64 * 1.19) as u32 != 7);");
+    let says = [
+        "floating-point instruction disallowed",
+        "`Amount` and `Ratio`",
+        "dog_licence::dog_licence::",
+        "left as it was",
+    ];
+    check_failure(&["build"], &float, 2, &says);
+    assert!(!float.err.contains("chancery build"), "{float:?}");
+    assert_eq!(std::fs::read(&wasm).unwrap(), admitted);
+    // A panic has no text in a module; a profile says where it was.
+    assert_eq!(build("let today = ctx.date(); case_id.parse::<u8>().ok().unwrap();").code, 0);
+    home.ok(&["deploy", &wasm, "--name", "panics", "--as", "officer"]);
+    let panics = home.run(&["call", "panics", "decide", "--case-id", "x", "--as", "officer", "--dry-run"]);
+    check_failure(&["call"], &panics, 3, &["stopped itself", "`chancery profile` with the same arguments"]);
+    let names = project.join("dist/dog-licence.names").display().to_string();
+    let profile = ["profile", "panics", "decide", "--case-id", "x", "--as", "officer", "--names", &names];
+    let profile = home.run(&profile);
+    let place = "core::option::unwrap_failed, called by dog_licence::dog_licence::decide, called by call\n";
+    assert!(profile.out.contains("\nstopped in: ") && profile.out.contains(place), "{profile:?}");
+    // A query shows which limit stopped it.
+    assert_eq!(build("let today = ctx.date();").code, 0);
+    home.ok(&["deploy", &wasm, "--name", "long", "--as", "officer"]);
+    let long = "x".repeat(600);
+    let query = ["query", "long", "decided", "--case-id", &long];
+    let given = home.run(&query);
+    check_failure(&query, &given, 3, &["log: bytes of a key: allowed at most 512, found ", "says which limit"]);
+    let value = home.run(&[&query[..], &["--output", "json"]].concat());
+    assert!(value.out.contains("\"log\": [") && !value.err.contains("log: "), "{value:?}");
     assert!(checkout("sdk").is_dir());
 }
 

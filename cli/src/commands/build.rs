@@ -8,10 +8,10 @@ mod package;
 
 use crate::commands::inspect::memory_value;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Session, escaped, tell};
-use chancery_engine::MemoryLimit;
+use crate::output::{Session, tell};
 use chancery_engine::limits::PAGE_BYTES;
 use chancery_engine::profile::Names;
+use chancery_engine::{AdmissionError, MemoryLimit};
 use package::Package;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,10 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let built = build(&toolchain, &arguments.path)?;
     let out = arguments.out.clone().unwrap_or_else(|| arguments.path.join("dist"));
     let file = out.join(format!("{}.wasm", built.name));
+    // What cannot be deployed does not take the place of what can.
+    let memory = built.admission.as_ref().map_err(|problem| {
+        Failure::usage(format!("{}: {problem}\n{} is left as it was", built.name, file.display()))
+    })?;
     if arguments.check {
         compare(&file, &built)?;
     } else {
@@ -80,17 +84,13 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         write(&file.with_extension("names"), built.names.to_text().as_bytes())?;
     }
     let value = json!({
-        "file": file, "module": built.id, "bytes": built.wasm.len(), "admitted": built.admission.is_ok(),
-        "problem": built.admission.as_ref().err(), "memory": built.admission.as_ref().ok().map(memory_value), "toolchain": toolchain.version,
+        "file": file, "module": built.id, "bytes": built.wasm.len(), "admitted": true,
+        "memory": memory_value(memory), "toolchain": toolchain.version,
     });
     session.print(
         || {
-            let admission = match &built.admission {
-                Ok(memory) => format!("memory: {memory}\nadmitted"),
-                Err(problem) => format!("NOT admitted: {}", escaped(problem)),
-            };
             format!(
-                "{}\nBLAKE3 {}\n{} bytes\n{admission}\nby {}",
+                "{}\nBLAKE3 {}\n{} bytes\nmemory: {memory}\nadmitted\nby {}",
                 file.display(),
                 built.id,
                 built.wasm.len(),
@@ -99,7 +99,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         },
         || value.clone(),
     );
-    built.admission.map(drop).map_err(Failure::usage)
+    Ok(())
 }
 
 fn first_line(program: &Path, arguments: &[&str]) -> Option<String> {
@@ -178,11 +178,21 @@ fn build(toolchain: &Toolchain, directory: &Path) -> Outcome<Built> {
     let raw = std::fs::read(&raw).map_err(|error| Failure::file("cannot read", &raw, &error))?;
     let wasm = chancery_engine::strip(&raw).map_err(Failure::internal)?;
     let id = blake3::hash(&wasm).to_string();
-    let admission =
-        chancery_engine::admit_new(&wasm).map(|admitted| admitted.memory).map_err(|error| error.to_string());
     let name = package.name.strip_prefix("chancery-contract-").unwrap_or(&package.name).to_string();
     let names = Names::of(&raw, &wasm);
+    let admission = chancery_engine::admit_new(&wasm);
+    let admission = admission.map(|admitted| admitted.memory).map_err(|error| not_admitted(&error, &names));
     Ok(Built { name, wasm, id, admission, names })
+}
+
+/// Why a module is not admitted; a function is called by its name.
+fn not_admitted(error: &AdmissionError, names: &Names) -> String {
+    match error {
+        AdmissionError::Body { function, .. } => names
+            .get(*function)
+            .map_or_else(|| error.to_string(), |name| format!("{error}\nfunction {function} is `{name}`")),
+        _ => error.to_string(),
+    }
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Outcome {

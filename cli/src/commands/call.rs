@@ -63,9 +63,9 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, method_name, MethodKind::Call)?;
     if arguments.help {
-        return help::fields(session, &format!("chancery call {name} {method_name} --as KEY"), &usage(method));
+        return help::fields(session, &format!("chancery call {name} {method_name} --as KEY"), &usage("call", method));
     }
-    let encoded = encode(method, arguments.json.as_deref(), flags)?;
+    let encoded = encode("call", method, arguments.json.as_deref(), flags)?;
     let name_of_actor = arguments.actor.as_deref();
     // A dry run signs nothing.
     let key = if arguments.dry_run { None } else { Some(actor(session, name_of_actor)?) };

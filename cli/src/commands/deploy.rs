@@ -57,12 +57,12 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let wasm = read_module(file)?;
     let interface = admit_new(&wasm)?.interface;
     if arguments.help {
-        let init = interface.init().map_or_else(|| "init has no fields".into(), |(_, init)| usage(init));
+        let init = interface.init().map_or_else(|| "init has no fields".into(), |(_, init)| usage("deploy", init));
         return help::fields(session, "chancery deploy FILE --name NAME --as KEY", &init);
     }
     let name = arguments.name.clone().ok_or_else(|| Failure::usage("say under which name with --name NAME"))?;
     let encoded = match interface.init() {
-        Some((_, init)) => encode(init, arguments.init.as_deref(), flags)?,
+        Some((_, init)) => encode("deploy", init, arguments.init.as_deref(), flags)?,
         None if flags.is_empty() && arguments.init.is_none() => Vec::new(),
         None => return Err(Failure::usage(format!("`{}` has no init method and takes no fields", interface.name))),
     };

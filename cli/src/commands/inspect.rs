@@ -2,6 +2,7 @@
 
 use crate::failure::Outcome;
 use crate::output::{Session, escaped};
+use crate::shapes;
 use crate::town::{admit, contract, open_to_read, read_module};
 use chancery_engine::{Admitted, MemoryLimit};
 use chancery_types::interface::{Field, Interface, MethodKind, Type, Variant};
@@ -46,6 +47,15 @@ fn variants_value(variants: &[Variant]) -> Value {
     variants.iter().map(variant).collect()
 }
 
+/// A struct or an enum.
+fn type_value(ty: &Type) -> Value {
+    match ty {
+        Type::Struct { name, doc, fields } => json!({"name": name, "doc": doc, "fields": fields_value(fields)}),
+        Type::Enum { name, doc, variants } => json!({"name": name, "doc": doc, "variants": variants_value(variants)}),
+        other => other.describe().into(),
+    }
+}
+
 fn kind(kind: MethodKind) -> &'static str {
     match kind {
         MethodKind::Init => "init",
@@ -73,7 +83,7 @@ fn value(Admitted { id, interface, memory, .. }: &Admitted) -> Value {
     json!({
         "name": interface.name, "doc": interface.doc, "legal_basis": interface.legal_basis, "module": id.to_string(), "memory": memory_value(memory),
         "methods": methods.collect::<Value>(), "events": variants_value(&interface.events),
-        "errors": variants_value(&interface.errors), "storage": storage.collect::<Value>(),
+        "errors": variants_value(&interface.errors), "types": shapes::of_interface(interface).into_iter().map(type_value).collect::<Value>(), "storage": storage.collect::<Value>(),
     })
 }
 
@@ -116,7 +126,16 @@ fn text(Admitted { id, interface, memory, .. }: &Admitted) -> String {
         line(heading.into());
         for (position, variant) in variants.iter().enumerate() {
             line(format!("  {position} {}{}: {}", variant.name, cited(&variant.citation), variant.doc));
+            for field in &variant.fields {
+                line(format!("      {}: {}  {}", field.name, field.ty.describe(), field.doc));
+            }
         }
+    }
+    let types = shapes::of_interface(interface);
+    if !types.is_empty() {
+        line(String::new());
+        line("types".into());
+        types.into_iter().flat_map(|ty| shapes::lines(ty, Type::describe)).for_each(|text| line(format!("  {text}")));
     }
     line(String::new());
     line("stored".into());

@@ -15,6 +15,68 @@ pub struct Arguments {
     sdk: Option<PathBuf>,
 }
 
+/// Names that the project's library and module cannot have: keywords of Rust, which no module can be called, and crates that it stands on.
+const TAKEN: [&str; 58] = [
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "chancery-sdk",
+    "chancery-testing",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "proc-macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "yield",
+];
+
 const FILES: [(&str, &str); 4] = [
     ("Cargo.toml", include_str!("../../template/Cargo.toml.txt")),
     ("README.md", include_str!("../../template/README.md.txt")),
@@ -27,6 +89,11 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     if !is_contract_name(name) {
         return Err(Failure::usage(format!(
             "`{name}` cannot name a contract: expected lower-case letters, digits and `-`, a letter first"
+        )));
+    }
+    if TAKEN.contains(&name.as_str()) {
+        return Err(Failure::usage(format!(
+            "`{name}` cannot name a contract's project: expected a name that is free in Rust, found a keyword or a library; choose a longer one, such as `{name}-contract`"
         )));
     }
     let sdk = arguments.sdk.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk"));
@@ -51,14 +118,16 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         let made = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, text));
         made.map_err(|error| failed(&path, error))?;
     }
-    // The versions that the SDK was tested with.
-    let lock = sdk.join("../Cargo.lock");
-    if lock.is_file() {
-        std::fs::copy(&lock, dir.join("Cargo.lock")).map_err(|error| failed(&lock, error))?;
+    // The versions and the toolchain that the SDK was tested with.
+    for file in ["Cargo.lock", "rust-toolchain.toml"] {
+        let from = sdk.join("..").join(file);
+        if from.is_file() {
+            std::fs::copy(&from, dir.join(file)).map_err(|error| failed(&from, error))?;
+        }
     }
     let files: Vec<&str> = FILES.iter().map(|(file, _)| *file).collect();
     session.print(
-        || format!("{name}: {}\ncd {name}; cargo test; chancery build", files.join(", ")),
+        || format!("{name}: {}\ncd {name}; chancery build; cargo test", files.join(", ")),
         || json!({"name": name, "files": files}),
     );
     Ok(())

@@ -5,7 +5,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
 use crate::flame;
 use crate::help;
-use crate::output::{Session, table, tell};
+use crate::output::{Session, escaped, table, tell};
 use crate::town::{admit, asker, contract, open_to_read, read_module};
 use chancery_engine::profile::{Line, Names};
 use chancery_node::profile::{Profiled, RUNS, Subject, profile_module};
@@ -96,7 +96,7 @@ fn of_file(session: &Session, arguments: &Arguments, name: &str, method: &str, f
     }
     let init = match (interface.init(), arguments.init.as_deref()) {
         (_, None) => None,
-        (Some((_, init)), given) => Some(encode(init, given, &[])?),
+        (Some((_, init)), given) => Some(encode("profile", init, given, &[])?),
         (None, Some(_)) => return Err(Failure::usage(format!("`{}` has no init method", interface.name))),
     };
     let names = names(arguments, Some(path), &admitted.id)?;
@@ -137,7 +137,7 @@ fn find<'a>(interface: &'a Interface, contract: &str, name: &str, with_init: boo
 }
 
 fn help(session: &Session, contract: &str, method: &Method) -> Outcome {
-    help::fields(session, &format!("chancery profile {contract} {}", method.name), &usage(method))
+    help::fields(session, &format!("chancery profile {contract} {}", method.name), &usage("profile", method))
 }
 
 fn subject(
@@ -147,7 +147,7 @@ fn subject(
     names: Names,
     flags: &[Flag],
 ) -> Outcome<Subject> {
-    let encoded = encode(method, arguments.json.as_deref(), flags)?;
+    let encoded = encode("profile", method, arguments.json.as_deref(), flags)?;
     let actor = asker(session, arguments.actor.as_deref())?;
     Ok(Subject { method: method.name.clone(), arguments: encoded, actor, names })
 }
@@ -194,6 +194,7 @@ fn show(
     }
     let outcome = explain::outcome(interface, &method.returns, &execution.outcome);
     let total = execution.gas.0;
+    let stopped = profile.stopped_in();
     session.print(
         || {
             let mut text = format!("profile of {contract} {}: nothing was recorded\n", method.name);
@@ -202,12 +203,16 @@ fn show(
                 "  gas: {total}\n  time: {} µs from the entry function on, in the fastest of {RUNS} runs; the hooks make it longer\n\n",
                 micros(profile.time().as_nanos())
             ));
+            if !stopped.is_empty() {
+                text.push_str(&format!("stopped in: {}\n\n", escaped(&stopped.join(", called by "))));
+            }
             text.push_str(&lines_table(&lines, total));
             text
         },
         || {
             let mut value = outcome.clone();
             value["gas"] = total.into();
+            value["stopped_in"] = json!(stopped);
             value["nanoseconds"] = nanos(profile.time().as_nanos());
             value["profile"] = lines.iter().map(line_value).collect();
             value

@@ -40,18 +40,22 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let (_, interface) = contract(&ledger, name)?;
     let method = method(&interface, name, query, MethodKind::Query)?;
     if arguments.help {
-        return help::fields(session, &format!("chancery query {name} {query}"), &usage(method));
+        return help::fields(session, &format!("chancery query {name} {query}"), &usage("query", method));
     }
-    let encoded = encode(method, arguments.json.as_deref(), flags)?;
+    let encoded = encode("query", method, arguments.json.as_deref(), flags)?;
     let execution = ledger.query(name, &method.name, encoded, asker(session, arguments.actor.as_deref())?)?;
-    let mut shown = explain::outcome(&interface, &method.returns, &execution.outcome);
+    let outcome = explain::outcome(&interface, &method.returns, &execution.outcome);
+    let mut shown = outcome.clone();
+    shown["log"] = execution.diagnostics.clone().into();
     if execution.outcome.is_done() {
         // A person wants the answer alone.
         let result = shown.get("result").cloned().unwrap_or_default();
         shown["gas"] = execution.gas.0.into();
+        explain::tell_diagnostics(session, &execution.diagnostics);
         session.print(|| lines(&result, 0), || shown.clone());
         return Ok(());
     }
-    session.print(|| explain::outcome_lines(&shown, &execution.outcome, &execution.trace), || shown.clone());
+    explain::tell_diagnostics(session, &execution.diagnostics);
+    session.print(|| explain::outcome_lines(&outcome, &execution.outcome, &execution.trace), || shown.clone());
     explain::refusal(&interface, &execution.outcome, &execution.trace)
 }

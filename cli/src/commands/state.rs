@@ -2,6 +2,7 @@
 
 use crate::commands::receipt::{Wait, hand_out, of_a_proof};
 use crate::failure::{Failure, Outcome};
+use crate::fields::from_text;
 use crate::output::{Session, lines, plain, spoken, table};
 use crate::stored;
 use crate::town::{contract, open, open_to_read};
@@ -151,8 +152,8 @@ pub fn key_of(storage: &Storage, parts: &[String], all: bool) -> Outcome<Vec<u8>
     }
     let mut bytes = stored::prefix(storage);
     for (ty, part) in storage.keys.iter().zip(parts) {
-        let value = json::from_text(ty, part);
-        let encoded = value.and_then(|value| json::encode_key(ty, &value, &mut bytes));
+        let encoded = from_text(ty, part)
+            .and_then(|value| json::encode_key(ty, &value, &mut bytes).map_err(|error| error.to_string()));
         encoded.map_err(|error| Failure::usage(format!("key `{part}`: {error}")))?;
     }
     Ok(bytes)

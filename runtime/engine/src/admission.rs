@@ -72,8 +72,16 @@ impl Profile {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AdmissionError {
     /// The bytes are no module of the admitted profile.
-    #[error("not an admissible WebAssembly module: {0}; build contracts with `chancery build`")]
+    #[error("not an admissible WebAssembly module: {0}")]
     Invalid(String),
+    /// The body of a function is none of the admitted profile.
+    #[error("not an admissible WebAssembly module: function {function}: {problem}")]
+    Body {
+        /// Its number, imported ones counted first.
+        function: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A check fails.
     #[error("the module is not admitted: {0}")]
     Failed(Check),

@@ -83,8 +83,6 @@ impl From<NodeFault> for Stop {
     }
 }
 
-const LIMIT: Stop = Stop::Trap(TrapKind::LimitExceeded);
-
 /// The host's side of one call.
 pub struct Host {
     kind: Kind,
@@ -101,6 +99,8 @@ pub struct Host {
     writes_bytes: usize,
     log: Vec<String>,
     log_bytes: usize,
+    /// Which limit was exceeded, and by what.
+    exceeded: Option<String>,
     /// Bytes of the random stream that were given out.
     random_bytes: u64,
 }
@@ -124,6 +124,7 @@ impl Host {
             writes_bytes: 0,
             log: Vec::new(),
             log_bytes: 0,
+            exceeded: None,
             random_bytes: 0,
         }
     }
@@ -189,7 +190,7 @@ impl Host {
     /// Out of gas, or more than [`RESULT_BYTES_MAX`].
     pub fn result(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         self.meter.call(Function::Result, bytes.len())?;
-        within(bytes.len(), RESULT_BYTES_MAX)?;
+        self.within("bytes of a result", bytes.len(), RESULT_BYTES_MAX)?;
         self.result.clear();
         self.result.extend_from_slice(bytes);
         Ok(())
@@ -201,8 +202,9 @@ impl Host {
     /// Out of gas, a code beyond `u16`, or fields of more than [`FAULT_BYTES_MAX`].
     pub fn fault(&mut self, code: u32, fields: &[u8]) -> Result<(), Stop> {
         self.meter.call(Function::Fault, fields.len())?;
-        within(fields.len(), FAULT_BYTES_MAX)?;
-        self.fault = Some((u16::try_from(code).map_err(|_| LIMIT)?, fields.to_vec()));
+        self.within("bytes of an error's fields", fields.len(), FAULT_BYTES_MAX)?;
+        let code = self.position("position of an error", code)?;
+        self.fault = Some((code, fields.to_vec()));
         Ok(())
     }
 
@@ -212,7 +214,7 @@ impl Host {
     /// Out of gas, a key out of its limits, or a fault of the store.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
         self.meter.call(Function::StateGet, key.len())?;
-        key_within(key)?;
+        self.key_within(key)?;
         let value = self.overlay.get(&self.context.contract, key)?;
         self.meter.more(Function::StateGet, 0, value.as_ref().map_or(0, Vec::len))?;
         Ok(value)
@@ -242,12 +244,35 @@ impl Host {
 
     fn count_write(&mut self, key: &[u8], value_len: usize) -> Result<(), Stop> {
         self.not_in_query()?;
-        key_within(key)?;
-        within(value_len, VALUE_BYTES_MAX)?;
+        self.key_within(key)?;
+        self.within("bytes of a value", value_len, VALUE_BYTES_MAX)?;
         self.writes += 1;
         self.writes_bytes += key.len() + value_len;
-        within(self.writes, WRITES_MAX)?;
-        within(self.writes_bytes, WRITES_BYTES_MAX)
+        self.within("writes of a call", self.writes, WRITES_MAX)?;
+        self.within("bytes of keys and values that a call writes", self.writes_bytes, WRITES_BYTES_MAX)
+    }
+
+    /// Stops a call that exceeds a limit. The outcome is the same whichever it was; the diagnostics say which.
+    fn within(&mut self, what: &str, found: usize, most: usize) -> Result<(), Stop> {
+        if found <= most {
+            return Ok(());
+        }
+        self.exceeded = Some(format!("{what}: allowed at most {most}, found {found}"));
+        Err(Stop::Trap(TrapKind::LimitExceeded))
+    }
+
+    fn key_within(&mut self, key: &[u8]) -> Result<(), Stop> {
+        if key.is_empty() {
+            self.exceeded = Some("bytes of a key: allowed at least 1, found 0".into());
+            return Err(Stop::Trap(TrapKind::LimitExceeded));
+        }
+        self.within("bytes of a key", key.len(), KEY_BYTES_MAX)
+    }
+
+    /// The position of an event or error in the interface description.
+    fn position(&mut self, what: &str, position: u32) -> Result<u16, Stop> {
+        self.within(what, position as usize, u16::MAX.into())?;
+        Ok(position as u16)
     }
 
     fn not_in_query(&self) -> Result<(), Stop> {
@@ -269,7 +294,7 @@ impl Host {
     ) -> Result<Scanned, Stop> {
         let to_len = to.map_or(0, <[u8]>::len);
         self.meter.call(Function::StateScan, from.len().saturating_add(to_len))?;
-        within(from.len().max(to_len), KEY_BYTES_MAX + 1)?;
+        self.within("bytes of a bound of a scan", from.len().max(to_len), KEY_BYTES_MAX + 1)?;
         let mut page = Scanned { cap: cap.min(SCAN_BYTES_MAX), ..Scanned::default() };
         let mut range = Scan { from: from.to_vec(), to: to.map(<[u8]>::to_vec), descending, limit: 0 };
         loop {
@@ -295,8 +320,9 @@ impl Host {
         self.meter.call(Function::Event, fields.len())?;
         self.not_in_query()?;
         self.events_bytes = self.events_bytes.saturating_add(fields.len()).saturating_add(EVENT_OVERHEAD_BYTES);
-        within(self.events_bytes, EVENTS_BYTES_MAX)?;
-        self.events.push(Event { kind: u16::try_from(kind).map_err(|_| LIMIT)?, data: fields.to_vec() });
+        self.within("bytes of a call's events", self.events_bytes, EVENTS_BYTES_MAX)?;
+        let kind = self.position("position of an event", kind)?;
+        self.events.push(Event { kind, data: fields.to_vec() });
         Ok(())
     }
 
@@ -306,7 +332,8 @@ impl Host {
     /// Out of gas, a trace of more than [`TRACE_BYTES_MAX`], or bytes that are not the one encoding of a step.
     pub fn trace(&mut self, step: &[u8]) -> Result<(), Stop> {
         self.meter.call(Function::Trace, step.len())?;
-        within(self.trace.bytes().saturating_add(step.len()), TRACE_BYTES_MAX)?;
+        let bytes = self.trace.bytes().saturating_add(step.len());
+        self.within("bytes of a call's decision trace", bytes, TRACE_BYTES_MAX)?;
         self.trace.push(step).map_err(|_| Stop::Trap(TrapKind::BadEncoding))
     }
 
@@ -379,6 +406,8 @@ impl Host {
             self.meter.drain();
         }
         let done = outcome.is_done();
+        // Beside what the contract wrote, whose bounds are its own: what stopped the call is never dropped.
+        self.log.extend(self.exceeded);
         Ok(Execution {
             outcome,
             gas: self.meter.used(),
@@ -449,14 +478,6 @@ fn go_on_after(range: &mut Scan, last: &[u8]) {
         range.from.extend_from_slice(last);
         range.from.push(0);
     }
-}
-
-fn within(found: usize, most: usize) -> Result<(), Stop> {
-    if found <= most { Ok(()) } else { Err(LIMIT) }
-}
-
-fn key_within(key: &[u8]) -> Result<(), Stop> {
-    if key.is_empty() { Err(LIMIT) } else { within(key.len(), KEY_BYTES_MAX) }
 }
 
 /// The rules that were not met, in the order in which they were found so; of more than [`REASONS_MAX`] the last ones.

@@ -94,6 +94,8 @@ pub struct Line {
 pub struct Profile {
     /// Every way that was taken.
     pub nodes: Vec<Node>,
+    /// Position of the node that ran when the execution was stopped; none where it came to its end.
+    pub stopped: Option<usize>,
 }
 
 impl Profile {
@@ -105,6 +107,12 @@ impl Profile {
     /// The time of all together.
     pub fn time(&self) -> Duration {
         self.nodes.iter().map(|node| node.time).sum()
+    }
+
+    /// The functions that ran when the execution was stopped, the innermost first; none where it came to its end. In a build that is optimised, some are within
+    /// others.
+    pub fn stopped_in(&self) -> Vec<&str> {
+        self.stopped.map_or_else(Vec::new, |at| self.way(at).map(|node| node.frame.name()).collect())
     }
 
     /// Gas of each node with everything below it.
@@ -268,13 +276,14 @@ impl Recording {
 
     /// The profile of an execution that cost this much in all: what ran when it was stopped has what is not accounted for.
     pub(crate) fn finish(mut self, gas: Gas) -> Profile {
-        let at = self.running.last().copied().unwrap_or(0);
+        let stopped = self.running.last().copied();
+        let at = stopped.unwrap_or(0);
         if !self.running.is_empty() {
             self.nodes[at].time += self.since.elapsed();
         }
         let accounted: u64 = self.nodes.iter().map(|node| node.gas.0).sum();
         self.nodes[at].gas.0 += gas.0.saturating_sub(accounted);
-        Profile { nodes: self.nodes }
+        Profile { nodes: self.nodes, stopped }
     }
 }
 
@@ -290,7 +299,7 @@ mod tests {
     fn a_recursion_is_counted_once_with_its_callees() {
         let nodes =
             vec![node("call", None, 1), node("f", Some(0), 10), node("f", Some(1), 100), node("g;h", Some(2), 5)];
-        let profile = Profile { nodes };
+        let profile = Profile { nodes, stopped: Some(2) };
         let lines: Vec<_> = profile
             .lines()
             .into_iter()
@@ -300,5 +309,6 @@ mod tests {
         assert_eq!(lines, [(function("f"), 2, 110, 115), (function("g;h"), 1, 5, 5), (function("call"), 1, 1, 116)]);
         assert_eq!(profile.folded(), "call 1\ncall;f 10\ncall;f;f 100\ncall;f;f;g,h 5\n");
         assert_eq!(profile.gas(), Gas(116));
+        assert_eq!(profile.stopped_in(), ["f", "f", "call"]);
     }
 }

@@ -810,6 +810,14 @@ fn floating_point_and_modules_without_interface_are_refused() {
     let entry = r#"(memory (export "memory") 1) (func (export "call") (param i32 i32) (result i32) (i32.const 0))"#;
     let float = admit(&module(&format!("{entry} (func (param f64))"))).unwrap_err();
     assert!(matches!(float, AdmissionError::Invalid(_)), "{float}");
+    let inside = format!("{entry} (func (result i32) (i32.trunc_f64_s (f64.const 1.19)))");
+    for (text, number) in [(inside, 1), (format!("{entry} (func) (func (local f32))"), 2)] {
+        let float = admit(&module(&text)).unwrap_err();
+        assert!(matches!(float, AdmissionError::Body { function, .. } if function == number), "{float}");
+        for part in ["floating-point", "whole numbers", "`Amount` and `Ratio`"] {
+            assert!(float.to_string().contains(part), "{float}");
+        }
+    }
     let bare = wat::parse_str(format!("(module {entry})")).unwrap();
     assert!(admit(&bare).unwrap_err().to_string().contains("0 descriptions"));
     assert!(matches!(admit(b"\0asm\x01\0\0\0garbage"), Err(AdmissionError::Invalid(_))));

@@ -115,6 +115,24 @@ fn functions_have_the_names_that_the_compiler_gave() {
     assert_eq!(names, ["(start)", "entry", "helper"]);
 }
 
+#[test]
+fn a_profile_says_where_a_call_was_stopped() {
+    let (engine, profiler) = profiling(Names::default());
+    for (body, expected) in [
+        ("(i32.const 0)", &[][..]),
+        ("unreachable", &["func[0]", "call"]),
+        ("(memory.fill (i32.const -1) (i32.const 1) (i32.const 2)) (i32.const 0)", &["memory.fill", "func[0]", "call"]),
+    ] {
+        let wasm = module(&format!(
+            r#"(memory (export "memory") 1 1) (func $inner (result i32) {body})
+               (func (export "call") (param i32 i32) (result i32) (call $inner))"#
+        ));
+        let loaded = engine.load(&wasm).unwrap();
+        engine.execute(&loaded, invocation(Kind::Call, GAS), Arc::new(MemoryStore::new())).unwrap();
+        assert_eq!(profiler.take().unwrap().stopped_in(), expected, "{body}");
+    }
+}
+
 /// The hooks are the engine's own: a contract that imports them is not admitted, with or without a profiler.
 #[test]
 fn a_module_that_imports_the_hooks_is_not_admitted() {

@@ -1,4 +1,4 @@
-//! Values as people and other programs write them: JSON, and text in flags and table cells, translated by the [`Type`] that a module describes.
+//! Values as people and other programs write them in JSON, translated by the [`Type`] that a module describes.
 //!
 //! | type | JSON | read as well |
 //! |---|---|---|
@@ -95,11 +95,20 @@ pub fn form(ty: &Type) -> String {
         Type::List { of } if **of == Type::U8 => "bytes, in hexadecimal".into(),
         Type::List { of } => format!("a JSON list, each {}", form(of)),
         Type::Enum { variants, .. } => {
-            let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
-            format!("one of {}", names.join(", "))
+            let variant = |variant: &Variant| match variant.fields.as_slice() {
+                [] => variant.name.clone(),
+                fields => format!("{} {}", variant.name, names_of(fields)),
+            };
+            format!("one of {}", variants.iter().map(variant).collect::<Vec<_>>().join(", "))
         }
+        Type::Struct { name, fields, .. } => format!("{name} {}", names_of(fields)),
         other => other.describe(),
     }
+}
+
+/// The names of an object's fields: `{name, born}`.
+fn names_of(fields: &[Field]) -> String {
+    format!("{{{}}}", fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", "))
 }
 
 fn digits(value: &Value) -> Option<String> {
@@ -174,7 +183,7 @@ pub fn encode(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), TypeErr
             }
         }
         Type::Struct { fields, .. } => encode_fields(fields, value.as_object().ok_or_else(wrong)?, out)?,
-        Type::Enum { variants, .. } => encode_variant(variants, value, out).ok_or_else(wrong)??,
+        Type::Enum { variants, .. } => encode_variant(variants, value, wrong, out)?,
     }
     Ok(())
 }
@@ -202,19 +211,23 @@ pub fn encode_fields(fields: &[Field], object: &Map<String, Value>, out: &mut Ve
     Ok(())
 }
 
-fn encode_variant(variants: &[Variant], value: &Value, out: &mut Vec<u8>) -> Option<Result<(), TypeError>> {
-    let empty = Map::new();
+fn encode_variant(
+    variants: &[Variant],
+    value: &Value,
+    wrong: impl Fn() -> TypeError,
+    out: &mut Vec<u8>,
+) -> Result<(), TypeError> {
+    let nothing = Value::Object(Map::new());
     let (name, fields) = match value {
-        Value::String(name) => (name, &empty),
-        Value::Object(object) if object.len() == 1 => {
-            let (name, fields) = object.iter().next()?;
-            (name, fields.as_object()?)
-        }
-        _ => return None,
+        Value::String(name) => (name, &nothing),
+        Value::Object(object) if object.len() == 1 => object.iter().next().ok_or_else(&wrong)?,
+        _ => return Err(wrong()),
     };
-    let (ordinal, variant) = (0u8..).zip(variants).find(|(_, variant)| variant.name == *name)?;
+    let (ordinal, variant) = (0u8..).zip(variants).find(|(_, variant)| variant.name == *name).ok_or_else(wrong)?;
     out.push(ordinal);
-    Some(encode_fields(&variant.fields, fields, out).map_err(|error| error.within(name)))
+    let expected = || TypeError::new(format!("an object {}", names_of(&variant.fields)), fields);
+    let fields = fields.as_object().ok_or_else(expected);
+    fields.and_then(|fields| encode_fields(&variant.fields, fields, out)).map_err(|error| error.within(name))
 }
 
 /// Reads a value of the type as JSON.
@@ -309,25 +322,6 @@ fn named(variant: &Variant, fields: Map<String, Value>) -> Value {
         return Value::String(variant.name.clone());
     }
     Value::Object(Map::from_iter([(variant.name.clone(), Value::Object(fields))]))
-}
-
-/// The JSON value that a flag or a table cell means: JSON where the type has parts, else the text itself; an empty text is an absent value.
-///
-/// # Errors
-/// When JSON was expected and the text is none.
-pub fn from_text(ty: &Type, text: &str) -> Result<Value, TypeError> {
-    match ty {
-        Type::Option { .. } if text.is_empty() => Ok(Value::Null),
-        Type::Option { of } => from_text(of, text),
-        Type::List { of } if **of == Type::U8 => Ok(Value::String(text.into())),
-        Type::List { .. } | Type::Struct { .. } => {
-            serde_json::from_str(text).map_err(|_| TypeError::new(form(ty), &Value::String(text.into())))
-        }
-        Type::Enum { .. } if text.starts_with('{') => {
-            serde_json::from_str(text).map_err(|_| TypeError::new(form(ty), &Value::String(text.into())))
-        }
-        _ => Ok(Value::String(text.into())),
-    }
 }
 
 /// Appends a part of a map's key in its ordered encoding (`docs/src/formats/storage-keys.md`).
@@ -482,7 +476,10 @@ mod tests {
             ("amount", json!("1,000"), "amount: expected"),
             ("when", json!("2023-02-29"), "when: expected a date"),
             ("kinds", json!(["New", {"Change": {"of": 70_000}}]), "kinds[1].Change.of: expected a whole number from 0"),
-            ("kinds", json!(["Old"]), "kinds[0]: expected one of New, Change"),
+            ("kinds", json!(["Old"]), "kinds[0]: expected one of New, Change {of}, found \"Old\""),
+            ("kinds", json!(["Change"]), "kinds[0].Change.of: missing, expected a whole number"),
+            ("kinds", json!([{"Change": 5}]), "kinds[0].Change: expected an object {of}, found 5"),
+            ("kinds", json!([{"New": {}, "Change": {"of": 1}}]), "kinds[0]: expected one of New, Change {of}, found {"),
             ("big", json!(-1), "big: expected a whole number"),
             ("extra", json!(1), "extra: expected one of amount, when"),
         ] {

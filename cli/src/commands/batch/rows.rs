@@ -2,6 +2,7 @@
 
 use super::across_cores;
 use crate::failure::{Failure, Outcome};
+use crate::fields::from_text;
 use crate::strict_json;
 use chancery_types::Reader;
 use chancery_types::interface::{Field, Type};
@@ -248,7 +249,7 @@ fn cells(
     let mut object = Map::new();
     for (field, column) in columns {
         let cell = record.get(*column).unwrap_or_default().trim();
-        let value = json::from_text(&field.ty, cell).map_err(|error| (field.name.clone(), error.to_string()))?;
+        let value = from_text(&field.ty, cell).map_err(|error| (field.name.clone(), error))?;
         object.insert(field.name.clone(), value);
     }
     encoded(fields, &object)

@@ -75,8 +75,18 @@ pub(super) struct Facts {
     pub(super) frames: Vec<Frame>,
 }
 
+fn problem(error: &BinaryReaderError) -> String {
+    // What to do about the one that contracts come upon.
+    let instead = if error.message().contains("floating-point") {
+        "; compute with whole numbers, and with `Amount` and `Ratio` of the SDK, which round where the contract says"
+    } else {
+        ""
+    };
+    format!("{} (at byte {}){instead}", error.message(), error.offset())
+}
+
 fn invalid(error: BinaryReaderError) -> AdmissionError {
-    AdmissionError::Invalid(format!("{} (at byte {})", error.message(), error.offset()))
+    AdmissionError::Invalid(problem(&error))
 }
 
 impl Facts {
@@ -135,6 +145,8 @@ impl Facts {
         body: &FunctionBody<'_>,
     ) -> Result<(), AdmissionError> {
         let imported = self.imported_functions();
+        let function = imported + self.frames.len();
+        let invalid = |error: BinaryReaderError| AdmissionError::Body { function, problem: problem(&error) };
         let mut reader = body.get_binary_reader();
         validator.read_locals(&mut reader).map_err(invalid)?;
         let parameters = self.functions.get(self.frames.len()).and_then(|ty| self.types.get(*ty as usize));
@@ -151,7 +163,8 @@ impl Facts {
                 Operator::CallIndirect { .. } => leaf = false,
                 other if operators::class(other).is_none() => {
                     let name = operators::name(other);
-                    return Err(AdmissionError::Invalid(format!("operator {name} has no price (at byte {offset})")));
+                    let problem = format!("operator {name} has no price (at byte {offset})");
+                    return Err(AdmissionError::Body { function, problem });
                 }
                 _ => {}
             }

@@ -126,6 +126,43 @@ fn diagnostics_beyond_their_limit_are_dropped_and_charged() {
 }
 
 #[test]
+fn the_diagnostics_say_which_limit_was_exceeded_whatever_the_contract_wrote() {
+    type Work = fn(&mut Host) -> Result<(), Stop>;
+    let cases: [(Work, &str); 12] = [
+        (|host| host.get(&[1; 600]).map(drop), "bytes of a key: allowed at most 512, found 600"),
+        (|host| host.remove(b""), "bytes of a key: allowed at least 1, found 0"),
+        (|host| host.set(b"k", &[0; 60_001]), "bytes of a value: allowed at most 60000, found 60001"),
+        (
+            |host| (0..=WRITES_MAX).try_for_each(|_| host.set(b"k", b"")),
+            "writes of a call: allowed at most 4096, found 4097",
+        ),
+        (
+            |host| (0..70).try_for_each(|_| host.set(b"k", &[0; VALUE_BYTES_MAX])),
+            "bytes of keys and values that a call writes: allowed at most 4194304, found 4200070",
+        ),
+        (|host| host.result(&[0; 8_193]), "bytes of a result: allowed at most 8192, found 8193"),
+        (|host| host.fault(0, &[0; 4_097]), "bytes of an error's fields: allowed at most 4096, found 4097"),
+        (|host| host.fault(65_536, b""), "position of an error: allowed at most 65535, found 65536"),
+        (|host| host.event(65_536, b""), "position of an event: allowed at most 65535, found 65536"),
+        (|host| host.event(0, &[0; 16_384]), "bytes of a call's events: allowed at most 16384, found 16390"),
+        (|host| host.trace(&[0; 65_537]), "bytes of a call's decision trace: allowed at most 65536, found 65537"),
+        (
+            |host| host.scan(&[0; 514], None, false, 1, 1).map(drop),
+            "bytes of a bound of a scan: allowed at most 513, found 514",
+        ),
+    ];
+    for (work, says) in cases {
+        let mut host = host(Kind::Call);
+        (0..LOG_LINES_MAX).for_each(|_| host.log(&[b'a'; 100]).unwrap());
+        let stopped = work(&mut host).map(|()| 0);
+        let execution = host.finish(stopped).unwrap();
+        assert_eq!(execution.outcome, Outcome::Trapped { kind: TrapKind::LimitExceeded });
+        assert_eq!(execution.diagnostics.last().map(String::as_str), Some(says));
+        assert_eq!(execution.diagnostics.len(), LOG_BYTES_MAX / 100 + 1);
+    }
+}
+
+#[test]
 fn signatures_and_digests_are_the_published_ones() {
     use chancery_types::{Hash, ModuleId};
     let mut host = host(Kind::Call);
