@@ -24,6 +24,14 @@ pub trait Variants {
     fn encode_fields(&self, out: &mut Vec<u8>);
 }
 
+/// An enum of events: what `#[event]` implements, and what a contract can emit.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event",
+    label = "expected a variant of the contract's `#[event]` enum",
+    note = "an error is returned: `return Err(…)`, or `ensure!(ctx, condition, error)`"
+)]
+pub trait Event: Variants {}
+
 /// An enum of errors: each says which rule was not met.
 pub trait Fault: Variants {
     /// The rule in a few words, and its provision.

@@ -7,7 +7,7 @@ use chancery_state::{MemoryStore, Store};
 use chancery_types::call::ARGUMENTS_BYTES_MAX;
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::{Rejection, WriteSet};
-use chancery_types::interface::MethodKind;
+use chancery_types::interface::{MethodKind, Variant};
 use chancery_types::{
     ContractId, Date, Event, Gas, Height, Interface, LedgerId, Outcome, PublicKey, RequestId, Signature, Step,
     Timestamp,
@@ -71,7 +71,7 @@ impl Answer {
     #[track_caller]
     pub fn refused(&self) -> &str {
         match &self.outcome {
-            Outcome::Refused { code, .. } => &self.interface.errors[usize::from(*code)].name,
+            Outcome::Refused { code, .. } => name_of(&self.interface.errors, *code),
             _ => panic!("expected the call to be refused, it was {}", self.describe()),
         }
     }
@@ -83,17 +83,22 @@ impl Answer {
 
     /// The names of the events.
     pub fn event_names(&self) -> Vec<&str> {
-        self.events.iter().map(|event| self.interface.events[usize::from(event.kind)].name.as_str()).collect()
+        self.events.iter().map(|event| name_of(&self.interface.events, event.kind)).collect()
     }
 
     fn describe(&self) -> String {
         match &self.outcome {
             Outcome::Refused { code, reasons, .. } => {
-                format!("refused with {}: {}", self.interface.errors[usize::from(*code)].name, reasons.join("; "))
+                format!("refused with {}: {}", name_of(&self.interface.errors, *code), reasons.join("; "))
             }
             other => format!("{other:?}"),
         }
     }
+}
+
+/// The name of an event or error. Past the macros, `host::event` and `host::fault` take any number.
+fn name_of(variants: &[Variant], number: u16) -> &str {
+    variants.get(usize::from(number)).map_or("(not in the interface description)", |variant| &variant.name)
 }
 
 /// How the contract's code runs.

@@ -37,6 +37,14 @@ mod board {
         Ok(seen(ctx))
     }
 
+    /// Emits an event past the macros, which the description does not have.
+    #[call]
+    pub fn shout(ctx: &mut Context) -> Result<(), Error> {
+        let _ = ctx;
+        chancery_sdk::host::event(7, &[]);
+        Ok(())
+    }
+
     /// Looks.
     #[query]
     pub fn look(ctx: &Context) -> Result<Seen, Error> {
@@ -140,5 +148,14 @@ fn a_query_sees_the_block_to_come_and_makes_none() {
         assert_eq!(world.query("look", ()).done::<board::Seen>(), seen(2, 0));
         assert_eq!(world.call(&clerk, "pin", ("a",)).done::<board::Seen>(), seen(2, 2));
         assert_eq!(world.query("look", ()).done::<board::Seen>(), seen(3, 0));
+    });
+}
+
+#[test]
+fn an_event_that_is_not_described_has_no_name() {
+    run(board::CONTRACT, "none-board", |world| {
+        let clerk = world.actor("clerk");
+        world.deploy(&clerk, ()).done::<()>();
+        assert_eq!(world.call(&clerk, "shout", ()).event_names(), ["(not in the interface description)"]);
     });
 }
