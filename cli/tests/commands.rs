@@ -325,12 +325,12 @@ fn shells_complete_the_commands() {
 }
 
 /// Runs cargo in a project outside of the checkout, with what is built already and without a network.
-fn cargo(project: &Path, arguments: &[&str]) -> support::Given {
+fn cargo(project: &Path, arguments: &[&str]) -> Command {
     // The program lies in TARGET/PROFILE.
     let target = Path::new(CHANCERY).ancestors().nth(2).unwrap();
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(project).env("CARGO_TARGET_DIR", target);
-    command.output().unwrap().into()
+    command.args(arguments).current_dir(project).env("CARGO_TARGET_DIR", target).env_remove("CHANCERY_NATIVE_ONLY");
+    command
 }
 
 #[test]
@@ -352,7 +352,11 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     check_failure(&sdk, &home.run(&sdk), 4, &["the SDK is not at nowhere", "--sdk"]);
     assert!(!home.dir.path().join("other").exists());
 
-    let tested = cargo(&project, &["test", "--release", "--offline", "--quiet"]);
+    let test = || cargo(&project, &["test", "--release", "--offline", "--quiet"]);
+    let tested: support::Given = test().output().unwrap().into();
+    assert_ne!(tested.code, 0, "a test without a module is not green");
+    assert!(tested.out.contains("no dist/dog-licence.wasm was found"), "{}", tested.out);
+    let tested: support::Given = test().env("CHANCERY_NATIVE_ONLY", "1").output().unwrap().into();
     assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
     assert!(tested.out.contains("1 passed"), "{}", tested.out);
 
@@ -370,7 +374,7 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     assert!(home.ok(&["inspect", &wasm]).contains("call decide (§ 2)"));
     home.ok(&["check", &wasm]);
     // The same test, now against the module too.
-    let tested = cargo(&project, &["test", "--release", "--offline", "--quiet"]);
+    let tested: support::Given = test().output().unwrap().into();
     assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
     home.ok(&["init", "--origin", "dogs.example"]);
     home.ok(&["key", "new", "officer"]);

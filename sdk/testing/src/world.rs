@@ -128,17 +128,23 @@ pub struct World {
     costs: BTreeMap<(String, &'static str), (u64, u64)>,
 }
 
-/// Runs a test natively, and on the engine where the built module is found; both must give the same.
+/// Set to 1, [`run`] is [`run_native`].
+const NATIVE_ONLY: &str = "CHANCERY_NATIVE_ONLY";
+
+/// Runs a test natively, and on the engine with the built module; both must give the same. With `CHANCERY_NATIVE_ONLY=1` it runs natively alone.
 ///
 /// # Panics
-/// When the test does, the two differ, or the module is older than the code.
+/// When the test does, the two differ, there is no module, or it is older than the code.
 pub fn run(contract: Contract, name: &str, test: impl Fn(&mut World)) {
-    let mut native = World::new(Runner::Native(contract), contract.interface);
-    test(&mut native);
-    let Some(path) = module_path(name) else {
-        eprintln!("{name}: ran natively only: no dist/{name}.wasm was found; `chancery build` makes it");
+    let native = on(Runner::Native(contract), contract, &test);
+    if std::env::var_os(NATIVE_ONLY).is_some_and(|value| value == "1") {
         return;
-    };
+    }
+    let path = module_path(name).unwrap_or_else(|| {
+        panic!(
+            "the test passed natively, and no dist/{name}.wasm was found to run it on: run `chancery build`, or set {NATIVE_ONLY}=1 to test natively only"
+        )
+    });
     let wasm = std::fs::read(&path).expect("the module can be read");
     let module = ENGINE.load(&wasm).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(
@@ -146,14 +152,28 @@ pub fn run(contract: Contract, name: &str, test: impl Fn(&mut World)) {
         "{} is older than the contract's code: run `chancery build`",
         path.display()
     );
-    let mut wasm = World::new(Runner::Wasm(module), contract.interface);
-    test(&mut wasm);
+    let wasm = on(Runner::Wasm(module), contract, &test);
     assert_eq!(native.transcript.len(), wasm.transcript.len(), "the test made another number of calls");
     for (number, (native, wasm)) in native.transcript.iter().zip(&wasm.transcript).enumerate() {
         assert_eq!(native, wasm, "call {number} ({}): native (left) and wasm (right) differ", native.0);
     }
     wasm.print_costs(name);
     wasm.keep_invocations(name);
+}
+
+/// Runs a test natively only, for what is no module, such as a contract within a test.
+///
+/// # Panics
+/// When the test does.
+pub fn run_native(contract: Contract, test: impl FnOnce(&mut World)) {
+    on(Runner::Native(contract), contract, test);
+}
+
+/// The world that a test leaves behind.
+fn on(runner: Runner, contract: Contract, test: impl FnOnce(&mut World)) -> World {
+    let mut world = World::new(runner, contract.interface);
+    test(&mut world);
+    world
 }
 
 /// `dist/NAME.wasm` or `contracts/dist/NAME.wasm` of the package or a directory above it.

@@ -1,6 +1,6 @@
 //! The test harness answers as a ledger does: what `chancery-node` rejects or does not record is no call here either.
 
-use chancery_testing::{Actor, World, run};
+use chancery_testing::{Actor, World, run, run_native};
 use chancery_types::call::ARGUMENTS_BYTES_MAX;
 use chancery_types::entry::Rejection;
 use chancery_types::{Height, Outcome, RequestId};
@@ -89,7 +89,7 @@ fn panic_of(world: &mut World, step: impl FnOnce(&mut World, &Actor)) -> String 
 #[test]
 fn a_contract_is_deployed_once_and_first() {
     let ran = Cell::new(false);
-    run(board::CONTRACT, "none-board", |world| {
+    run_native(board::CONTRACT, |world| {
         let undeployed = "the contract is not deployed: `world.deploy(&actor, arguments)` comes before";
         assert_eq!(
             panic_of(world, |world, clerk| drop(world.call(clerk, "pin", ("a",)))),
@@ -107,7 +107,7 @@ fn a_contract_is_deployed_once_and_first() {
 
 #[test]
 fn a_deployment_that_fails_leaves_the_name_free() {
-    run(office::CONTRACT, "none-office", |world| {
+    run_native(office::CONTRACT, |world| {
         let clerk = world.actor("clerk");
         assert_eq!(world.deploy(&clerk, (false,)).refused(), "Shut");
         assert_eq!(world.deploy(&clerk, ()).outcome, Outcome::Rejected { rejection: Rejection::BadArguments });
@@ -117,7 +117,7 @@ fn a_deployment_that_fails_leaves_the_name_free() {
 
 #[test]
 fn a_contract_without_init_takes_no_arguments() {
-    run(board::CONTRACT, "none-board", |world| {
+    run_native(board::CONTRACT, |world| {
         let clerk = world.actor("clerk");
         let answer = world.deploy(&clerk, ("something",));
         assert_eq!(answer.outcome, Outcome::Rejected { rejection: Rejection::BadArguments });
@@ -127,7 +127,7 @@ fn a_contract_without_init_takes_no_arguments() {
 
 #[test]
 fn what_a_ledger_would_not_record_is_no_call() {
-    run(board::CONTRACT, "none-board", |world| {
+    run_native(board::CONTRACT, |world| {
         let text = |bytes: usize| ("a".repeat(bytes - 4),);
         let long = format!("the arguments have {} bytes, and a ledger takes 32768 at most", ARGUMENTS_BYTES_MAX + 1);
         let too_long = text(ARGUMENTS_BYTES_MAX + 1);
@@ -141,7 +141,7 @@ fn what_a_ledger_would_not_record_is_no_call() {
 
 #[test]
 fn a_query_sees_the_block_to_come_and_makes_none() {
-    run(board::CONTRACT, "none-board", |world| {
+    run_native(board::CONTRACT, |world| {
         let clerk = world.actor("clerk");
         world.deploy(&clerk, ()).done::<()>();
         assert_eq!(world.query("look", ()).done::<board::Seen>(), seen(2, 0));
@@ -153,9 +153,23 @@ fn a_query_sees_the_block_to_come_and_makes_none() {
 
 #[test]
 fn an_event_that_is_not_described_has_no_name() {
-    run(board::CONTRACT, "none-board", |world| {
+    run_native(board::CONTRACT, |world| {
         let clerk = world.actor("clerk");
         world.deploy(&clerk, ()).done::<()>();
         assert_eq!(world.call(&clerk, "shout", ()).event_names(), ["(not in the interface description)"]);
     });
+}
+
+#[test]
+fn a_test_without_a_module_fails() {
+    if std::env::var_os("CHANCERY_NATIVE_ONLY").is_some() {
+        return;
+    }
+    let ran = Cell::new(0);
+    let panic = catch_unwind(AssertUnwindSafe(|| run(board::CONTRACT, "none-board", |_| ran.set(ran.get() + 1))));
+    let text = *panic.expect_err("it panics").downcast::<String>().unwrap();
+    assert_eq!(ran.get(), 1);
+    for part in ["no dist/none-board.wasm was found", "run `chancery build`", "CHANCERY_NATIVE_ONLY=1"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
 }
