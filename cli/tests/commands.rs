@@ -376,14 +376,24 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     // The same test, now against the module too.
     let tested: support::Given = test().output().unwrap().into();
     assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
+    // A source that changed makes the module old, also where the interface is the same; written again as it was, with a new time, it does not.
+    let source = project.join("src/lib.rs");
+    let whole = std::fs::read_to_string(&source).unwrap();
+    std::fs::write(&source, whole.replace("let today = ctx.date();", "let today = ctx.time().date();")).unwrap();
+    let tested: support::Given = test().output().unwrap().into();
+    assert_ne!(tested.code, 0, "a test on an old module is not green");
+    let says = "dist/dog-licence.wasm was built before src/lib.rs changed: run `chancery build`";
+    assert!(tested.out.contains(says), "{}", tested.out);
+    std::fs::write(&source, &whole).unwrap();
+    let tested: support::Given = test().output().unwrap().into();
+    assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
     home.ok(&["init", "--origin", "dogs.example"]);
     home.ok(&["key", "new", "officer"]);
     home.ok(&["deploy", &wasm, "--name", "dogs", "--as", "officer"]);
     home.ok(&["call", "dogs", "decide", "--case-id", "1", "--as", "officer"]);
 
     // What is not admitted does not take the place of what was, and its function is called by its name.
-    let (admitted, source) = (std::fs::read(&wasm).unwrap(), project.join("src/lib.rs"));
-    let whole = std::fs::read_to_string(&source).unwrap();
+    let admitted = std::fs::read(&wasm).unwrap();
     let build = |decided: &str| -> support::Given {
         std::fs::write(&source, whole.replace("let today = ctx.date();", decided)).unwrap();
         home.command(&["build", "dog-licence"]).env("CARGO_TARGET_DIR", target).output().unwrap().into()

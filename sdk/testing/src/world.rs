@@ -1,7 +1,7 @@
 //! A ledger in small: actors, a clock, one contract.
 
 use crate::native;
-use chancery_engine::{Config, Context, Engine, Execution, Invocation, Kind, Module, prices};
+use chancery_engine::{Config, Context, Engine, Execution, Invocation, Kind, Module, prices, sources};
 use chancery_sdk::native::Contract;
 use chancery_state::{MemoryStore, Store};
 use chancery_types::call::ARGUMENTS_BYTES_MAX;
@@ -14,7 +14,7 @@ use chancery_types::{
 };
 use ed25519_dalek::{Signer, SigningKey};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 /// Somebody with a key, the same for the same name.
@@ -140,16 +140,17 @@ pub fn run(contract: Contract, name: &str, test: impl Fn(&mut World)) {
     if std::env::var_os(NATIVE_ONLY).is_some_and(|value| value == "1") {
         return;
     }
-    let path = module_path(name).unwrap_or_else(|| {
+    let path = module_path(contract.package, name).unwrap_or_else(|| {
         panic!(
             "the test passed natively, and no dist/{name}.wasm was found to run it on: run `chancery build`, or set {NATIVE_ONLY}=1 to test natively only"
         )
     });
+    check_sources(contract.package, &path);
     let wasm = std::fs::read(&path).expect("the module can be read");
     let module = ENGINE.load(&wasm).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(
         module.interface.to_bytes() == contract.interface,
-        "{} is older than the contract's code: run `chancery build`",
+        "{} has another interface description than the contract's code: run `chancery build`",
         path.display()
     );
     let wasm = on(Runner::Wasm(module), contract, &test);
@@ -177,13 +178,28 @@ fn on(runner: Runner, contract: Contract, test: impl FnOnce(&mut World)) -> Worl
 }
 
 /// `dist/NAME.wasm` or `contracts/dist/NAME.wasm` of the package or a directory above it.
-fn module_path(name: &str) -> Option<PathBuf> {
-    let package = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+fn module_path(package: &str, name: &str) -> Option<PathBuf> {
     let places = ["dist", "contracts/dist"];
-    package
+    Path::new(package)
         .ancestors()
         .flat_map(|above| places.map(|place| above.join(place).join(format!("{name}.wasm"))))
         .find(|path| path.is_file())
+}
+
+/// Stops a test on a module that was built from other sources than the package has now: what it says would be of the code of then.
+fn check_sources(package: &str, module: &Path) {
+    let file = module.with_extension("sources");
+    let before = std::fs::read_to_string(&file).unwrap_or_else(|error| {
+        panic!("{}: {error}; run `chancery build`, which writes it beside the module", file.display())
+    });
+    let now = sources::of(Path::new(package)).unwrap_or_else(|error| panic!("the contract's sources: {error}"));
+    let changed: Vec<&str> = sources::changed(&before, &now).into_iter().collect();
+    assert!(
+        changed.is_empty(),
+        "{} was built before {} changed: run `chancery build`",
+        module.display(),
+        changed.join(", ")
+    );
 }
 
 /// The arguments of a call that a ledger records.

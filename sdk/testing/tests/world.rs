@@ -173,3 +173,37 @@ fn a_test_without_a_module_fails() {
         assert!(text.contains(part), "{part} in {text}");
     }
 }
+
+/// A package of its own in a directory of its own: a built module, what it was built from, and the sources of now.
+#[test]
+fn a_test_on_a_module_of_other_sources_fails_and_names_them() {
+    if std::env::var_os("CHANCERY_NATIVE_ONLY").is_some() {
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("chancery-testing-{}", std::process::id()));
+    let write = |path: &str, text: &str| {
+        let file = dir.join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    let package: &'static str = dir.display().to_string().leak();
+    let panic = || {
+        let contract = chancery_sdk::native::Contract { package, ..board::CONTRACT };
+        let panic = catch_unwind(AssertUnwindSafe(|| run(contract, "board", |_| ())));
+        *panic.expect_err("it panics").downcast::<String>().unwrap()
+    };
+    for path in ["Cargo.toml", "src/lib.rs", "dist/board.wasm"] {
+        write(path, "as built");
+    }
+    assert!(panic().contains("dist/board.sources: No such file"), "{}", panic());
+    write("dist/board.sources", &chancery_engine::sources::of(&dir).unwrap());
+    // The sources are the same: what comes next is the module, which is none.
+    assert!(panic().contains("dist/board.wasm: ") && !panic().contains("was built before"), "{}", panic());
+    write("src/lib.rs", "changed");
+    assert!(
+        panic().ends_with("dist/board.wasm was built before src/lib.rs changed: run `chancery build`"),
+        "{}",
+        panic()
+    );
+    std::fs::remove_dir_all(&dir).unwrap();
+}
