@@ -430,6 +430,36 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     assert!(checkout("sdk").is_dir());
 }
 
+/// What an author sees who writes what no contract can have: the place, what was expected, and what to do.
+#[test]
+fn what_a_contract_cannot_have_does_not_compile_and_says_what_can() {
+    let home = Home::empty();
+    home.ok(&["new", "cat-licence"]);
+    let project = home.dir.path().join("cat-licence");
+    let source = project.join("src/lib.rs");
+    let whole = std::fs::read_to_string(&source).unwrap();
+    let officer = r#"const OFFICER: Item<PublicKey> = Item::new("officer");"#;
+    let seen = |what: &str| format!("{officer}\n/// More.\n#[storage]\nconst MORE: {what}::new(\"more\");");
+    let cases: Vec<(&str, String, &[&str])> = vec![
+        (
+            "ctx.emit(Event::Decided { case_id });",
+            "ctx.emit(Error::AlreadyDecided);".into(),
+            &["`cat_licence::Error` is no event", "`#[event]` enum", "ensure!(ctx, condition, error)"],
+        ),
+        (officer, seen("Item<Vec<()>> = Item"), &["a list of values without bytes", "a number can say how many"]),
+        (officer, seen("Item<Option<Option<u8>>> = Item"), &["`Option<Option<T>>`", "`#[derive(Schema)]` can name"]),
+    ];
+    for (old, new, says) in cases {
+        assert!(whole.contains(old), "{old}");
+        std::fs::write(&source, whole.replace(old, &new)).unwrap();
+        let given: support::Given = cargo(&project, &["check", "--offline", "--quiet"]).output().unwrap().into();
+        assert_ne!(given.code, 0, "it compiles: {new}");
+        for part in says.iter().chain(&["--> src/lib.rs:"]) {
+            assert!(given.err.contains(part), "{part} in {}", given.err);
+        }
+    }
+}
+
 #[test]
 fn a_profile_shows_where_the_gas_of_the_same_call_goes_and_records_nothing() {
     let home = Home::with_food_assistance();
