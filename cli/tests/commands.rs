@@ -448,6 +448,14 @@ fn what_a_contract_cannot_have_does_not_compile_and_says_what_can() {
         ),
         (officer, seen("Item<Vec<()>> = Item"), &["a list of values without bytes", "a number can say how many"]),
         (officer, seen("Item<Option<Option<u8>>> = Item"), &["`Option<Option<T>>`", "`#[derive(Schema)]` can name"]),
+        (officer, seen("Item<f64> = Item"), &["`f64` is no type that a contract can", "`Ratio` for fractions"]),
+        (officer, seen("Map<f64, u8> = Map"), &["`f64` cannot be a map's key", "tuples of two to four"]),
+        (
+            "-> Result<(), Error>",
+            "-> Result<(), String>".into(),
+            &["String` is no enum of errors", "the contract's `#[error]` enum"],
+        ),
+        ("-> Result<(), Error>", "-> Option<()>".into(), &["is no result of a method", "`Result<T, Error>`"]),
     ];
     for (old, new, says) in cases {
         assert!(whole.contains(old), "{old}");

@@ -33,12 +33,22 @@ pub trait Variants {
 pub trait Event: Variants {}
 
 /// An enum of errors: each says which rule was not met.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no enum of errors",
+    label = "expected the contract's `#[error]` enum",
+    note = "`chancery_sdk::dispatch::Never` is the error of a method that refuses nothing"
+)]
 pub trait Fault: Variants {
     /// The rule in a few words, and its provision.
     fn rule(&self) -> (&'static str, &'static str);
 }
 
 /// What a method returns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no result of a method",
+    label = "expected `Result<T, Error>`",
+    note = "`Error` is the contract's `#[error]` enum; a method that has nothing to tell returns `Result<(), Error>`"
+)]
 pub trait Answer {
     /// The type of its result.
     const TYPE: Type;

@@ -440,6 +440,12 @@ pub mod constant {
     }
 
     /// A Rust type that a method may take, return, store or emit.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no type that a contract can take, return, store or emit",
+        label = "expected a type with a description",
+        note = "these have one: `bool`, `u8` to `u128`, `i32`, `i64`, `String`, `Option<T>`, `Vec<T>` (bytes are `Vec<u8>`), `Amount`, `Ratio`, `Date`, `Month`, `Timestamp`, `Hash`, `PublicKey`, `Signature`, ids and heights, and what has `#[derive(Schema)]`",
+        note = "in place of floating point: `Amount` for money, `Ratio` for fractions; in place of a tuple: a struct; in place of a map: a stored `Map`, or a list of structs"
+    )]
     pub trait Describe {
         /// Its description.
         const TYPE: Type;
