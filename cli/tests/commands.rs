@@ -325,12 +325,12 @@ fn shells_complete_the_commands() {
 }
 
 /// Runs cargo in a project outside of the checkout, with what is built already and without a network.
-fn cargo(project: &Path, arguments: &[&str]) -> support::Given {
+fn cargo(project: &Path, arguments: &[&str]) -> Command {
     // The program lies in TARGET/PROFILE.
     let target = Path::new(CHANCERY).ancestors().nth(2).unwrap();
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(project).env("CARGO_TARGET_DIR", target);
-    command.output().unwrap().into()
+    command.args(arguments).current_dir(project).env("CARGO_TARGET_DIR", target).env_remove("CHANCERY_NATIVE_ONLY");
+    command
 }
 
 #[test]
@@ -352,7 +352,11 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     check_failure(&sdk, &home.run(&sdk), 4, &["the SDK is not at nowhere", "--sdk"]);
     assert!(!home.dir.path().join("other").exists());
 
-    let tested = cargo(&project, &["test", "--release", "--offline", "--quiet"]);
+    let test = || cargo(&project, &["test", "--release", "--offline", "--quiet"]);
+    let tested: support::Given = test().output().unwrap().into();
+    assert_ne!(tested.code, 0, "a test without a module is not green");
+    assert!(tested.out.contains("no dist/dog-licence.wasm was found"), "{}", tested.out);
+    let tested: support::Given = test().env("CHANCERY_NATIVE_ONLY", "1").output().unwrap().into();
     assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
     assert!(tested.out.contains("1 passed"), "{}", tested.out);
 
@@ -370,7 +374,18 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     assert!(home.ok(&["inspect", &wasm]).contains("call decide (§ 2)"));
     home.ok(&["check", &wasm]);
     // The same test, now against the module too.
-    let tested = cargo(&project, &["test", "--release", "--offline", "--quiet"]);
+    let tested: support::Given = test().output().unwrap().into();
+    assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
+    // A source that changed makes the module old, also where the interface is the same; written again as it was, with a new time, it does not.
+    let source = project.join("src/lib.rs");
+    let whole = std::fs::read_to_string(&source).unwrap();
+    std::fs::write(&source, whole.replace("let today = ctx.date();", "let today = ctx.time().date();")).unwrap();
+    let tested: support::Given = test().output().unwrap().into();
+    assert_ne!(tested.code, 0, "a test on an old module is not green");
+    let says = "dist/dog-licence.wasm was built before src/lib.rs changed: run `chancery build`";
+    assert!(tested.out.contains(says), "{}", tested.out);
+    std::fs::write(&source, &whole).unwrap();
+    let tested: support::Given = test().output().unwrap().into();
     assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
     home.ok(&["init", "--origin", "dogs.example"]);
     home.ok(&["key", "new", "officer"]);
@@ -378,8 +393,7 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     home.ok(&["call", "dogs", "decide", "--case-id", "1", "--as", "officer"]);
 
     // What is not admitted does not take the place of what was, and its function is called by its name.
-    let (admitted, source) = (std::fs::read(&wasm).unwrap(), project.join("src/lib.rs"));
-    let whole = std::fs::read_to_string(&source).unwrap();
+    let admitted = std::fs::read(&wasm).unwrap();
     let build = |decided: &str| -> support::Given {
         std::fs::write(&source, whole.replace("let today = ctx.date();", decided)).unwrap();
         home.command(&["build", "dog-licence"]).env("CARGO_TARGET_DIR", target).output().unwrap().into()
@@ -414,6 +428,44 @@ fn a_new_project_has_a_test_that_passes_and_builds() {
     let value = home.run(&[&query[..], &["--output", "json"]].concat());
     assert!(value.out.contains("\"log\": [") && !value.err.contains("log: "), "{value:?}");
     assert!(checkout("sdk").is_dir());
+}
+
+/// What an author sees who writes what no contract can have: the place, what was expected, and what to do.
+#[test]
+fn what_a_contract_cannot_have_does_not_compile_and_says_what_can() {
+    let home = Home::empty();
+    home.ok(&["new", "cat-licence"]);
+    let project = home.dir.path().join("cat-licence");
+    let source = project.join("src/lib.rs");
+    let whole = std::fs::read_to_string(&source).unwrap();
+    let officer = r#"const OFFICER: Item<PublicKey> = Item::new("officer");"#;
+    let seen = |what: &str| format!("{officer}\n/// More.\n#[storage]\nconst MORE: {what}::new(\"more\");");
+    let cases: Vec<(&str, String, &[&str])> = vec![
+        (
+            "ctx.emit(Event::Decided { case_id });",
+            "ctx.emit(Error::AlreadyDecided);".into(),
+            &["`cat_licence::Error` is no event", "`#[event]` enum", "ensure!(ctx, condition, error)"],
+        ),
+        (officer, seen("Item<Vec<()>> = Item"), &["a list of values without bytes", "a number can say how many"]),
+        (officer, seen("Item<Option<Option<u8>>> = Item"), &["`Option<Option<T>>`", "`#[derive(Schema)]` can name"]),
+        (officer, seen("Item<f64> = Item"), &["`f64` is no type that a contract can", "`Ratio` for fractions"]),
+        (officer, seen("Map<f64, u8> = Map"), &["`f64` cannot be a map's key", "tuples of two to four"]),
+        (
+            "-> Result<(), Error>",
+            "-> Result<(), String>".into(),
+            &["String` is no enum of errors", "the contract's `#[error]` enum"],
+        ),
+        ("-> Result<(), Error>", "-> Option<()>".into(), &["is no result of a method", "`Result<T, Error>`"]),
+    ];
+    for (old, new, says) in cases {
+        assert!(whole.contains(old), "{old}");
+        std::fs::write(&source, whole.replace(old, &new)).unwrap();
+        let given: support::Given = cargo(&project, &["check", "--offline", "--quiet"]).output().unwrap().into();
+        assert_ne!(given.code, 0, "it compiles: {new}");
+        for part in says.iter().chain(&["--> src/lib.rs:"]) {
+            assert!(given.err.contains(part), "{part} in {}", given.err);
+        }
+    }
 }
 
 #[test]

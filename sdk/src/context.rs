@@ -1,6 +1,6 @@
 //! What a contract knows of its call, and what it can tell.
 
-use crate::dispatch::Variants;
+use crate::dispatch::Event;
 use crate::host;
 use alloc::vec::Vec;
 use chancery_types::codec::{Decode, Reader};
@@ -59,8 +59,30 @@ impl Context {
         self.part(112)
     }
 
-    /// Emits an event. It stands if the call is done.
-    pub fn emit(&mut self, event: impl Variants) {
+    /// Emits an event: a variant of the contract's `#[event]` enum. It stands if the call is done.
+    ///
+    /// A refusal is returned and not emitted:
+    ///
+    /// ```compile_fail,E0277
+    /// # #[chancery_sdk::contract]
+    /// # pub mod counter {
+    /// # use chancery_sdk::prelude::*;
+    /// #[error]
+    /// pub enum Error {
+    ///     /// Not now.
+    ///     #[rule("the office is open")]
+    ///     Closed,
+    /// }
+    ///
+    /// /// Counts.
+    /// #[call]
+    /// pub fn count(ctx: &mut Context) -> Result<(), Error> {
+    ///     ctx.emit(Error::Closed);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
+    pub fn emit(&mut self, event: impl Event) {
         let mut fields = Vec::new();
         event.encode_fields(&mut fields);
         host::event(event.ordinal(), &fields);

@@ -24,13 +24,31 @@ pub trait Variants {
     fn encode_fields(&self, out: &mut Vec<u8>);
 }
 
+/// An enum of events: what `#[event]` implements, and what a contract can emit.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event",
+    label = "expected a variant of the contract's `#[event]` enum",
+    note = "an error is returned: `return Err(…)`, or `ensure!(ctx, condition, error)`"
+)]
+pub trait Event: Variants {}
+
 /// An enum of errors: each says which rule was not met.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no enum of errors",
+    label = "expected the contract's `#[error]` enum",
+    note = "`chancery_sdk::dispatch::Never` is the error of a method that refuses nothing"
+)]
 pub trait Fault: Variants {
     /// The rule in a few words, and its provision.
     fn rule(&self) -> (&'static str, &'static str);
 }
 
 /// What a method returns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no result of a method",
+    label = "expected `Result<T, Error>`",
+    note = "`Error` is the contract's `#[error]` enum; a method that has nothing to tell returns `Result<(), Error>`"
+)]
 pub trait Answer {
     /// The type of its result.
     const TYPE: Type;

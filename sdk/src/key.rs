@@ -19,6 +19,11 @@ use chancery_types::interface::constant::{Describe, Type};
 use chancery_types::{ContractId, Date, Hash, Height, LedgerId, ModuleId, Month, PublicKey, RequestId, Timestamp};
 
 /// A part of a key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a map's key, nor a part of one",
+    label = "expected a type whose encoding has the order of its values",
+    note = "these can: `u8` to `u128`, `i32`, `i64`, `bool`, `String`, `Vec<u8>`, `Height`, `Timestamp`, `RequestId`, `Date`, `Month`, `Hash`, `PublicKey`, ids, and tuples of two to four of them"
+)]
 pub trait Part: Sized {
     /// Its type.
     const TYPE: Type;
@@ -34,6 +39,11 @@ pub trait Part: Sized {
 }
 
 /// A key of one or several parts.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a map's key",
+    label = "expected a type whose encoding has the order of its values, or a tuple of such types",
+    note = "these can: `u8` to `u128`, `i32`, `i64`, `bool`, `String`, `Vec<u8>`, `Height`, `Timestamp`, `RequestId`, `Date`, `Month`, `Hash`, `PublicKey`, ids, and tuples of two to four of them"
+)]
 pub trait Key: Sized {
     /// The types of its parts.
     const TYPES: &'static [Type];
@@ -49,6 +59,10 @@ pub trait Key: Sized {
 }
 
 /// Keys that begin with `P`.
+#[diagnostic::on_unimplemented(
+    message = "the keys `{Self}` do not begin with `{P}`",
+    label = "expected the first part of the map's keys, or a tuple of its first parts"
+)]
 pub trait BeginsWith<P> {}
 
 impl<P: Part> Key for P {

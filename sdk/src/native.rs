@@ -8,6 +8,8 @@ use core::cell::RefCell;
 /// A contract that is linked into the program.
 #[derive(Clone, Copy)]
 pub struct Contract {
+    /// The directory of its package, with the sources.
+    pub package: &'static str,
     /// The encoded interface description.
     pub interface: &'static [u8],
     /// The entry functions: which (`init`, `call` or `query`), selector, length of the arguments.

@@ -2,7 +2,7 @@
 //!
 //! Two toolchains can do it: rustup's with the target `wasm32-unknown-unknown`, or a distribution's `rustc` with the sources of the standard
 //! library and a `wasm-ld`, which builds `core` and `alloc` itself. Profile, stack size and flags are set here, so that a contract's own manifest says
-//! nothing about them; the most memory it may say (see `package`). The names of its functions, which a deployed module does not carry, are laid beside it for `chancery profile`. The stack is at the bottom of the memory: when it overflows, the call traps.
+//! nothing about them; the most memory it may say (see `package`). The names of its functions, which a deployed module does not carry, are laid beside it for `chancery profile`, and the hashes of its sources for the testing kit (`chancery_engine::sources`). The stack is at the bottom of the memory: when it overflows, the call traps.
 
 mod package;
 
@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{Session, tell};
 use chancery_engine::limits::PAGE_BYTES;
 use chancery_engine::profile::Names;
-use chancery_engine::{AdmissionError, MemoryLimit};
+use chancery_engine::{AdmissionError, MemoryLimit, sources};
 use package::Package;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,8 @@ struct Built {
     /// The most memory that it may come to have, or why it is not admitted.
     admission: Result<MemoryLimit, String>,
     names: Names,
+    /// What it was built from.
+    sources: String,
 }
 
 /// What compiles to wasm here.
@@ -78,10 +80,9 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         Failure::usage(format!("{}: {problem}\n{} is left as it was", built.name, file.display()))
     })?;
     if arguments.check {
-        compare(&file, &built)?;
+        built.compare(&file)?;
     } else {
-        write(&file, &built.wasm)?;
-        write(&file.with_extension("names"), built.names.to_text().as_bytes())?;
+        built.write(&file)?;
     }
     let value = json!({
         "file": file, "module": built.id, "bytes": built.wasm.len(), "admitted": true,
@@ -149,6 +150,9 @@ fn find_linker() -> Option<PathBuf> {
 
 fn build(toolchain: &Toolchain, directory: &Path) -> Outcome<Built> {
     let package = Package::read(toolchain, directory)?;
+    // Before they are compiled: what changes meanwhile makes the module old and not new.
+    let sources =
+        sources::of(directory).map_err(|error| Failure::usage(format!("cannot read the sources: {error}")))?;
     let remap = format!("--remap-path-prefix={}=/contract", package.workspace.display());
     // Unit separators: paths may have spaces.
     let stack = format!("-Clink-arg=-zstack-size={STACK_BYTES}");
@@ -182,7 +186,7 @@ fn build(toolchain: &Toolchain, directory: &Path) -> Outcome<Built> {
     let names = Names::of(&raw, &wasm);
     let admission = chancery_engine::admit_new(&wasm);
     let admission = admission.map(|admitted| admitted.memory).map_err(|error| not_admitted(&error, &names));
-    Ok(Built { name, wasm, id, admission, names })
+    Ok(Built { name, wasm, id, admission, names, sources })
 }
 
 /// Why a module is not admitted; a function is called by its name.
@@ -200,19 +204,35 @@ fn write(file: &Path, bytes: &[u8]) -> Outcome {
     written.map_err(|error| Failure::file("cannot write", file, &error))
 }
 
-fn compare(file: &Path, built: &Built) -> Outcome {
-    let there = std::fs::read(file).map_err(|error| Failure::file("cannot read", file, &error))?;
-    let names = file.with_extension("names");
-    let names_there = std::fs::read_to_string(&names).map_err(|error| Failure::file("cannot read", &names, &error))?;
-    if (&there, &names_there) == (&built.wasm, &built.names.to_text()) {
-        return Ok(());
+impl Built {
+    /// The module's file and what lies beside it. The sources come last: what an interrupted build leaves counts as old.
+    fn files(&self, module: &Path) -> [(PathBuf, Vec<u8>); 3] {
+        [
+            (module.to_path_buf(), self.wasm.clone()),
+            (module.with_extension("names"), self.names.to_text().into_bytes()),
+            (module.with_extension("sources"), self.sources.clone().into_bytes()),
+        ]
     }
-    let message = format!(
-        "{} or its names differ from what its source builds ({}): run `chancery build` and commit them",
-        file.display(),
-        built.id
-    );
-    Err(Failure { code: crate::failure::Code::NotVerified, message })
+
+    fn write(&self, module: &Path) -> Outcome {
+        self.files(module).iter().try_for_each(|(file, bytes)| write(file, bytes))
+    }
+
+    /// Compares with the files that are there.
+    fn compare(&self, module: &Path) -> Outcome {
+        for (file, bytes) in self.files(module) {
+            let there = std::fs::read(&file).map_err(|error| Failure::file("cannot read", &file, &error))?;
+            if there != bytes {
+                let message = format!(
+                    "{} differs from what the source builds (module {}): run `chancery build` and commit its files",
+                    file.display(),
+                    self.id
+                );
+                return Err(Failure { code: crate::failure::Code::NotVerified, message });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// All contracts of the checkout.
@@ -241,12 +261,9 @@ fn dist(session: &Session, toolchain: &Toolchain, check: bool) -> Outcome {
         built.admission.as_ref().map_err(|problem| Failure::usage(format!("{}: {problem}", built.name)))?;
         let file = contracts.join("dist").join(format!("{}.wasm", built.name));
         match (check, same_toolchain) {
-            (true, true) => compare(&file, &built)?,
+            (true, true) => built.compare(&file)?,
             (true, false) => {}
-            (false, _) => {
-                write(&file, &built.wasm)?;
-                write(&file.with_extension("names"), built.names.to_text().as_bytes())?;
-            }
+            (false, _) => built.write(&file)?,
         }
         manifest.push_str(&format!("{} {} {}.wasm\n", built.id, built.wasm.len(), built.name));
     }

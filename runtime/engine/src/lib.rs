@@ -26,6 +26,7 @@ mod operators;
 pub mod prices;
 pub mod profile;
 mod sections;
+pub mod sources;
 
 pub use admission::{AdmissionError, Admitted, Check, MemoryLimit, Profile, admit, admit_new, check, strip};
 pub use cache::Cache;

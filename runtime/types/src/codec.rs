@@ -57,6 +57,11 @@ impl core::fmt::Display for DecodeError {
 impl core::error::Error for DecodeError {}
 
 /// A value that has an encoding.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no encoding",
+    label = "expected a type that can be encoded",
+    note = "the integers `u8` to `u128`, `i32` and `i64`, `bool`, `String`, `Option<T>`, `Vec<T>`, the types of this crate and what has `#[derive(Schema)]` have one; floating point has none: `Amount` for money, `Ratio` for fractions"
+)]
 pub trait Encode {
     /// Appends the encoding.
     fn encode(&self, out: &mut Vec<u8>);
@@ -70,6 +75,11 @@ pub trait Encode {
 }
 
 /// A value that can be read back.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from its encoding",
+    label = "expected a type that can be decoded",
+    note = "the integers `u8` to `u128`, `i32` and `i64`, `bool`, `String`, `Option<T>`, `Vec<T>`, the types of this crate and what has `#[derive(Schema)]` have one; floating point has none: `Amount` for money, `Ratio` for fractions"
+)]
 pub trait Decode: Sized {
     /// Reads one value and leaves the reader behind it.
     ///

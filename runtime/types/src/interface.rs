@@ -440,6 +440,12 @@ pub mod constant {
     }
 
     /// A Rust type that a method may take, return, store or emit.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no type that a contract can take, return, store or emit",
+        label = "expected a type with a description",
+        note = "these have one: `bool`, `u8` to `u128`, `i32`, `i64`, `String`, `Option<T>`, `Vec<T>` (bytes are `Vec<u8>`), `Amount`, `Ratio`, `Date`, `Month`, `Timestamp`, `Hash`, `PublicKey`, `Signature`, ids and heights, and what has `#[derive(Schema)]`",
+        note = "in place of floating point: `Amount` for money, `Ratio` for fractions; in place of a tuple: a struct; in place of a map: a stored `Map`, or a list of structs"
+    )]
     pub trait Describe {
         /// Its description.
         const TYPE: Type;
@@ -464,11 +470,47 @@ pub mod constant {
     }
 
     impl<T: Describe> Describe for Option<T> {
-        const TYPE: Type = Type::Option(&T::TYPE);
+        const TYPE: Type = Type::Option(optional(&T::TYPE));
     }
 
     impl<T: Describe> Describe for alloc::vec::Vec<T> {
-        const TYPE: Type = Type::List(&T::TYPE);
+        const TYPE: Type = Type::List(listed(&T::TYPE));
+    }
+
+    /// What may be absent. In JSON `null` is the absent value, so nothing else may be shown as `null`.
+    const fn optional(of: &'static Type) -> &'static Type {
+        assert!(
+            !matches!(of, Type::Option(_) | Type::Simple(0)),
+            "`Option<Option<T>>` and `Option<()>` are no types of a contract: whoever reads cannot tell `Some` of nothing from `None`; an enum with `#[derive(Schema)]` can name each case"
+        );
+        of
+    }
+
+    /// What may stand in a list. Decoding holds a list's count to the bytes that follow, so each element has one at least.
+    const fn listed(of: &'static Type) -> &'static Type {
+        assert!(
+            !is_empty(of),
+            "a list of values without bytes, such as `Vec<()>`, is no type of a contract: it could not be read back; a number can say how many there are"
+        );
+        of
+    }
+
+    /// Whether values of the type are encoded in no bytes.
+    const fn is_empty(ty: &Type) -> bool {
+        match ty {
+            Type::Simple(0) => true,
+            Type::Struct(_, _, fields) => {
+                let mut i = 0;
+                while i < fields.len() {
+                    if !is_empty(&fields[i].ty) {
+                        return false;
+                    }
+                    i += 1;
+                }
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Bytes as they are written, or, where `N` is 0, only counted.

@@ -148,6 +148,7 @@ impl Found {
             /// The contract, linked into the program: what the test harness runs.
             #[cfg(not(target_arch = "wasm32"))]
             pub const CONTRACT: ::chancery_sdk::native::Contract = ::chancery_sdk::native::Contract {
+                package: ::core::env!("CARGO_MANIFEST_DIR"),
                 interface: &__INTERFACE_BYTES,
                 entry: |kind, selector, arguments_len| match kind {
                     #(#native,)*

@@ -110,7 +110,7 @@ pub fn expand(item: TokenStream) -> Result<TokenStream> {
     })
 }
 
-/// Implements `Variants` for an enum of events or errors; for errors, `Fault` too.
+/// Implements `Variants` for an enum of events or errors, and `Event` or `Fault`.
 pub fn expand_variants(item: &mut syn::ItemEnum, errors: bool) -> Result<TokenStream> {
     let ident = &item.ident;
     let (mut descriptions, mut ordinals, mut encodings, mut rules) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -137,19 +137,21 @@ pub fn expand_variants(item: &mut syn::ItemEnum, errors: bool) -> Result<TokenSt
         encodings.push(quote! { Self::#name { #bound } => { #encoded } });
         rules.push(quote! { Self::#name { .. } => (#text, #citation) });
     }
-    let fault = errors.then(|| {
+    let kind = if errors {
         quote! {
             impl ::chancery_sdk::dispatch::Fault for #ident {
                 fn rule(&self) -> (&'static str, &'static str) { match *self { #(#rules),* } }
             }
         }
-    });
+    } else {
+        quote! { impl ::chancery_sdk::dispatch::Event for #ident {} }
+    };
     Ok(quote! {
         impl ::chancery_sdk::dispatch::Variants for #ident {
             const VARIANTS: &'static [::chancery_sdk::types::interface::constant::Variant] = &[#(#descriptions),*];
             fn ordinal(&self) -> u16 { match *self { #(#ordinals),* } }
             fn encode_fields(&self, out: &mut ::chancery_sdk::prelude::Vec<u8>) { match self { #(#encodings)* } }
         }
-        #fault
+        #kind
     })
 }

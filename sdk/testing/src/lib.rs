@@ -1,6 +1,6 @@
 //! The test harness: one test, run natively and against the built wasm, with the same result.
 //!
-//! ```
+//! ```no_run
 //! # #[chancery_sdk::contract]
 //! # pub mod greeter {
 //! #     use chancery_sdk::prelude::*;
@@ -30,9 +30,9 @@
 //!
 //! [`run`] takes the closure through twice: natively, where a debugger and a backtrace are of use, and on the real engine with the module that
 //! `chancery build` left in `dist/` or `contracts/dist/`. Outcome, events, writes and decision trace of every call must be the same. Where no
-//! module is found it says so. Gas is measured in the second run and printed by method and host function (`cargo test -- --nocapture`).
+//! module is found it fails; with `CHANCERY_NATIVE_ONLY=1` in the environment, tests run natively only, as by [`run_native`]. Gas is measured in the second run and printed by method and host function (`cargo test -- --nocapture`).
 
 mod native;
 mod world;
 
-pub use world::{Actor, Answer, World, run};
+pub use world::{Actor, Answer, World, run, run_native};

@@ -1,20 +1,20 @@
 //! A ledger in small: actors, a clock, one contract.
 
 use crate::native;
-use chancery_engine::{Config, Context, Engine, Execution, Invocation, Kind, Module, prices};
+use chancery_engine::{Config, Context, Engine, Execution, Invocation, Kind, Module, prices, sources};
 use chancery_sdk::native::Contract;
 use chancery_state::{MemoryStore, Store};
 use chancery_types::call::ARGUMENTS_BYTES_MAX;
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::{Rejection, WriteSet};
-use chancery_types::interface::MethodKind;
+use chancery_types::interface::{MethodKind, Variant};
 use chancery_types::{
     ContractId, Date, Event, Gas, Height, Interface, LedgerId, Outcome, PublicKey, RequestId, Signature, Step,
     Timestamp,
 };
 use ed25519_dalek::{Signer, SigningKey};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 /// Somebody with a key, the same for the same name.
@@ -71,7 +71,7 @@ impl Answer {
     #[track_caller]
     pub fn refused(&self) -> &str {
         match &self.outcome {
-            Outcome::Refused { code, .. } => &self.interface.errors[usize::from(*code)].name,
+            Outcome::Refused { code, .. } => name_of(&self.interface.errors, *code),
             _ => panic!("expected the call to be refused, it was {}", self.describe()),
         }
     }
@@ -83,17 +83,22 @@ impl Answer {
 
     /// The names of the events.
     pub fn event_names(&self) -> Vec<&str> {
-        self.events.iter().map(|event| self.interface.events[usize::from(event.kind)].name.as_str()).collect()
+        self.events.iter().map(|event| name_of(&self.interface.events, event.kind)).collect()
     }
 
     fn describe(&self) -> String {
         match &self.outcome {
             Outcome::Refused { code, reasons, .. } => {
-                format!("refused with {}: {}", self.interface.errors[usize::from(*code)].name, reasons.join("; "))
+                format!("refused with {}: {}", name_of(&self.interface.errors, *code), reasons.join("; "))
             }
             other => format!("{other:?}"),
         }
     }
+}
+
+/// The name of an event or error. Past the macros, `host::event` and `host::fault` take any number.
+fn name_of(variants: &[Variant], number: u16) -> &str {
+    variants.get(usize::from(number)).map_or("(not in the interface description)", |variant| &variant.name)
 }
 
 /// How the contract's code runs.
@@ -123,26 +128,32 @@ pub struct World {
     costs: BTreeMap<(String, &'static str), (u64, u64)>,
 }
 
-/// Runs a test natively, and on the engine where the built module is found; both must give the same.
+/// Set to 1, [`run`] is [`run_native`].
+const NATIVE_ONLY: &str = "CHANCERY_NATIVE_ONLY";
+
+/// Runs a test natively, and on the engine with the built module; both must give the same. With `CHANCERY_NATIVE_ONLY=1` it runs natively alone.
 ///
 /// # Panics
-/// When the test does, the two differ, or the module is older than the code.
+/// When the test does, the two differ, there is no module, or it is older than the code.
 pub fn run(contract: Contract, name: &str, test: impl Fn(&mut World)) {
-    let mut native = World::new(Runner::Native(contract), contract.interface);
-    test(&mut native);
-    let Some(path) = module_path(name) else {
-        eprintln!("{name}: ran natively only: no dist/{name}.wasm was found; `chancery build` makes it");
+    let native = on(Runner::Native(contract), contract, &test);
+    if std::env::var_os(NATIVE_ONLY).is_some_and(|value| value == "1") {
         return;
-    };
+    }
+    let path = module_path(contract.package, name).unwrap_or_else(|| {
+        panic!(
+            "the test passed natively, and no dist/{name}.wasm was found to run it on: run `chancery build`, or set {NATIVE_ONLY}=1 to test natively only"
+        )
+    });
+    check_sources(contract.package, &path);
     let wasm = std::fs::read(&path).expect("the module can be read");
     let module = ENGINE.load(&wasm).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(
         module.interface.to_bytes() == contract.interface,
-        "{} is older than the contract's code: run `chancery build`",
+        "{} has another interface description than the contract's code: run `chancery build`",
         path.display()
     );
-    let mut wasm = World::new(Runner::Wasm(module), contract.interface);
-    test(&mut wasm);
+    let wasm = on(Runner::Wasm(module), contract, &test);
     assert_eq!(native.transcript.len(), wasm.transcript.len(), "the test made another number of calls");
     for (number, (native, wasm)) in native.transcript.iter().zip(&wasm.transcript).enumerate() {
         assert_eq!(native, wasm, "call {number} ({}): native (left) and wasm (right) differ", native.0);
@@ -151,14 +162,44 @@ pub fn run(contract: Contract, name: &str, test: impl Fn(&mut World)) {
     wasm.keep_invocations(name);
 }
 
+/// Runs a test natively only, for what is no module, such as a contract within a test.
+///
+/// # Panics
+/// When the test does.
+pub fn run_native(contract: Contract, test: impl FnOnce(&mut World)) {
+    on(Runner::Native(contract), contract, test);
+}
+
+/// The world that a test leaves behind.
+fn on(runner: Runner, contract: Contract, test: impl FnOnce(&mut World)) -> World {
+    let mut world = World::new(runner, contract.interface);
+    test(&mut world);
+    world
+}
+
 /// `dist/NAME.wasm` or `contracts/dist/NAME.wasm` of the package or a directory above it.
-fn module_path(name: &str) -> Option<PathBuf> {
-    let package = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+fn module_path(package: &str, name: &str) -> Option<PathBuf> {
     let places = ["dist", "contracts/dist"];
-    package
+    Path::new(package)
         .ancestors()
         .flat_map(|above| places.map(|place| above.join(place).join(format!("{name}.wasm"))))
         .find(|path| path.is_file())
+}
+
+/// Stops a test on a module that was built from other sources than the package has now: what it says would be of the code of then.
+fn check_sources(package: &str, module: &Path) {
+    let file = module.with_extension("sources");
+    let before = std::fs::read_to_string(&file).unwrap_or_else(|error| {
+        panic!("{}: {error}; run `chancery build`, which writes it beside the module", file.display())
+    });
+    let now = sources::of(Path::new(package)).unwrap_or_else(|error| panic!("the contract's sources: {error}"));
+    let changed: Vec<&str> = sources::changed(&before, &now).into_iter().collect();
+    assert!(
+        changed.is_empty(),
+        "{} was built before {} changed: run `chancery build`",
+        module.display(),
+        changed.join(", ")
+    );
 }
 
 /// The arguments of a call that a ledger records.

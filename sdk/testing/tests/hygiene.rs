@@ -1,6 +1,6 @@
 //! Names of a contract's own that are also names of the code which the macros write: neither hides the other.
 
-use chancery_testing::run;
+use chancery_testing::run_native;
 
 #[chancery_sdk::contract]
 mod names {
@@ -69,7 +69,7 @@ mod names {
 
 #[test]
 fn a_contract_may_use_the_names_that_the_macros_use() {
-    run(names::CONTRACT, "none-names", |world| {
+    run_native(names::CONTRACT, |world| {
         let clerk = world.actor("clerk");
         world.deploy(&clerk, ()).done::<()>();
         let noted = world.call(&clerk, "note", ("a", (1u8, 2u8, 3u8, 4u32)));
