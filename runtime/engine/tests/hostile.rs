@@ -36,12 +36,11 @@ use chancery_engine::{
     AdmissionError, Backend, Check, Compiler, Config, Engine, Execution, HOST_FUNCTIONS, Instances, Kind, NodeFault,
     admit, check, host::HostFunction, limits, prices, strip,
 };
-use chancery_state::{MemoryStore, Scan, StateError, Store, Visitor};
+use chancery_state::{MemoryStore, Scan, StateError, Store, Visited, Visitor};
 use chancery_types::codec::{Decode, Encode};
 use chancery_types::{ContractId, Gas, Outcome, TrapKind};
 use harness::{GAS, calling, invocation, module};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -291,7 +290,7 @@ impl Store for Broken {
         panic!("the store is broken on purpose")
     }
 
-    fn visit(&self, _: &ContractId, _: &Scan, _: &mut Visitor<'_>) -> Result<ControlFlow<()>, StateError> {
+    fn visit(&self, _: &ContractId, _: &Scan, _: &mut Visitor<'_>) -> Visited {
         panic!("{}", String::from("the store is broken on purpose"))
     }
 }
@@ -540,19 +539,14 @@ fn v15_a_scan_sees_the_calls_own_writes_in_byte_order() {
 }
 
 /// A store that counts how many of its keys are visited.
-struct Visited(MemoryStore, AtomicU64);
+struct Counting(MemoryStore, AtomicU64);
 
-impl Store for Visited {
+impl Store for Counting {
     fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         self.0.get(contract, key)
     }
 
-    fn visit(
-        &self,
-        contract: &ContractId,
-        range: &Scan,
-        visitor: &mut Visitor<'_>,
-    ) -> Result<ControlFlow<()>, StateError> {
+    fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
         self.0.visit(contract, range, &mut |key, value| {
             self.1.fetch_add(1, Ordering::Relaxed);
             visitor(key, value)
@@ -570,7 +564,7 @@ fn v15_scans_over_what_is_removed_do_not_pass_it_again_and_again() {
         value: Some(vec![]),
     };
     store.apply(&(0..4_000).map(write).collect());
-    let store = Arc::new(Visited(store, AtomicU64::new(0)));
+    let store = Arc::new(Counting(store, AtomicU64::new(0)));
     // Removes 3,999 of 4,000 keys, then asks for the first key until the gas is used up.
     let wasm = calling(
         "(local $n i32)

@@ -17,11 +17,10 @@ use crate::metrics::CacheCounters;
 use crate::requests::Requests;
 use chancery_state::layers::{Pending, visit_layers};
 use chancery_state::view::Position;
-use chancery_state::{Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, Visitor, tree};
+use chancery_state::{Scan, StateError, StateKey, StateView, Store, Tree, ViewBatch, Visited, Visitor, tree};
 use chancery_types::entry::{Write, WriteSet};
 use chancery_types::{ContractId, Hash, Height, Record, RequestId};
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -155,12 +154,7 @@ impl Store for Proven<'_> {
         Ok(value)
     }
 
-    fn visit(
-        &self,
-        contract: &ContractId,
-        range: &Scan,
-        visitor: &mut Visitor<'_>,
-    ) -> Result<ControlFlow<()>, StateError> {
+    fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
         // What waits is newer than the view and seen in its place: it is not asked for here.
         self.committed.view.visit(contract, range, &mut |key, value| {
             let Some(value) = value else { return visitor(key, None) };
@@ -311,12 +305,7 @@ impl Store for Committed {
         Ok(value)
     }
 
-    fn visit(
-        &self,
-        contract: &ContractId,
-        range: &Scan,
-        visitor: &mut Visitor<'_>,
-    ) -> Result<ControlFlow<()>, StateError> {
+    fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
         let waiting = self.waiting.read().unwrap_or_else(PoisonError::into_inner);
         let proven = Proven { committed: self, waiting: &waiting };
         visit_layers(&proven, &[&waiting.applying, &waiting.newer], contract, range, visitor)

@@ -1,7 +1,6 @@
 //! Writes that are not yet in a store, laid over it: one order, and what is written above is seen in place of what is below.
 
-use crate::StateError;
-use crate::store::{Scan, StateKey, Store, Visitor};
+use crate::store::{Scan, StateKey, Store, Visited, Visitor};
 use chancery_types::ContractId;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -19,7 +18,7 @@ pub fn visit_layers(
     contract: &ContractId,
     range: &Scan,
     visitor: &mut Visitor<'_>,
-) -> Result<ControlFlow<()>, StateError> {
+) -> Visited {
     let Some((newest, below)) = layers.split_last() else { return base.visit(contract, range, visitor) };
     let Some(bounds) = range.bounds(contract) else { return Ok(ControlFlow::Continue(())) };
     let written = newest.range(bounds).map(|((_, key), value)| (key.as_slice(), value));
@@ -31,8 +30,8 @@ pub(crate) fn visit_laid_over<'a>(
     mut written: impl DoubleEndedIterator<Item = (&'a [u8], &'a Option<Vec<u8>>)>,
     descending: bool,
     visitor: &mut Visitor<'_>,
-    visit_below: impl FnOnce(&mut Visitor<'_>) -> Result<ControlFlow<()>, StateError>,
-) -> Result<ControlFlow<()>, StateError> {
+    visit_below: impl FnOnce(&mut Visitor<'_>) -> Visited,
+) -> Visited {
     let mut next = || if descending { written.next_back() } else { written.next() };
     let mut above = next();
     let tell = |visitor: &mut Visitor<'_>, key: &[u8], value: &Option<Vec<u8>>| match value {

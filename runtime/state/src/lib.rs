@@ -17,7 +17,7 @@ pub mod tree;
 pub mod view;
 
 pub use overlay::{BlockStore, Overlay};
-pub use store::{MemoryStore, Pair, Scan, StateKey, Store, Value, Visitor};
+pub use store::{MemoryStore, Pair, Scan, StateKey, Store, Value, Visited, Visitor};
 pub use tree::Tree;
 #[cfg(feature = "view")]
 pub use view::{Purpose, StateView, View, ViewBatch};

@@ -6,7 +6,7 @@
 use crate::StateError;
 use crate::gaps::{Gaps, after};
 use crate::layers::{Pending, visit_laid_over, visit_layers};
-use crate::store::{Pair, Scan, StateKey, Store, Value, Visitor};
+use crate::store::{Pair, Scan, StateKey, Store, Value, Visited, Visitor};
 use chancery_types::entry::{Write, WriteSet};
 use chancery_types::{ContractId, Height};
 use std::collections::{BTreeMap, VecDeque};
@@ -224,12 +224,7 @@ impl Store for BlockStore {
         self.base.get(contract, key)
     }
 
-    fn visit(
-        &self,
-        contract: &ContractId,
-        range: &Scan,
-        visitor: &mut Visitor<'_>,
-    ) -> Result<ControlFlow<()>, StateError> {
+    fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
         let blocks = self.blocks();
         let oldest_first = blocks.sealed.iter().map(|(_, block)| block).chain([&blocks.open]);
         let layers: Vec<_> = oldest_first.filter(|block| !block.is_empty()).collect();
@@ -367,12 +362,7 @@ mod tests {
             self.0.get(contract, key)
         }
 
-        fn visit(
-            &self,
-            contract: &ContractId,
-            range: &Scan,
-            visitor: &mut Visitor<'_>,
-        ) -> Result<ControlFlow<()>, StateError> {
+        fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
             self.0.visit(contract, range, &mut |key, value| {
                 self.1.fetch_add(1, Ordering::Relaxed);
                 visitor(key, value)
@@ -432,12 +422,7 @@ mod tests {
                 self.0.get(contract, key)
             }
 
-            fn visit(
-                &self,
-                contract: &ContractId,
-                range: &Scan,
-                visitor: &mut Visitor<'_>,
-            ) -> Result<ControlFlow<()>, StateError> {
+            fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
                 self.0.visit(contract, range, &mut |key, value| {
                     let value = value.map(|value| {
                         move || {

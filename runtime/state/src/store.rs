@@ -11,10 +11,12 @@ use std::sync::{PoisonError, RwLock};
 pub type StateKey = (ContractId, Vec<u8>);
 /// A key within a contract, and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
+/// Whether a visit goes on, or was broken off by the visitor.
+pub type Visited = Result<ControlFlow<()>, StateError>;
 /// Reads the value of a key that is visited: what is not wanted is not read.
 pub type Value<'a> = dyn Fn() -> Result<Vec<u8>, StateError> + 'a;
 /// Is told the keys of a range in their order. One without a value is removed, whatever stores below say of it.
-pub type Visitor<'a> = dyn FnMut(&[u8], Option<&Value<'_>>) -> Result<ControlFlow<()>, StateError> + 'a;
+pub type Visitor<'a> = dyn FnMut(&[u8], Option<&Value<'_>>) -> Visited + 'a;
 /// Where a range begins and ends.
 pub type Bounds<Key> = (Bound<Key>, Bound<Key>);
 
@@ -80,12 +82,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// As [`Store::get`], and those of the visitor.
-    fn visit(
-        &self,
-        contract: &ContractId,
-        range: &Scan,
-        visitor: &mut Visitor<'_>,
-    ) -> Result<ControlFlow<()>, StateError>;
+    fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited;
 
     /// The pairs of a range in its order, at most its limit.
     ///
@@ -137,12 +134,7 @@ impl Store for MemoryStore {
         Ok(contracts.get(contract).and_then(|pairs| pairs.get(key)).cloned())
     }
 
-    fn visit(
-        &self,
-        contract: &ContractId,
-        range: &Scan,
-        visitor: &mut Visitor<'_>,
-    ) -> Result<ControlFlow<()>, StateError> {
+    fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
         let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
         let (Some(bounds), Some(pairs)) = (range.key_bounds(), contracts.get(contract)) else {
             return Ok(ControlFlow::Continue(()));

@@ -13,7 +13,7 @@
 //! durable by our own fsync, which shortens the replay after a crash and is needed for nothing else.
 
 use crate::StateError;
-use crate::store::{Scan, StateKey, Store, Visitor};
+use crate::store::{Scan, StateKey, Store, Visited, Visitor};
 use chancery_types::codec::{Decode, DecodeError, Encode, Reader};
 use chancery_types::entry::{Write, WriteSet};
 use chancery_types::{ContractId, Hash, Height};
@@ -268,12 +268,7 @@ impl Store for View {
         Ok(self.db.get(state_key(contract, key)).map_err(failed)?.map(|value| value.to_vec()))
     }
 
-    fn visit(
-        &self,
-        contract: &ContractId,
-        range: &Scan,
-        visitor: &mut Visitor<'_>,
-    ) -> Result<ControlFlow<()>, StateError> {
+    fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
         let Some((from, to)) = range.bounds(contract) else { return Ok(ControlFlow::Continue(())) };
         let mut pairs = self.db.range((stored(from), stored(to)));
         while let Some(pair) = if range.descending { pairs.next_back() } else { pairs.next() } {

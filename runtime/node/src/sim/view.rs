@@ -4,10 +4,9 @@ use super::SimDisk;
 use crate::disk::Disk;
 use crate::options::OpenView;
 use chancery_state::view::{Pairs, Position};
-use chancery_state::{MemoryStore, Scan, StateError, StateKey, StateView, Store, ViewBatch, Visitor};
+use chancery_state::{MemoryStore, Scan, StateError, StateKey, StateView, Store, ViewBatch, Visited, Visitor};
 use chancery_types::{ContractId, Hash, Height};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -133,12 +132,7 @@ impl Store for SimView {
         Ok(self.0.kept().now.pairs.get(&(*contract, key.to_vec())).cloned())
     }
 
-    fn visit(
-        &self,
-        contract: &ContractId,
-        range: &Scan,
-        visitor: &mut Visitor<'_>,
-    ) -> Result<ControlFlow<()>, StateError> {
+    fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
         // The range's rules are those of the store in memory.
         let store = MemoryStore::new();
         let write = |((contract, key), value): (&StateKey, &Vec<u8>)| chancery_types::entry::Write {
