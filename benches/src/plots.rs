@@ -73,9 +73,9 @@ const COMPARISONS: [Comparison; 8] = [
         &[Goal(1.2), Part("P4a", "wasmtime's fuel")],
     ),
     (
-        "P5: cost of a key, many keys over few",
+        "P5: cost on many keys over that on few",
         "× (less is better)",
-        &[("P5", "chancery"), ("P5b", "chancery")],
+        &[("P5", "a call of P2"), ("P5b", "a key of the state tree, alone")],
         &[Goal(1.5)],
     ),
     (
@@ -170,12 +170,15 @@ fn lines(path: &Path, title: &str, (x, y): (&str, &str), lines: &[Line<'_>]) -> 
     let mut chart = ChartBuilder::on(&root)
         .caption(title, (FONT, 18))
         .margin(14)
+        // The last label stands below the edge.
+        .margin_right(45)
         .x_label_area_size(45)
         .y_label_area_size(75)
         .build_cartesian_2d((least..most * 1.05).log_scale(), 0.0..top * 1.1)?;
     let label = |value: &f64| shown(*value);
     chart
         .configure_mesh()
+        .x_labels(8)
         .x_desc(x)
         .y_desc(y)
         .x_label_formatter(&label)

@@ -21,9 +21,9 @@
 //!
 //! Partial tiles of every published size stay until their full tile is there, as tlog-tiles demands.
 //!
-//! While blocks keep coming the log is published once a second; whoever waits for it has it published at once, with all
-//! that is committed then; and it is published at close. When the disk is full, it is tried again; any other error
-//! stops the ledger.
+//! While blocks keep coming the log is published once a second, and as soon as 4,096 entries wait for it; whoever waits
+//! for it has it published at once, with all that is committed then; and it is published at close. When the disk is
+//! full, it is tried again; any other error stops the ledger.
 //!
 //! On opening, what the published checkpoint covers is looked over: every file must be there with the length that it
 //! must have, and those at the right edge must have the right content. What is not is written again. What is damaged
@@ -48,6 +48,8 @@ use std::time::{Duration, Instant};
 
 /// How often the log is published while blocks keep coming and nobody waits for it.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// Entries with which a publication does not wait for its time: so little is left to be published at close.
+const PUBLISH_ENTRIES: u64 = 4_096;
 /// How often a publication is tried again when the disk is full.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// Why nothing more is published or cosigned.
@@ -147,7 +149,7 @@ impl Publisher {
         loop {
             let waiting = state.committed > state.published;
             let rest = PUBLISH_EVERY.saturating_sub(published_at.elapsed());
-            if waiting && (state.wanted > state.published || state.closing || rest.is_zero()) {
+            if waiting && (state.is_urgent() || state.closing || rest.is_zero()) {
                 return Some((state.published, state.committed));
             }
             if state.closing {

@@ -1,6 +1,6 @@
 //! The board: how far the log is committed, published and witnessed, and who waits for it to be.
 
-use super::Level;
+use super::{Level, PUBLISH_ENTRIES};
 use crate::NodeError;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,6 +46,13 @@ pub(super) struct State {
     pub(super) ended: Option<String>,
 }
 
+impl State {
+    /// Whether what is committed is to be published at once: somebody waits for it, or it is much.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.wanted > self.published || self.committed.saturating_sub(self.published) >= PUBLISH_ENTRIES
+    }
+}
+
 impl Board {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -71,9 +78,10 @@ impl Board {
     /// So many entries are committed now.
     pub(crate) fn committed(&self, size: u64) {
         let mut state = self.state();
-        // Else the publisher sleeps until it is time: it need not be woken for every block.
-        let awaited = state.committed <= state.published || state.wanted > state.published;
+        let first = state.committed <= state.published;
         state.committed = state.committed.max(size);
+        // Else the publisher sleeps until it is time: it need not be woken for every block.
+        let awaited = first || state.is_urgent();
         drop(state);
         if awaited {
             self.changed.notify_all();
@@ -139,5 +147,35 @@ impl Board {
     pub(crate) fn published(&self) -> (u64, String) {
         let state = self.state();
         (state.published, state.note.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_publisher_is_woken_by_the_first_entry_and_where_many_wait() {
+        let board = Arc::new(Board::default());
+        let (woken, heard) = channel();
+        let publisher = board.clone();
+        std::thread::spawn(move || {
+            let mut state = publisher.state();
+            loop {
+                woken.send((state.committed, state.is_urgent())).unwrap();
+                state = publisher.wait_for_change(state, None);
+            }
+        });
+        let next = || heard.recv_timeout(Duration::from_secs(30)).expect("it is woken");
+        assert_eq!(next(), (0, false));
+        board.committed(1);
+        assert_eq!(next(), (1, false));
+        // It sleeps until it is time.
+        board.committed(PUBLISH_ENTRIES - 1);
+        assert!(heard.recv_timeout(Duration::from_millis(50)).is_err());
+        board.committed(PUBLISH_ENTRIES);
+        assert_eq!(next(), (PUBLISH_ENTRIES, true));
     }
 }
