@@ -1,6 +1,6 @@
 //! Hostile calls as the ledger sees them: what is on the log afterwards, and that the state is what it was.
 //!
-//! The rows are those of `runtime/engine/tests/hostile.rs`, whose header lists all; here are the halves that need a ledger. V19 (log and
+//! The rows are those of `runtime/engine/tests/hostile/main.rs`, whose header lists all; here are the halves that need a ledger. V19 (log and
 //! store after a crash) is in `ledger.rs`.
 
 use chancery_node::{AuditOptions, Clock, Compiler, Ledger, NodeError, Options, Refusal, audit, verify};
