@@ -7,7 +7,9 @@
 
 use crate::admission::WASI_FEATURES;
 use crate::error::LoadError;
-use crate::limits::{COMPILE_CPU_SECONDS, COMPILE_MEMORY_BYTES, NATIVE_STACK_BYTES};
+use crate::limits::{
+    COMPILE_CPU_SECONDS, COMPILE_MEMORY_BYTES, DATA_IMAGE_BYTES_MAX, NATIVE_STACK_BYTES, OPTIMISE_CPU_SECONDS,
+};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::ffi::OsString;
 use std::hash::{Hash, Hasher};
@@ -46,6 +48,16 @@ impl Backend {
     pub const ALL: [Backend; 4] =
         [Backend::Cranelift, Backend::CraneliftPlain, Backend::CraneliftSinglePass, Backend::Pulley];
 }
+
+/// Whether the code is optimised, as far as its backend does. Where it is not, its frames are as large as their slots say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Optimised {
+    Yes,
+    No,
+}
+
+/// Tells the child not to optimise.
+const PLAIN: &str = "CHANCERY_COMPILE_PLAIN";
 
 /// Our own part of [`Compatibility`]: a change of what the instrumentation puts into modules takes the next number.
 const INSTRUMENTATION: &str = "instrumentation 2";
@@ -120,8 +132,18 @@ pub fn configuration() -> wasmtime::Config {
         .max_wasm_stack(NATIVE_STACK_BYTES)
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
-        .memory_init_cow(true);
+        .memory_init_cow(true)
+        .memory_guaranteed_dense_image_size(DATA_IMAGE_BYTES_MAX);
     config
+}
+
+/// What compiles a module. It makes code that engines of the same backend take, optimised or not.
+fn engine_for(backend: Backend, optimised: Optimised) -> wasmtime::Result<Engine> {
+    let mut config = configuration_of(backend)?;
+    if optimised == Optimised::No {
+        config.cranelift_opt_level(OptLevel::None);
+    }
+    Engine::new(&config)
 }
 
 impl Compiler {
@@ -129,23 +151,36 @@ impl Compiler {
     ///
     /// # Errors
     /// [`LoadError::NotCompiled`] when the compiler fails, or the child is stopped by its limits.
-    pub(crate) fn compile(&self, engine: &Engine, instrumented: &[u8]) -> Result<Vec<u8>, LoadError> {
+    pub(crate) fn compile(
+        &self,
+        backend: Backend,
+        optimised: Optimised,
+        instrumented: &[u8],
+    ) -> Result<Vec<u8>, LoadError> {
         match self {
-            Compiler::InProcess => {
-                engine.precompile_module(instrumented).map_err(|error| LoadError::NotCompiled(format!("{error:#}")))
-            }
-            Compiler::Child(program, arguments) => in_child(program, arguments, instrumented)
+            Compiler::InProcess => engine_for(backend, optimised)
+                .and_then(|engine| engine.precompile_module(instrumented))
+                .map_err(|error| LoadError::NotCompiled(format!("{error:#}"))),
+            Compiler::Child(program, arguments) => in_child(program, arguments, optimised, instrumented)
                 .map_err(|error| LoadError::NotCompiled(format!("compiling in {}: {error}", program.display()))),
         }
     }
 }
 
-fn in_child(program: &PathBuf, arguments: &[OsString], instrumented: &[u8]) -> std::io::Result<Vec<u8>> {
+fn in_child(
+    program: &PathBuf,
+    arguments: &[OsString],
+    optimised: Optimised,
+    instrumented: &[u8],
+) -> std::io::Result<Vec<u8>> {
     let mut command = Command::new(program);
     // The program's allocator takes a GiB of address space in advance, writable, which the kernel counts as data: the
     // limit would be reached before anything is compiled. So it takes it unwritable, and what is counted is what is
     // used.
     command.args(arguments).env_clear().env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+    if optimised == Optimised::No {
+        command.env(PLAIN, "1");
+    }
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let input = child.stdin.take();
     let written = std::thread::scope(|scope| {
@@ -164,12 +199,16 @@ fn at_most(most: u64) -> Rlimit {
 
 /// What the child runs: limits itself, compiles, writes the code.
 pub fn compile_child() -> ExitCode {
-    let limited = setrlimit(Resource::Cpu, at_most(COMPILE_CPU_SECONDS))
+    let (optimised, seconds) = match std::env::var_os(PLAIN) {
+        None => (Optimised::Yes, OPTIMISE_CPU_SECONDS),
+        Some(_) => (Optimised::No, COMPILE_CPU_SECONDS),
+    };
+    let limited = setrlimit(Resource::Cpu, at_most(seconds))
         .and_then(|()| setrlimit(Resource::Data, at_most(COMPILE_MEMORY_BYTES)));
     let compiled = limited.map_err(|error| error.to_string()).and_then(|()| {
         let mut instrumented = Vec::new();
         std::io::stdin().read_to_end(&mut instrumented).map_err(|error| error.to_string())?;
-        let engine = Engine::new(&configuration()).map_err(|error| error.to_string())?;
+        let engine = engine_for(Backend::Cranelift, optimised).map_err(|error| error.to_string())?;
         let code = engine.precompile_module(&instrumented).map_err(|error| format!("{error:#}"))?;
         std::io::stdout().write_all(&code).map_err(|error| error.to_string())
     });

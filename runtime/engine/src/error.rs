@@ -10,7 +10,7 @@ pub enum NodeFault {
     /// The store failed.
     #[error(transparent)]
     State(#[from] StateError),
-    /// A contract used up [`NATIVE_STACK_BYTES`] before its limit of slots, which always comes first: a bug of ours. On
+    /// A contract used up [`NATIVE_STACK_BYTES`] before its limit of slots, also where its code was not optimised: a bug of ours. On
     /// a thread with less than [`EXECUTION_STACK_BYTES_MIN`](crate::limits::EXECUTION_STACK_BYTES_MIN) left it is the
     /// system that ends the process.
     #[error(

@@ -10,7 +10,7 @@
 use crate::admission::{Admitted, admit};
 use crate::cache::Cache;
 use crate::call::{Execution, Invocation};
-use crate::compile::{Backend, Compatibility, Compiler, configuration_of};
+use crate::compile::{Backend, Compatibility, Compiler, Optimised, configuration_of};
 use crate::error::{LoadError, NodeFault};
 use crate::host::{Host, Stop};
 use crate::instance::{Blueprint, Instance, Kept};
@@ -26,7 +26,7 @@ use crate::profile::{Hooked, Profiler, Recording, hook};
 use chancery_state::Store;
 use chancery_types::{Gas, Hash, Interface, ModuleId, TrapKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use wasmtime::{Enabled, InstanceAllocationStrategy, Linker, PoolingAllocationConfig, Trap};
 
 /// How an engine is set up.
@@ -74,6 +74,10 @@ pub struct Module {
     pub deploy_gas: Gas,
     instance_gas: Gas,
     blueprint: Blueprint,
+    /// Compiled without optimising, once a call has used up the native stack: see [`Engine::execute`].
+    plain: OnceLock<Blueprint>,
+    /// Its bytes, for that.
+    wasm: Box<[u8]>,
     /// What the hooks refer to, where it is profiled.
     hooked: Option<Arc<Hooked>>,
 }
@@ -81,6 +85,7 @@ pub struct Module {
 /// Loads and executes modules. Shared by all threads; each execution runs on its caller's.
 pub struct Engine {
     engine: wasmtime::Engine,
+    backend: Backend,
     compatibility: Compatibility,
     linker: Linker<Call>,
     config: Config,
@@ -179,7 +184,7 @@ impl Engine {
         let slots = Slots { places, released: Condvar::new() };
         let modules = Loaded::new(MODULES_LOADED_MAX, MODULES_LOADED_BYTES_MAX);
         let compatibility = Compatibility::of(&engine);
-        Ok(Engine { engine, compatibility, linker, config, modules, slots, kept: Kept::default() })
+        Ok(Engine { engine, backend, compatibility, linker, config, modules, slots, kept: Kept::default() })
     }
 
     /// Loads a module: from memory, from the cache, or by admitting, instrumenting and compiling it.
@@ -192,40 +197,74 @@ impl Engine {
         }
         let admitted = admit(wasm)?;
         let id = admitted.id;
-        let (compiled, hooked) = match &self.config.profiler {
-            None => (self.cached_or_compiled(wasm, &admitted)?, None),
-            Some(profiler) => {
-                let (wasm, hooked) = hook(&instrument_with_entries(wasm, &admitted)?, &admitted, profiler.names())?;
-                (self.compile(&wasm)?.0, Some(Arc::new(hooked)))
-            }
+        let (compiled, hooked) = if self.config.profiler.is_some() {
+            let (wasm, hooked) = self.instrumented(wasm, &admitted)?;
+            (self.compile(&wasm, Optimised::Yes)?.0, hooked)
+        } else {
+            (self.cached_or_compiled(wasm, &admitted)?, None)
         };
-        let pre = self.linker.instantiate_pre(&compiled).map_err(NodeFault::engine)?;
-        let blueprint = Blueprint::new(pre, &compiled)?;
+        let blueprint = self.blueprint(&compiled)?;
         let (interface, instance_gas) = (admitted.interface, admitted.instance_gas);
         let deploy_gas = Gas(prices::MODULE_BYTE.saturating_mul(wasm.len() as u64));
-        let module = Arc::new(Module { id, interface, deploy_gas, instance_gas, blueprint, hooked });
+        let (plain, bytes) = (OnceLock::new(), wasm.len());
+        let wasm = wasm.into();
+        let module = Arc::new(Module { id, interface, deploy_gas, instance_gas, blueprint, plain, wasm, hooked });
         let image = compiled.image_range();
-        Ok(self.modules.put(id, module, image.end.addr() - image.start.addr()))
+        Ok(self.modules.put(id, module, image.end.addr() - image.start.addr() + bytes))
+    }
+
+    /// The module with its counters, and hooks where it is profiled.
+    fn instrumented(&self, wasm: &[u8], admitted: &Admitted) -> Result<(Vec<u8>, Option<Arc<Hooked>>), LoadError> {
+        let Some(profiler) = &self.config.profiler else { return Ok((instrument(wasm, admitted)?, None)) };
+        let (wasm, hooked) = hook(&instrument_with_entries(wasm, admitted)?, admitted, profiler.names())?;
+        Ok((wasm, Some(Arc::new(hooked))))
+    }
+
+    fn blueprint(&self, compiled: &wasmtime::Module) -> Result<Blueprint, NodeFault> {
+        Blueprint::new(self.linker.instantiate_pre(compiled).map_err(NodeFault::engine)?, compiled)
+    }
+
+    /// The module compiled without optimising: now, where it was not yet. No cache keeps it.
+    fn plain<'a>(&self, module: &'a Module) -> Result<&'a Blueprint, NodeFault> {
+        if let Some(plain) = module.plain.get() {
+            return Ok(plain);
+        }
+        let compile = || -> Result<Blueprint, LoadError> {
+            let (wasm, _) = self.instrumented(&module.wasm, &admit(&module.wasm)?)?;
+            Ok(self.blueprint(&self.compile(&wasm, Optimised::No)?.0)?)
+        };
+        let plain = compile().map_err(|error| match error {
+            LoadError::Fault(fault) => fault,
+            other => NodeFault::engine(other),
+        })?;
+        Ok(module.plain.get_or_init(|| plain))
     }
 
     /// The module compiled: from the cache, or now, and then put there. Cached code that wasmtime refuses, although its
     /// MAC is right and it was made for an engine like this one, is no fault: it is replaced.
     fn cached_or_compiled(&self, wasm: &[u8], admitted: &Admitted) -> Result<wasmtime::Module, LoadError> {
-        let Some(cache) = &self.config.cache else { return Ok(self.compile(&instrument(wasm, admitted)?)?.0) };
+        let Some(cache) = &self.config.cache else {
+            return Ok(self.compile(&instrument(wasm, admitted)?, Optimised::Yes)?.0);
+        };
         if let Some(code) = cache.load(&admitted.id, &self.compatibility) {
             // SAFETY: the MAC says that this program compiled it.
             if let Ok(compiled) = unsafe { wasmtime::Module::deserialize(&self.engine, &code) } {
                 return Ok(compiled);
             }
         }
-        let (compiled, code) = self.compile(&instrument(wasm, admitted)?)?;
+        let (compiled, code) = self.compile(&instrument(wasm, admitted)?, Optimised::Yes)?;
         cache.store(&admitted.id, &self.compatibility, &code);
         Ok(compiled)
     }
 
     /// Compiles an instrumented module; its code comes along.
-    fn compile(&self, instrumented: &[u8]) -> Result<(wasmtime::Module, Vec<u8>), LoadError> {
-        let code = self.config.compiler.compile(&self.engine, instrumented)?;
+    fn compile(&self, instrumented: &[u8], optimised: Optimised) -> Result<(wasmtime::Module, Vec<u8>), LoadError> {
+        let compile = |optimised| self.config.compiler.compile(self.backend, optimised, instrumented);
+        let code = match compile(optimised) {
+            // The optimiser can be made to work for many seconds within the limits of admission, the rest of the compiler cannot.
+            Err(LoadError::NotCompiled(_)) if optimised == Optimised::Yes => compile(Optimised::No)?,
+            code => code?,
+        };
         // SAFETY: this program compiled it just now.
         let compiled = unsafe { wasmtime::Module::deserialize(&self.engine, &code) }.map_err(NodeFault::engine)?;
         Ok((compiled, code))
@@ -237,6 +276,10 @@ impl Engine {
     }
 
     /// Executes a call.
+    ///
+    /// Where it uses up the native stack before its slots, it is executed again from its beginning, by code that was compiled without optimising. The
+    /// optimiser keeps what it finds to be computed twice, thousands of values a frame where the module is written for it; without it a frame
+    /// holds the locals and operands that its slots are counted by. The outcome is the same on either code.
     ///
     /// # Errors
     /// A [`NodeFault`]: then there is no outcome.
@@ -253,33 +296,50 @@ impl Engine {
     }
 
     fn run(&self, module: &Module, invocation: Invocation, state: Arc<dyn Store>) -> Result<Execution, NodeFault> {
+        if module.plain.get().is_none() {
+            match self.run_on(&module.blueprint, module, invocation.clone(), state.clone()) {
+                // Nothing of it is left: its writes lay in an overlay, and its instance was thrown away.
+                Err(NodeFault::NativeStack) => {}
+                ended => return ended,
+            }
+        }
+        self.run_on(self.plain(module)?, module, invocation, state)
+    }
+
+    fn run_on(
+        &self,
+        blueprint: &Blueprint,
+        module: &Module,
+        invocation: Invocation,
+        state: Arc<dyn Store>,
+    ) -> Result<Execution, NodeFault> {
         let (kind, selector) = (invocation.kind, invocation.selector);
         let mut host = Host::new(invocation, state);
         let started = host.charge(Gas(prices::CALL)).and_then(|()| host.charge(module.instance_gas));
         if let Err(stop) = started {
             return host.finish(Err(stop));
         }
-        if !module.blueprint.has(kind) {
+        if !blueprint.has(kind) {
             return host.finish(Err(Stop::Trap(TrapKind::BadAnswer)));
         }
         let arguments_len = i32::try_from(host.arguments_len()).map_err(NodeFault::engine)?;
         let balance = i64::try_from(host.gas()).map_err(NodeFault::engine)?;
-        let mut instance = self.instance(&module.blueprint)?;
+        let mut instance = self.instance(blueprint)?;
         instance.begin(balance)?;
         let paid = host.used();
         instance.store.data_mut().start(host);
         if let Some(hooked) = &module.hooked {
             instance.store.data_mut().record(Recording::new(hooked.clone(), paid, balance.cast_unsigned()));
         }
-        let answer = match instance.initialize(&module.blueprint)? {
-            Ok(()) => instance.call(&module.blueprint, kind, selector.cast_signed(), arguments_len)?,
+        let answer = match instance.initialize(blueprint)? {
+            Ok(()) => instance.call(blueprint, kind, selector.cast_signed(), arguments_len)?,
             Err(stopped) => Err(stopped),
         };
         let answered = answer.is_ok();
         let recording = instance.store.data_mut().recorded();
         let (host, answer) = settle(&mut instance, answer)?;
         if answered && self.config.instances == Instances::Kept {
-            self.kept.put(&module.blueprint, instance);
+            self.kept.put(blueprint, instance);
         }
         let execution = host.finish(answer)?;
         if let (Some(profiler), Some(recording)) = (&self.config.profiler, recording) {
@@ -367,7 +427,8 @@ mod tests {
         let (id, compatibility) = (engine().load(&wasm).unwrap().id, engine().compatibility);
         let good = cache.load(&id, &compatibility).unwrap();
         let interpreter = Engine::with_backend(Config::default(), Backend::Pulley).unwrap();
-        let of_another_target = interpreter.compile(&instrument(&wasm, &admit(&wasm).unwrap()).unwrap()).unwrap().1;
+        let of_another_target =
+            interpreter.compile(&instrument(&wasm, &admit(&wasm).unwrap()).unwrap(), Optimised::Yes).unwrap().1;
         for refused in [of_another_target.as_slice(), b"no code", b""] {
             cache.store(&id, &compatibility, refused);
             assert_eq!(cache.load(&id, &compatibility).as_deref(), Some(refused), "its MAC is right");
@@ -384,11 +445,11 @@ mod tests {
         let engine = Engine::new(Config::default()).unwrap();
         let wasm = module(r#"(func (export "query") (param i32 i32) (result i32) (i32.const 0))"#);
         let first = engine.load(&wasm).unwrap();
-        let pre = |compiled: &wasmtime::Module| engine.linker.instantiate_pre(compiled).unwrap();
-        let compiled = engine.compile(&instrument(&wasm, &admit(&wasm).unwrap()).unwrap()).unwrap().0;
-        let blueprint = Blueprint::new(pre(&compiled), &compiled).unwrap();
+        let instrumented = instrument(&wasm, &admit(&wasm).unwrap()).unwrap();
+        let blueprint = engine.blueprint(&engine.compile(&instrumented, Optimised::Yes).unwrap().0).unwrap();
         let Module { id, ref interface, deploy_gas, instance_gas, .. } = *first;
-        let again = Module { id, interface: interface.clone(), deploy_gas, instance_gas, blueprint, hooked: None };
+        let (interface, plain, wasm) = (interface.clone(), OnceLock::new(), wasm.into());
+        let again = Module { id, interface, deploy_gas, instance_gas, blueprint, plain, wasm, hooked: None };
         let run = |module: &Module, kind| {
             let execution = engine.execute(module, Invocation { kind, ..call() }, Arc::new(MemoryStore::new()));
             assert!(execution.unwrap().outcome.is_done());
@@ -425,6 +486,26 @@ mod tests {
         let deepest = (0..20).map(|exponent| 1 << exponent).take_while(|depth| !overflows(0, *depth)).last().unwrap();
         assert!(overflows(0, 2 * deepest) && overflows(2 * deepest, 0));
         assert!(!overflows(deepest, deepest));
+    }
+
+    /// Once a module that was written to keep the optimiser busy was compiled for 10 s, or not: where it had been once, and was not again, its ledger stopped.
+    #[test]
+    fn what_cannot_be_optimised_within_its_limits_is_compiled_without() {
+        let dir = tempfile::tempdir().unwrap();
+        let (wasm, code) = (module(""), dir.path().join("code"));
+        let plain = Compiler::InProcess
+            .compile(Backend::Cranelift, Optimised::No, &instrument(&wasm, &admit(&wasm).unwrap()).unwrap())
+            .unwrap();
+        std::fs::write(&code, plain).unwrap();
+        let child = |script: &str| {
+            let script = format!("cat >/dev/null; {script} && cat {}", code.display());
+            let compiler = Compiler::Child("/bin/sh".into(), vec!["-c".into(), script.into()]);
+            Engine::new(Config { compiler, ..Config::default() }).unwrap()
+        };
+        let engine = child(r#"test -n "$CHANCERY_COMPILE_PLAIN""#);
+        let loaded = engine.load(&wasm).unwrap();
+        assert!(engine.execute(&loaded, call(), Arc::new(MemoryStore::new())).unwrap().outcome.is_done());
+        assert!(matches!(child("false").load(&wasm), Err(LoadError::NotCompiled(_))));
     }
 
     #[test]

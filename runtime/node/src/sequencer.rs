@@ -12,6 +12,7 @@ use crate::execute::{At, Executed, Executor, rejected};
 use crate::health::Health;
 use crate::{Answer, Clock, NodeError, Refusal};
 use chancery_engine::Execution;
+use chancery_engine::limits::EVENT_OVERHEAD_BYTES;
 use chancery_state::BlockStore;
 use chancery_types::entry::{Rejection, WriteSet};
 use chancery_types::{Action, Call, Height, RequestId, SignedCall, Timestamp};
@@ -331,11 +332,37 @@ fn execute(
     executor.execute(call, at, store.clone())
 }
 
-/// About how many bytes an execution takes in the journal.
+/// About how many bytes an execution takes in the journal. What a call writes may be thousands of keys of a byte or two, each of which takes more
+/// beside itself.
 fn bytes_of(execution: &Execution) -> usize {
     const ENTRY: usize = 1_024;
-    let written = |write: &chancery_types::entry::Write| write.key.len() + write.value.as_ref().map_or(0, Vec::len);
+    /// Contract, two lengths, and whether there is a value.
+    const WRITE: usize = 32 + 4 + 1 + 4;
+    let written =
+        |write: &chancery_types::entry::Write| WRITE + write.key.len() + write.value.as_ref().map_or(0, Vec::len);
     let writes: usize = execution.writes.iter().map(written).sum();
-    let events: usize = execution.events.iter().map(|event| event.data.len()).sum();
+    let events: usize = execution.events.iter().map(|event| EVENT_OVERHEAD_BYTES + event.data.len()).sum();
     ENTRY + writes + events + execution.trace.bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_types::ContractId;
+    use chancery_types::codec::Encode;
+    use chancery_types::entry::Write;
+
+    /// Once 4,096 keys of two bytes counted as 9 KB and took 176: a full block could take 160 MB, beyond what a segment and a part of a snapshot hold.
+    #[test]
+    fn a_block_counts_what_stands_beside_a_key() {
+        let mut execution = rejected(Rejection::Expired).execution;
+        let write = |key: u16| {
+            let value = key.is_multiple_of(2).then(Vec::new);
+            Write { contract: ContractId([1; 32]), key: key.to_be_bytes().to_vec(), value }
+        };
+        execution.writes = (0..4_096).map(write).collect();
+        let taken = execution.writes.to_bytes().len();
+        let counted = bytes_of(&execution);
+        assert!((taken..taken + taken / 8).contains(&counted), "{taken} bytes count as {counted}");
+    }
 }

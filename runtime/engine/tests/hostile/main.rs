@@ -8,12 +8,12 @@
 //! |---|---|---|---|
 //! | V1 | the guest's allocator is called by the host and calls the host | no host function calls the guest; recursion of the guest ends at the stack's limit | `stack.rs` |
 //! | V2 | recursion through calls and queries between contracts | there are no calls between contracts in this version, so only recursion within a module applies | `stack.rs`, N |
-//! | V3 | compile bombs | refused at admission by a named limit with the value found; the worst module within the limits compiles in bounded time | `admission.rs` |
+//! | V3 | compile bombs | refused at admission by a named limit with the value found; the worst module within the limits compiles in bounded time; where optimising takes too long, without | `admission.rs`, `execution::tests` |
 //! | V4 | an operator that costs too little | everything that works costs; entering a function with many locals costs; an access costs by the memory that it can miss the caches in (how long each gas takes is `benches`') | `gas.rs` |
 //! | V5 | code compiled under old prices, or by another engine | its file has another name; code that wasmtime refuses is replaced | `code.rs`, `cache::tests`, `execution::tests` |
 //! | V6 | a cache file replaced or changed | not run: deleted, compiled again | `code.rs` |
 //! | V7 | facts of the node in results | outcomes come from a closed set; equal bytes on every backend, in other environments | `outcome.rs`, `determinism.rs` |
-//! | V8 | work that is not paid for | what is charged is never more than set aside, and at least the work, on every path; queries pay too | `gas.rs`, N |
+//! | V8 | work that is not paid for | what is charged is never more than set aside, and at least the work, on every path; queries pay too; the caches of code hold many modules whatever these are written for | `gas.rs`, `code.rs`, N |
 //! | V9 | guest data that panics the host | no panic (`host_fuzz.rs`); were there one, the call has no outcome and the engine goes on | `host.rs` |
 //! | V10 | pointers and lengths at every edge | trap as `BadPointer`, charged, once | `host.rs`, `host_fuzz.rs` |
 //! | V11 | a query that writes | trap as `WriteInQuery` | `state.rs`, N |
@@ -28,7 +28,7 @@
 //! | V20 | wrapping arithmetic | overflow checks in every profile, checked money | `outcome.rs` |
 //! | V21 | much work, then a trap | the work is charged | `gas.rs`, N |
 //! | V22 | straight-line code on credit, then a host call | out of gas, no effect | `gas.rs` |
-//! | V23 | stack depth by build | the same depth on every backend | `stack.rs`, `determinism.rs` |
+//! | V23 | stack depth by build | the same depth on every backend, also where frames of optimised code are larger than their slots say | `stack.rs`, `determinism.rs` |
 
 mod admission;
 mod code;

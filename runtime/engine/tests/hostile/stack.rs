@@ -4,7 +4,7 @@ use crate::harness::{self, GAS, calling, invocation, module};
 use crate::{run_on, trapped};
 use chancery_engine::{Backend, Engine, HOST_FUNCTIONS, Instances, Kind, admit, limits, prices};
 use chancery_state::MemoryStore;
-use chancery_types::TrapKind;
+use chancery_types::{Outcome, TrapKind};
 use std::sync::Arc;
 
 #[test]
@@ -110,6 +110,60 @@ fn v23_the_least_stack_suffices_for_the_deepest_calls() {
             let execution = std::thread::scope(|scope| thread.spawn_scoped(scope, run).unwrap().join().unwrap());
             assert_eq!(execution.outcome, trapped(TrapKind::StackOverflow), "{backend:?}");
             assert!(execution.costs.iter().all(|cost| cost.calls > 10), "{:?}", execution.costs);
+        }
+    }
+}
+
+/// Computes `$x` times each of many constants, recurses by `again`, and computes all of them once more in another way.
+fn computes_twice(many: usize, again: &str) -> Vec<u8> {
+    let each = |into: &str, operator: &str| -> String {
+        let one = |at: usize| {
+            format!(
+                "(local.set {into} ({operator} (local.get {into}) (i64.mul (local.get $x) (i64.const {}))))",
+                2 * at + 8_193
+            )
+        };
+        (0..many).map(one).collect()
+    };
+    module(&format!(
+        r#"(memory (export "memory") 1 1) (type $twice (func (param i64 i64) (result i64))) (table 1 funcref) (elem (i32.const 0) $f)
+           (func $f (type $twice) (param $x i64) (param $y i64) (result i64) (local $before i64) (local $after i64)
+             {} (local.set $after ({again})) {} (local.get $after))
+           (func (export "call") (param i32 i32) (result i32) (i32.wrap_i64 (call $f (i64.const 3) (i64.const 5))))"#,
+        each("$before", "i64.xor"),
+        each("$after", "i64.add"),
+    ))
+}
+
+/// Once a call stopped the ledger: what the optimiser found to be computed twice it kept in the frame, 18 KB in place of 20 slots, and the native stack
+/// ended first.
+#[test]
+fn v23_values_that_the_optimiser_keeps_do_not_use_up_the_native_stack() {
+    for again in [
+        "call $f (local.get $before) (local.get $y)",
+        "call_indirect (type $twice) (local.get $before) (local.get $y) (i32.const 0)",
+    ] {
+        let wasm = computes_twice(2_300, again);
+        let run = |backend| {
+            let engine = Engine::for_comparison(backend, Instances::Kept).unwrap();
+            let module = engine.load(&wasm).unwrap();
+            // Enough gas for 90 frames, for all of them, and for all of them again.
+            [4_000_000, prices::CALL_GAS_MAX.0, prices::CALL_GAS_MAX.0].map(|gas| {
+                let store = Arc::new(MemoryStore::new());
+                let execution = engine.execute(&module, invocation(Kind::Call, gas), store).unwrap();
+                (execution.outcome, execution.gas)
+            })
+        };
+        // The native stack is used up on the way, which the thread must have.
+        let outcomes = |backend| {
+            let thread = std::thread::Builder::new().stack_size(limits::EXECUTION_STACK_BYTES_MIN);
+            std::thread::scope(|scope| thread.spawn_scoped(scope, || run(backend)).unwrap().join().unwrap())
+        };
+        let expected = outcomes(Backend::CraneliftPlain);
+        assert_eq!(expected[0].0, Outcome::OutOfGas);
+        assert_eq!(expected[1].0, trapped(TrapKind::StackOverflow));
+        for backend in Backend::ALL {
+            assert_eq!(outcomes(backend), expected, "{backend:?}");
         }
     }
 }
