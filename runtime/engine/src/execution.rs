@@ -488,7 +488,8 @@ mod tests {
         assert!(!overflows(deepest, deepest));
     }
 
-    /// Once a module that was written to keep the optimiser busy was compiled for 10 s, or not: where it had been once, and was not again, its ledger stopped.
+    /// Once what took longer than the limits was not compiled at all: a module that was written for it, which one machine had compiled, would have
+    /// stopped the ledger on a slower one.
     #[test]
     fn what_cannot_be_optimised_within_its_limits_is_compiled_without() {
         let dir = tempfile::tempdir().unwrap();

@@ -115,7 +115,7 @@ pub const CACHE_BYTES_MAX: u64 = 256 << 20;
 /// Processor seconds of the compiling child. The bench `worst` looks for the worst module within the limits above.
 pub const COMPILE_CPU_SECONDS: u64 = 10;
 /// Processor seconds that it has while it optimises; what takes longer is compiled without. Values that are computed twice, thousands of branches
-/// apart, kept the optimiser and the allocator of registers busy for 10 s within the limits above, where the worst otherwise
+/// apart, kept the optimiser and the allocator of registers busy for 4 to 8 s within the limits above, where the worst otherwise
 /// took 0.6 s.
 pub const OPTIMISE_CPU_SECONDS: u64 = 3;
 /// Bytes of address space of the compiling child.
