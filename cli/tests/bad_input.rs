@@ -312,10 +312,23 @@ fn a_table_that_is_none() {
     let headless = home.file("headless.csv", "A,2024-05,2\nB,2024-05,2\n");
     batch(&headless, &["columns are missing", "the first line must have the headings"]);
     let wide = "case_id,month,household_size\nA,2024-05,2\n".encode_utf16().flat_map(u16::to_le_bytes);
-    batch(&home.file("wide.csv", wide.collect::<Vec<u8>>()), &["zero bytes, as UTF-16 has", "save the file as UTF-8"]);
+    let wide = home.file("wide.csv", wide.collect::<Vec<u8>>());
+    batch(&wide, &["line 1 has zero bytes, as UTF-16 has", "save the file as UTF-8"]);
+    for (start, found, advice) in [
+        (&b"PK\x03\x04\x14"[..], "a workbook (xlsx, ods)", "save the table as CSV, in UTF-8"),
+        (b"\xd0\xcf\x11\xe0\xa1", "a workbook (xls)", "save the table as CSV, in UTF-8"),
+        (b"\x1f\x8b\x08", "a compressed file (gzip)", "decompress it"),
+        (b"\xff\xfec\0a\0", "UTF-16", "save the file as UTF-8"),
+    ] {
+        batch(&home.file("other", start), &[found, advice]);
+    }
+    let units = home.file("units.csv", "case_id,month,Household size (persons)\nA,2024-05,2\n");
+    batch(&units, &["`Household size (persons)` is written `household_size`"]);
     batch(&home.file("list.json", "[{\"case_id\": \"A\"}]"), &["found a list: write one object a line"]);
     let heading = home.file("heading.csv", "case_id,month,household_size,\"remark\nA,2024-05,2,x\n");
     batch(&heading, &["a quote in the headings is not closed"]);
+    let heading = "case_id,month,household_size,\"remark\nA,2024-05,2,\nB,2024-05,2,\"Inn\"\nC,2024-05,2,\n";
+    batch(&home.file("stray.csv", heading), &["in the headings: in line 3 text follows a closing quote"]);
     let rows = home.file("rows.csv", "case_id,month,household_size\nA,2024-05,2\n");
     let over = ["batch", "food-assistance", "apply", &rows, "--as", "officer", "--report", "./rows.csv"];
     home.fails(&over, 2, &["cannot write the report", "it is the file of the rows", "--report"]);
@@ -352,10 +365,12 @@ fn bad_rows_are_told_and_the_others_carried_out() {
     let file = home.file("rows.jsonl", lines);
     let given = home.run(&["batch", "food-assistance", "apply", &file, "--as", "officer"]);
     check_failure(&["batch"], &given, 3, &["2 of 3 rows were not done"]);
-    assert!(given.out.contains("not a JSON object"), "{}", given.out);
+    assert!(given.out.contains("not a JSON object on one line: expected ident at column 2"), "{}", given.out);
     assert!(given.out.contains("the name `household_size` stands twice: remove one"), "{}", given.out);
     let twice = apply(&["--json", "{\"case_id\": \"H\", \"month\": \"2024-05\", \"case_id\": \"I\"}"]);
     home.fails(&twice, 2, &["the name `case_id` stands twice"]);
+    let (given, _) = apply_rows(&home, "wide.csv", "case_id,month,household_size\nA,2024-05,1,000\n");
+    assert!(given.out.contains("expected 3 cells, found 4: a cell with a `,` in it stands in quotes"), "{}", given.out);
 }
 
 /// What else is changed in a file changes nothing for the rows that are done.
@@ -452,6 +467,36 @@ fn an_open_quote_takes_the_rest_of_the_file_and_says_so() {
     check_failure(&["batch"], &given, 3, &["1 of 2 rows were not done"]);
     let says = "2,4,,,invalid,,\"a quote in this row is not closed, so that all rows behind it are in it: close it\"";
     assert!(report.contains(says), "{report}");
+}
+
+/// Before, such a row took the rows up to the next quote into one of its texts, and was recorded with it: with exit code 0, two rows were lost.
+#[test]
+fn a_quote_meant_as_a_character_loses_no_rows() {
+    let home = Home::with_food_assistance();
+    home.ok(&["deploy", &module("business-licence"), "--name", "licences", "--as", "officer"]);
+    let rows = "licence,activity\nA,\"Inn\" and bar\nB,\"bakery\nC,cafe\nD,\"Bar\"\nE,kiosk\nF,\"a\nb \"\"c\"\"\" \n";
+    let file = home.file("quotes.csv", rows);
+    let given = home.run(&["batch", "licences", "apply", &file, "--as", "officer", "--report", "out.csv"]);
+    check_failure(&["batch"], &given, 3, &["2 of 4 rows were not done", "Set right what is invalid"]);
+    let report = std::fs::read_to_string(home.dir.path().join("out.csv")).unwrap();
+    for says in ["1,2,,,invalid,,\"in line 2 text follows a closing quote", "2,3,,,invalid,,\"in line 5 text follows"] {
+        assert!(report.contains(says), "{report}");
+    }
+    let status = home.ok(&["query", "licences", "status", "--licence", "F"]);
+    assert!(status.contains("activity: a\\nb \"c\"\n"), "{status}");
+}
+
+/// The line of a row that does not fit says whom it is about, as the others do: lines are hard to find in a table program.
+#[test]
+fn an_invalid_row_says_whom_it_is_about() {
+    let home = Home::with_food_assistance();
+    let (_, report) = apply_rows(&home, "rows.csv", "month,case_id,household_size\nMay, A-7 ,2\n2024-05,B-8\n");
+    assert!(report.contains("\n1,2,A-7,,invalid,,\"month: expected"), "{report}");
+    assert!(report.contains("\n2,3,,,invalid,,\"expected 3 cells"), "{report}");
+    let lines =
+        "{\"case_id\": \"C-9\", \"month\": \"May\"}\n{\"case_id\": 7, \"month\": \"2024-05\", \"household_size\": 2}\n";
+    let (_, report) = apply_rows(&home, "rows.jsonl", lines);
+    assert!(report.contains("\n1,1,C-9,,invalid,,") && report.contains("\n2,2,7,,invalid,,\"case_id"), "{report}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub struct Row {
     pub number: u64,
     /// The line of the file on which it begins.
     pub line: u64,
-    /// What its first field says: whom or what it is about. Empty where it does not fit the method.
+    /// What its first field says: whom or what it is about. Empty where it cannot be told.
     pub subject: String,
     /// Encoded; else the field, if it is one, and the reason.
     pub arguments: Result<Vec<u8>, (String, String)>,
@@ -30,8 +30,13 @@ pub struct Row {
 const SUBJECT_MAX: usize = 60;
 
 impl Row {
-    fn new(line: u64, fields: &[Field], arguments: Result<Vec<u8>, (String, String)>) -> Row {
-        let mut subject = arguments.as_ref().ok().and_then(|bytes| subject(fields, bytes)).unwrap_or_default();
+    /// `written` is the first field as the file has it, for a row that does not fit the method.
+    fn new(line: u64, fields: &[Field], arguments: Result<Vec<u8>, (String, String)>, written: Option<String>) -> Row {
+        let said = match &arguments {
+            Ok(bytes) => subject(fields, bytes),
+            Err(_) => written,
+        };
+        let mut subject = said.unwrap_or_default();
         if let Some((end, _)) = subject.char_indices().nth(SUBJECT_MAX) {
             subject.replace_range(end.., "…");
         }
@@ -75,12 +80,18 @@ pub fn read(path: &Path, fields: &[Field]) -> Outcome<File> {
 /// Reads the rows of a file with this name and content. It is JSON Lines where it begins with `{`.
 pub fn parse(path: &Path, bytes: &[u8], fields: &[Field]) -> Outcome<File> {
     let wrong = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
+    if let Some((kind, advice)) = other_kind(bytes) {
+        return Err(wrong(format!("expected a table as text, or JSON Lines, found {kind}: {advice}")));
+    }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + breaks(&bytes[..error.valid_up_to()]);
         wrong(format!("line {line} is not UTF-8: save the file as UTF-8, not compressed"))
     })?;
-    if text.contains('\0') {
-        return Err(wrong("it has zero bytes, as UTF-16 has: save the file as UTF-8".into()));
+    if let Some(at) = text.find('\0') {
+        let line = 1 + breaks(&bytes[..at]);
+        return Err(wrong(format!(
+            "line {line} has zero bytes, as UTF-16 has: remove them, or save the file as UTF-8"
+        )));
     }
     // A byte order mark is no part of the first heading.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -96,6 +107,19 @@ pub fn parse(path: &Path, bytes: &[u8], fields: &[Field]) -> Outcome<File> {
     };
     number(&mut rows);
     Ok(File { rows, ignored })
+}
+
+/// What a file is that is known by its first bytes and is not text, and what to do.
+fn other_kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    let csv = "save the table as CSV, in UTF-8";
+    let kinds: [(&[u8], _, _); 5] = [
+        (b"PK\x03\x04", "a workbook (xlsx, ods) or another ZIP archive", csv),
+        (b"\xd0\xcf\x11\xe0", "a workbook (xls)", csv),
+        (b"\x1f\x8b", "a compressed file (gzip)", "decompress it first"),
+        (b"\xff\xfe", "UTF-16", "save the file as UTF-8"),
+        (b"\xfe\xff", "UTF-16", "save the file as UTF-8"),
+    ];
+    kinds.into_iter().find(|(start, ..)| bytes.starts_with(start)).map(|(_, kind, advice)| (kind, advice))
 }
 
 fn names(fields: &[Field]) -> Vec<&str> {
@@ -169,19 +193,36 @@ fn read_table(text: &str, fields: &[Field], wrong: &dyn Fn(String) -> Failure) -
         fields.iter().filter_map(|field| Some((field, position(&field.name)?))).collect();
     let mut records = table(text, separator).into_records().collect::<csv::Result<Vec<_>>>().map_err(unreadable)?;
     let open = records.pop().filter(|last| !last.iter().eq([END.trim()]));
-    let row = |(line, record): (u64, csv::StringRecord)| {
-        let arguments = match record.len() {
-            found if found == headings.len() => cells(&columns, fields, &record),
-            found => Err((String::new(), format!("expected {} cells, found {found}", headings.len()))),
+    let row = |(line, record, stray): (u64, csv::StringRecord, Option<u64>)| {
+        let (arguments, whole) = match (stray, record.len()) {
+            (Some(line), _) => (Err((String::new(), stray_quote(line))), false),
+            (None, found) if found == headings.len() => (cells(&columns, fields, &record), true),
+            (None, found) => (Err((String::new(), other_width(headings.len(), found, separator))), false),
         };
-        Row::new(line, fields, arguments)
+        let first = columns.first().filter(|(field, _)| whole && fields.first() == Some(*field));
+        let written = first.and_then(|(_, column)| record.get(*column)).map(|cell| cell.trim().to_string());
+        Row::new(line, fields, arguments, written)
     };
     let mut lines = LineCounter { bytes: text.as_bytes(), at: 0, line: 1 };
+    let strays = stray_quotes(text.as_bytes(), separator);
+    let before = |end: usize| strays.partition_point(|at| *at < end);
+    let start = |record: &csv::StringRecord| record.position().map_or(text.len(), |position| position.byte() as usize);
+    let rows_end = open.as_ref().map_or(text.len(), start);
+    let headings_end = records.first().map_or(rows_end, start);
+    if let Some(at) = strays[..before(headings_end)].first() {
+        return Err(wrong(format!("in the headings: {}", stray_quote(1 + breaks(&text.as_bytes()[..*at])))));
+    }
+    let ends: Vec<usize> = records.iter().skip(1).map(start).chain([rows_end]).collect();
     let records: Vec<_> = records
         .into_iter()
-        .map(|record| (lines.of(&record), record))
+        .zip(ends)
+        .map(|(record, end)| {
+            let line = lines.of(&record);
+            let stray = strays[before(lines.at)..before(end)].first();
+            (line, record, stray.map(|at| line + breaks(&text.as_bytes()[lines.at..*at])))
+        })
         // A row without any content is how a table program leaves an empty line.
-        .filter(|(_, record)| !record.iter().all(|cell| cell.trim().is_empty()))
+        .filter(|(_, record, _)| !record.iter().all(|cell| cell.trim().is_empty()))
         .collect();
     let mut rows = Vec::with_capacity(records.len() + 1);
     across_cores(
@@ -194,9 +235,53 @@ fn read_table(text: &str, fields: &[Field], wrong: &dyn Fn(String) -> Failure) -
     )?;
     if let Some(open) = open {
         let reason = "a quote in this row is not closed, so that all rows behind it are in it: close it".into();
-        rows.push(Row::new(lines.of(&open), fields, Err((String::new(), reason))));
+        rows.push(Row::new(lines.of(&open), fields, Err((String::new(), reason)), None));
     }
     Ok((rows, ignored))
+}
+
+/// Where a quote ends the quoted part of a cell and more of the cell follows, as in `"Inn" Ltd`. The reader takes such a cell without its quotes; and where
+/// the first quote was meant as a character, it has taken all up to the second one into the cell, rows included.
+fn stray_quotes(bytes: &[u8], separator: u8) -> Vec<usize> {
+    let (mut found, mut at, mut begins) = (Vec::new(), 0, true);
+    while let Some(byte) = bytes.get(at) {
+        if *byte == b'"' && begins {
+            let mut rest = at + 1;
+            let closed = loop {
+                match bytes[rest..].iter().position(|byte| *byte == b'"').map(|next| rest + next) {
+                    Some(quote) if bytes.get(quote + 1) == Some(&b'"') => rest = quote + 2,
+                    closed => break closed,
+                }
+            };
+            // One that is left open is found otherwise.
+            let Some(closed) = closed else { break };
+            at = closed + 1;
+            // Blanks around a cell do not count.
+            let next = bytes[at..].iter().find(|byte| **byte == separator || !matches!(byte, b' ' | b'\t'));
+            if next.is_some_and(|next| *next != separator && !matches!(next, b'\r' | b'\n')) {
+                found.push(closed);
+            }
+            begins = false;
+        } else {
+            begins = *byte == separator || matches!(byte, b'\r' | b'\n');
+            at += 1;
+        }
+    }
+    found
+}
+
+fn stray_quote(line: u64) -> String {
+    format!(
+        "in line {line} text follows a closing quote. Where a quote was meant as a character, all since it has become one cell: put that cell in quotes, and write \
+         each quote in it twice"
+    )
+}
+
+fn other_width(expected: usize, found: usize, separator: u8) -> String {
+    let separator = if separator == b'\t' { "tab".into() } else { format!("`{}`", char::from(separator)) };
+    let advice =
+        if found > expected { format!(": a cell with a {separator} in it stands in quotes") } else { String::new() };
+    format!("expected {expected} cells, found {found}{advice}")
 }
 
 fn table(text: &str, separator: u8) -> csv::Reader<impl Read> {
@@ -210,7 +295,11 @@ fn headings(text: &str, separator: u8) -> csv::Result<Vec<String>> {
 
 /// What to do about headings that are missing.
 fn advice(missing: &[String], headings: &[String]) -> String {
-    let bare = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    // A unit in brackets is no part of the name.
+    let bare = |heading: &str| {
+        let name = heading.chars().take_while(|c| !matches!(c, '(' | '['));
+        name.filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase()
+    };
     let alike = missing.iter().filter_map(|name| {
         let found = headings.iter().find(|heading| bare(heading) == bare(name))?;
         Some(format!("`{found}` is written `{name}`"))
@@ -268,16 +357,23 @@ fn encoded(fields: &[Field], object: &Map<String, Value>) -> Result<Vec<u8>, (St
 fn read_json_lines(text: &str, fields: &[Field]) -> Outcome<(Vec<Row>, Vec<String>)> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
     let row = |(line, text): (u64, &str)| {
+        let mut written = None;
         let (arguments, ignored) = match strict_json::parse(text) {
             Ok(Value::Object(object)) => {
+                let first = fields.first().and_then(|field| object.get(&field.name));
+                written = first.filter(|value| value.is_string() || value.is_number()).map(crate::output::plain);
                 let taken = |name: &str| fields.iter().any(|field| field.name == name);
                 let (taken, ignored): (Map<_, _>, Map<_, _>) = object.into_iter().partition(|(name, _)| taken(name));
                 (encoded(fields, &taken), ignored)
             }
             Ok(_) => (Err((String::new(), "expected a JSON object".into())), Map::new()),
-            Err(error) => (Err((String::new(), format!("not a JSON object: {error}"))), Map::new()),
+            Err(error) => {
+                // The line is the row's, whose number the reader of one line does not know.
+                let error = error.to_string().replace(" at line 1 column ", " at column ");
+                (Err((String::new(), format!("not a JSON object on one line: {error}"))), Map::new())
+            }
         };
-        (Row::new(line, fields, arguments), ignored)
+        (Row::new(line, fields, arguments, written), ignored)
     };
     let (mut rows, mut ignored) = (Vec::new(), BTreeSet::new());
     across_cores(
@@ -324,6 +420,26 @@ mod tests {
             lines_of("{\"case\": \"a\", \"size\": 1}\n\n{\"case\": \"b\", \"size\": 2}"),
             [(1, 1, "a".into()), (2, 3, "b".into())]
         );
+    }
+
+    #[test]
+    fn text_behind_a_closing_quote_is_found_where_it_stands() {
+        let found = |text: &str| stray_quotes(text.as_bytes(), b',');
+        for fits in
+            ["", "a,\"b\"", "\"a\" , \"b\"\t\r\nc", "\"a\"\"\"", "\"\"", "a\"b\"c", " \"b\" c", "a,\"b\nc\"\n\"open"]
+        {
+            assert!(found(fits).is_empty(), "{fits:?}");
+        }
+        assert_eq!(found("\"a\" b,\"c\"\n\"\"\"d\"\"\" e,\"f\";"), [2, 16, 22]);
+        // In the headings, or in a row behind the last whole one, it is of no other row.
+        let reasons = |text: &str| {
+            let file = parse(Path::new("rows"), text.as_bytes(), &fields());
+            file.map(|file| file.rows.iter().map(|row| row.arguments.is_ok()).collect::<Vec<_>>())
+        };
+        assert_eq!(reasons("case,size\na,1\n\"b\" c,\"1\n").ok(), Some(vec![true, false]));
+        assert_eq!(reasons("case,size\n\"b\" c,\"1\n").ok(), Some(vec![false]));
+        assert_eq!(reasons("case,size\n\n\"b\" c,1\n\nd,1\n").ok(), Some(vec![false, true]));
+        assert!(reasons("case,size,\"x\" y\na,1,\n").is_err());
     }
 
     #[test]
