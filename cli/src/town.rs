@@ -52,6 +52,8 @@ pub fn open(session: &Session) -> Outcome<Ledger> {
     let log_key = match keys.open(&log_key_name(origin)) {
         Ok(key) => Some(key),
         Err(failure) if failure.code != Code::NotFound => return Err(failure),
+        // There is no ledger, which opening it says.
+        Err(_) if origin.is_empty() => None,
         Err(_) => {
             tell(format_args!(
                 "the log key `{}` is not in {}: what is recorded is published, and comes into exports and snapshots, only when `chancery log checkpoint` is run with --keys where it is",

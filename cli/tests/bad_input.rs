@@ -204,6 +204,9 @@ fn no_ledger_and_a_ledger_where_one_is() {
     for command in [&apply(&FIELDS)[..], &["log", "head"], &["log", "verify"]] {
         check_failure(command, &home.run(command), 4, &["holds no ledger", "chancery init", "--data"]);
     }
+    let checkpoint = home.run(&["log", "checkpoint"]);
+    check_failure(&["log", "checkpoint"], &checkpoint, 4, &["holds no ledger"]);
+    assert!(!checkpoint.err.contains("log key"), "of no ledger no key is missing: {}", checkpoint.err);
     assert!(!home.data.exists());
     let origin = ["init", "--origin", "https://ledger.example/town"];
     check_failure(&origin, &home.run(&origin), 2, &["cannot be an origin", "ledger.example/town"]);
@@ -222,6 +225,20 @@ fn a_second_ledger_of_the_same_origin() {
     let named: Vec<&str> = second.into_iter().chain(["--log-key", "log-ledger.example_town"]).collect();
     home.ok(&named);
     home.ok(&["init", "--origin", "ledger.example/third", "--data", "third"]);
+}
+
+/// A killed `init` leaves its key and a directory without `format`: what the errors say leads to a ledger.
+#[test]
+fn an_interrupted_init_is_run_again() {
+    let home = Home::empty();
+    let init = ["init", "--origin", "ledger.example/town"];
+    home.ok(&init);
+    std::fs::remove_file(home.data.join("format")).unwrap();
+    check_failure(&init, &home.run(&init), 2, &["An `init` that was interrupted", "remove what it left", "--log-key"]);
+    let named: Vec<&str> = init.into_iter().chain(["--log-key", "log-ledger.example_town"]).collect();
+    check_failure(&named, &home.run(&named), 2, &["is not empty", "without a file `format`", "remove it and run"]);
+    std::fs::remove_dir_all(&home.data).unwrap();
+    home.ok(&named);
 }
 
 #[test]

@@ -47,6 +47,9 @@ fn after_kills_every_row_is_decided_exactly_once() {
         child.kill().unwrap();
         let ended = child.wait().unwrap();
         println!("kill {kill}: {ended}, {} bytes written", journal_bytes(&home.data));
+        // What there is of the report can be read: each line is whole.
+        let report = std::fs::read_to_string(home.dir.path().join("out.csv")).unwrap_or_default();
+        assert!(report.is_empty() || report.ends_with('\n'), "{:?}", report.lines().last());
     }
     home.ok(&batch);
     let mut report = csv::Reader::from_path(home.dir.path().join("out.csv")).unwrap();

@@ -34,7 +34,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     if fresh && keys.path(&name)?.exists() {
         return Err(Failure::usage(format!(
             "the log key {} exists already and may have signed for another ledger of this origin: name another origin, another directory with \
-            --keys, or, if no checkpoint that it signed is kept anywhere, this key with --log-key {name}",
+            --keys, or, if no checkpoint that it signed is kept anywhere, this key with --log-key {name}. An `init` that was interrupted before it had made a ledger \
+            signed none: remove what it left in the directory of the ledger, and name its key so",
             keys.path(&name)?.display()
         )));
     }

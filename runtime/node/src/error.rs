@@ -15,7 +15,9 @@ pub enum NodeError {
     #[error("{0} holds neither a ledger nor a public log: name the directory of either, or the URL of a public log")]
     NoPublicLog(String),
     /// There is a ledger already.
-    #[error("{0} is not empty: a new ledger needs a directory of its own")]
+    #[error(
+        "{0} is not empty: a new ledger needs a directory of its own: name another; or, where an interrupted `init` or `snapshot restore` left this one, without a file `format` in it, remove it and run the command again"
+    )]
     NotEmpty(PathBuf),
     /// The directory has another format.
     #[error(

@@ -87,7 +87,7 @@ impl<'a> Report<'a> {
                 csv::Writer::from_writer(File::create(report).map_err(|error| files::not_written(report, &error))?);
             let headings = ["row", "line", "about", "request", "outcome", "entry", "reason", "needs a person"];
             let written = writer.write_record(headings.into_iter().chain(names(&method.returns)));
-            written.map_err(|error| files::not_written(report, &error.into()))?;
+            written.and_then(|()| Ok(writer.flush()?)).map_err(|error| files::not_written(report, &error.into()))?;
             Ok((report.to_path_buf(), writer))
         };
         Ok(Report {
@@ -123,7 +123,9 @@ impl<'a> Report<'a> {
             None => drop(self.counts.insert(line.outcome.clone(), 1)),
         }
         if let (Some((_, writer)), None) = (&mut self.file, &self.unwritten) {
-            self.unwritten = writer.write_record(record(&line, self.returns)).err();
+            // Each line is written as a whole, so that a batch that is stopped (Ctrl-C) leaves whole lines.
+            let written = writer.write_record(record(&line, self.returns));
+            self.unwritten = written.and_then(|()| Ok(writer.flush()?)).err();
         }
         let line = Line { result: Value::Null, ..line };
         match &*line.outcome {
