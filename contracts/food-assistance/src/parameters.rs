@@ -27,7 +27,7 @@ pub const SCHEDULE: Parameter<Schedule> = Parameter::new(&[Dated {
         standard_deductions: [198, 198, 198, 208, 244, 279, 279, 279],
         minimum_benefits: [23, 23, 0, 0, 0, 0, 0, 0],
         shelter_cap: Amount::whole(672),
-        homeless_deduction: Amount::from_minor(179_66),
+        homeless_deduction: Amount::from_minor(17_966),
     },
     source: "USDA FNS, SNAP cost-of-living adjustments for fiscal year 2024, memorandum of 3 August 2023",
 }]);
