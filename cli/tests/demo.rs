@@ -27,7 +27,7 @@ fn the_demonstration_shows_real_decisions_and_the_printed_commands_work() {
         ("BL-3", "refused", "CheckFailed", "Model Ordinance, § 5(1)", ""),
         ("10.5 ha", "done", "payable 1034.25", "Art. 34", "1034.25 EUR"),
         ("a second time", "refused", "RecordUsed", "Art. 36", ""),
-        ("revoked", "done", "owed 1034.25", "Art. 59(5)", ""),
+        ("revoked", "done", "owed 1034.25", "Art. 59(1)(e)", ""),
     ] {
         let row = if asked == "a second time" { case("record R-1 a second") } else { case(asked) };
         assert_eq!(row["outcome"], outcome, "{row}");

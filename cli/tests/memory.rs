@@ -45,6 +45,109 @@ pub mod greedy {
 }
 "#;
 
+/// A register that is larger than the memory of its contract.
+const REGISTER: &str = r#"//! Keeps records.
+
+#![no_std]
+
+#[chancery_sdk::contract]
+pub mod register {
+    //! Keeps records.
+
+    use chancery_sdk::prelude::*;
+
+    /// Records by office and number.
+    #[storage]
+    const RECORDS: Map<(String, u32), Record> = Map::new("records");
+
+    /// A record.
+    #[derive(Schema)]
+    pub struct Record {
+        /// What counts.
+        pub weight: u64,
+        /// What was said.
+        pub text: String,
+    }
+
+    /// Nothing is refused.
+    #[error]
+    pub enum Error {}
+
+    /// Adds records with texts of so many bytes.
+    #[call]
+    pub fn fill(
+        ctx: &mut Context,
+        /// The first number.
+        from: u32,
+        /// How many.
+        count: u32,
+        /// Bytes of the text of each.
+        bytes: u32,
+    ) -> Result<(), Error> {
+        let text: String = core::iter::repeat_n('a', bytes as usize).collect();
+        for number in from..from + count {
+            let record = Record { weight: number.into(), text: text.clone() };
+            RECORDS.set(ctx, &(String::from("town"), number), &record);
+        }
+        Ok(())
+    }
+
+    /// The weights of all records, and the bytes of their texts.
+    #[query]
+    pub fn total(
+        ctx: &Context,
+        /// Whether to begin with the last.
+        descending: bool,
+    ) -> Result<Vec<u64>, Error> {
+        let pairs = RECORDS.beginning(ctx, &String::from("town"));
+        let pairs = if descending { pairs.descending() } else { pairs };
+        let (mut weight, mut bytes) = (0, 0);
+        for (_, record) in pairs {
+            weight += record.weight;
+            bytes += record.text.len() as u64;
+        }
+        Ok(Vec::from([weight, bytes]))
+    }
+}
+"#;
+
+/// Each page of pairs took memory of its own, each pair's key more of it, and none was used again: a contract was stopped after about 1 MiB of its
+/// records, however little it held.
+#[test]
+fn a_contract_goes_through_more_records_than_its_memory_holds() {
+    let home = Home::empty();
+    home.ok(&["new", "register"]);
+    std::fs::write(home.dir.path().join("register/src/lib.rs"), REGISTER).unwrap();
+    let target = Path::new(CHANCERY).ancestors().nth(2).unwrap();
+    let build = home.command(&["build", "register", "--output", "json"]).env("CARGO_TARGET_DIR", target).output();
+    let build = Given::from(build.unwrap());
+    if build.code == 6 {
+        return chancery_tests::skip(build.err.trim());
+    }
+    let built: Value = serde_json::from_str(&build.out).unwrap();
+    assert_eq!(built["memory"]["pages_max"], 16, "the memory that a contract has where its manifest says nothing");
+
+    home.ok(&["init", "--origin", "ledger.example/town"]);
+    home.ok(&["key", "new", "clerk"]);
+    home.ok(&["deploy", "register/dist/register.wasm", "--name", "register", "--as", "clerk"]);
+    let fill = |from: u32, count: u32, bytes: u32| {
+        let [from, count, bytes] = [from, count, bytes].map(|number| number.to_string());
+        home.ok(&["call", "register", "fill", "--from", &from, "--count", &count, "--bytes", &bytes, "--as", "clerk"]);
+    };
+    // 10,000 records of 300 bytes, and some of a size that no first page holds: 4 MiB.
+    for tenth in 0..10 {
+        fill(tenth * 1_000, 1_000, 300);
+    }
+    fill(10_000, 50, 20_000);
+    let (records, bytes) = (10_050u64, 10_000 * 300 + 50 * 20_000);
+    for descending in ["no", "yes"] {
+        let total = home.json(&["query", "register", "total", "--descending", descending]);
+        let total = if total.is_array() { total } else { total["result"].clone() };
+        let expected = json!([(records * (records - 1) / 2).to_string(), bytes.to_string()]);
+        assert_eq!(total, expected, "descending: {descending}");
+    }
+}
+
 /// The new project `greedy`, built with these lines of a manifest.
 fn built(home: &Home, metadata: &str) -> Given {
     let project = home.dir.path().join("greedy");

@@ -94,9 +94,11 @@ pub fn remove(key: &[u8]) {
     host(|host| host.remove(key));
 }
 
-/// The first pairs of `[from, to)`.
-pub fn scan(from: &[u8], to: &[u8], descending: bool) -> Page {
-    host(|host| host.scan(from, to, descending, PAGE_PAIRS))
+/// The first pairs of `[from, to)` into `page`, and how many they are.
+pub fn scan(from: &[u8], to: &[u8], descending: bool, page: &mut Vec<u8>) -> u32 {
+    let found = host(|host| host.scan(from, to, descending, PAGE_PAIRS));
+    *page = found.bytes;
+    found.count
 }
 
 /// Emits an event.

@@ -19,6 +19,9 @@ pub fn step(rule: &str, citation: &str, inputs: &[(&str, Value)], finding: &Find
 ///
 /// Traces the error's rule with its citation as met or not met, with the values that it looked at; returns the error when it is not met.
 /// The error is built in either case.
+///
+/// What can be named so: `bool`, `u8` to `u32`, `i64`, `&str`, `&String`, `Amount`, `Ratio`, `Date`, `Month` and `Hash`. For others take one of them: of a key
+/// `Hash(key.0)`, of an instant its `.date()`, or the difference of two as a number.
 #[macro_export]
 macro_rules! ensure {
     ($ctx:expr, $condition:expr, $error:expr $(, $name:ident = $value:expr)* $(,)?) => {{

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use chancery_types::call::NAME_BYTES_MAX;
 use chancery_types::codec::{Decode, Encode, Reader};
 use core::marker::PhantomData;
-use core::ops::{Bound, RangeBounds};
+use core::ops::{Bound, Range, RangeBounds};
 
 /// A single value.
 pub struct Item<T> {
@@ -153,7 +153,8 @@ fn behind(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Pairs of a map, read page by page. Writing to the map waits until they are dropped.
+/// Pairs of a map, read page by page into the same memory, so that a contract may go through more than it could hold. Writing to the map waits until
+/// they are dropped.
 pub struct Pairs<'a, K, V> {
     ctx: PhantomData<&'a Context>,
     pair: PhantomData<fn() -> (K, V)>,
@@ -185,19 +186,31 @@ impl<'a, K, V> Pairs<'a, K, V> {
             self.done = true;
             return;
         }
-        let page = host::scan(&self.from, &self.to, self.descending);
-        (self.page, self.at, self.left) = (page.bytes, 0, page.count);
-        self.done = page.count == 0;
+        self.left = host::scan(&self.from, &self.to, self.descending, &mut self.page);
+        self.at = 0;
+        self.done = self.left == 0;
     }
 
-    fn pair(&mut self) -> Option<(Vec<u8>, &[u8])> {
+    /// The next pair of the page: where its key and its value stand in it.
+    fn pair(&mut self) -> Option<(Range<usize>, Range<usize>)> {
         let mut reader = Reader::new(self.page.get(self.at..)?);
-        let key_len = u16::from_le_bytes(reader.array().ok()?);
-        let key = reader.take(key_len.into()).ok()?.to_vec();
-        let value = reader.bytes().ok()?;
+        let key_len = usize::from(u16::from_le_bytes(reader.array().ok()?));
+        let key = self.page.len() - reader.rest().len();
+        reader.take(key_len).ok()?;
+        let value_len = reader.bytes().ok()?.len();
         self.at = self.page.len() - reader.rest().len();
         self.left -= 1;
-        Some((key, value))
+        Some((key..key + key_len, self.at - value_len..self.at))
+    }
+
+    /// Sets where the next page begins, behind this key.
+    fn go_on(&mut self, key: Range<usize>) {
+        let bound = if self.descending { &mut self.to } else { &mut self.from };
+        bound.clear();
+        bound.extend_from_slice(&self.page[key]);
+        if !self.descending {
+            bound.push(0);
+        }
     }
 }
 
@@ -211,17 +224,12 @@ impl<K: Key, V: Decode> Iterator for Pairs<'_, K, V> {
         if self.done {
             return None;
         }
-        let name_len = self.name_len;
-        let (mut key, value) = self.pair()?;
-        let value = stored(value);
-        let Ok(parts) = K::read(&mut Reader::new(key.get(name_len..)?)) else { unreachable!() };
-        if self.descending {
-            self.to = key;
-        } else {
-            key.push(0);
-            self.from = key;
+        let (key, value) = self.pair()?;
+        if self.left == 0 {
+            self.go_on(key.clone());
         }
-        Some((parts, value))
+        let Ok(parts) = K::read(&mut Reader::new(self.page[key].get(self.name_len..)?)) else { unreachable!() };
+        Some((parts, stored(&self.page[value])))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The host functions as imports; the allocator; the panic handler.
 
-use crate::host::{CONTEXT_BYTES, PAGE_PAIRS, Page};
+use crate::host::{CONTEXT_BYTES, PAGE_PAIRS};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::alloc::{GlobalAlloc, Layout};
@@ -64,6 +64,8 @@ pub fn fault(code: u16, fields: &[u8]) {
 
 /// Most values are smaller; a larger one is asked for again.
 const FIRST_CAP: usize = 256;
+/// Bytes of a page of pairs, until one pair alone is larger.
+const FIRST_PAGE: usize = 4 * 1024;
 
 /// The value of a key.
 pub fn get(key: &[u8]) -> Option<Vec<u8>> {
@@ -89,11 +91,16 @@ pub fn remove(key: &[u8]) {
     unsafe { import::state_remove(key.as_ptr(), key.len()) }
 }
 
-/// The first pairs of `[from, to)`.
-pub fn scan(from: &[u8], to: &[u8], descending: bool) -> Page {
-    let mut cap = 4 * 1024;
+/// The first pairs of `[from, to)`, written to the beginning of `page`, and how many they are. The page grows where not even one fits.
+pub fn scan(from: &[u8], to: &[u8], descending: bool, page: &mut Vec<u8>) -> u32 {
+    let mut wanted = FIRST_PAGE;
     loop {
-        let mut bytes = vec![0; cap];
+        if page.len() < wanted {
+            // At least twice as large, so that values of growing length do not leave a page behind each.
+            let cap = wanted.max(2 * page.len());
+            *page = Vec::new();
+            *page = vec![0; cap];
+        }
         let answer = unsafe {
             import::state_scan(
                 from.as_ptr(),
@@ -102,15 +109,14 @@ pub fn scan(from: &[u8], to: &[u8], descending: bool) -> Page {
                 to.len(),
                 descending.into(),
                 PAGE_PAIRS,
-                bytes.as_mut_ptr(),
-                cap,
+                page.as_mut_ptr(),
+                page.len(),
             )
         };
         if answer >= 0 {
-            bytes.truncate((answer & 0xffff_ffff) as usize);
-            return Page { count: (answer >> 32) as u32, bytes };
+            return (answer >> 32) as u32;
         }
-        cap = answer.unsigned_abs() as usize;
+        wanted = answer.unsigned_abs() as usize;
     }
 }
 

@@ -252,3 +252,55 @@ fn the_official_alone_accredits_cashes_and_attaches() {
         assert_eq!(world.call(&applicant, "attach_condition", condition).refused(), "NotOfficial");
     });
 }
+
+#[test]
+fn whatever_the_measure_the_fee_is_that_of_the_schedule() {
+    run(CONTRACT, "building-permit", |world| {
+        town(world);
+        let mut areas: Vec<u32> = (1..=320).collect();
+        areas.extend([999, 12_345, 99_999, 100_000]);
+        for area in areas {
+            let fee = apply(world, &format!("A{area}"), Works::NewBuilding, area, usd(0)).done::<Amount<Usd>>();
+            let metre = |number: u32| {
+                if number <= 100 {
+                    4
+                } else if number <= 300 {
+                    3
+                } else {
+                    2
+                }
+            };
+            assert_eq!(fee, usd((1..=area).map(metre).sum()), "{area} m²");
+        }
+        // In cents; 15,000 dollars is where half a percent is the least fee.
+        for value in [1, 100, 1_499_999, 1_500_000, 1_500_001, 1_500_200, 1_500_201, 99_999_999_999, 100_000_000_000] {
+            let fee = apply(world, &format!("V{value}"), Works::Addition, 0, Amount::from_minor(value));
+            let mut cents = 7_500i64.max(value / 200);
+            while cents * 200 < value {
+                cents += 1;
+            }
+            assert_eq!(fee.done::<Amount<Usd>>().minor(), cents, "{value} cents");
+        }
+    });
+}
+
+#[test]
+fn every_day_of_an_application_has_its_due() {
+    run(CONTRACT, "building-permit", |world| {
+        town(world);
+        // A tenth of 75.01 dollars is no whole cent.
+        let value = Amount::from_minor(1_500_200);
+        let fee = apply(world, "V", Works::Addition, 0, value).done::<Amount<Usd>>().minor();
+        assert_eq!(fee, 7_501);
+        for days in 0..=185 {
+            let today = Date::from_days(day("2024-01-01").days() + days).unwrap();
+            let status = world.at(&today.to_string()).query("status", (text("V"),)).done::<Status>();
+            let (mut tenths, mut begun) = (0, 31);
+            while begun <= days {
+                (tenths, begun) = (tenths + 1, begun + 30);
+            }
+            let due = if days <= 180 { fee + fee * tenths.min(5) / 10 } else { 0 };
+            assert_eq!((status.due.minor(), status.abandoned), (due, days > 180), "day {days}");
+        }
+    });
+}

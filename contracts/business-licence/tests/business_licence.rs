@@ -198,3 +198,35 @@ fn nothing_is_applied_for_on_a_day_without_a_fee() {
         assert_eq!(due.done::<Amount<Eur>>(), eur(120));
     });
 }
+
+/// Each day from before the renewal begins until after the licence has lapsed, across a new year's fee and the end of a February.
+#[test]
+fn every_day_around_the_end_of_a_term_has_its_answer() {
+    run(CONTRACT, "business-licence", |world| {
+        let (_, holder) = licensed(world);
+        let end = day("2025-01-10").days();
+        for offset in -45..=95 {
+            let (number, today) = (format!("D{offset}"), Date::from_days(end + offset).unwrap().to_string());
+            world.at("2024-01-10").call(&holder, "apply", (number.clone(), text("bar"))).done::<Amount<Eur>>();
+            pay(world, &number, eur(120)).done::<Standing>();
+            for passed in [Check::Safety, Check::Tax, Check::Insurance] {
+                check(world, &number, passed, true).done::<Standing>();
+            }
+            world.at(&today);
+            let standing = match offset {
+                ..=0 => Standing::Valid,
+                1..=90 => Standing::Expired,
+                _ => Standing::Lapsed,
+            };
+            assert_eq!(status(world, &number).standing, standing, "{today}");
+            let answer = world.call(&holder, "renew", (number.clone(),));
+            let fee = if today.starts_with("2024") { 12_000 } else { 13_000 };
+            match offset {
+                ..=-41 => assert_eq!(answer.refused(), "TooEarly", "{today}"),
+                -40..=0 => assert_eq!(answer.done::<Amount<Eur>>().minor(), fee, "{today}"),
+                1..=90 => assert_eq!(answer.done::<Amount<Eur>>().minor(), fee + fee / 4, "{today}"),
+                _ => assert_eq!(answer.refused(), "Lapsed", "{today}"),
+            }
+        }
+    });
+}

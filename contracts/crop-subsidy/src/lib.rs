@@ -172,7 +172,7 @@ pub mod crop_subsidy {
         #[rule("the assessor signed the statement", cites = "Regulation (EU) 2021/2116, Art. 72")]
         BadSignature,
         /// The record number was used.
-        #[rule("a record is counted once", cites = "Regulation (EU) 2021/2115, Art. 36")]
+        #[rule("a record is counted once", cites = "Regulation (EU) 2021/2116, Art. 36")]
         RecordUsed,
         /// The record's areas exceed the eligible land.
         #[rule("recorded areas are within the eligible land", cites = "Regulation (EU) 2021/2115, Art. 4(4)")]
@@ -182,7 +182,7 @@ pub mod crop_subsidy {
             /// The areas together, at most the largest number.
             recorded: u32,
         },
-        /// The contract holds no rate for the year.
+        /// The contract holds no rate for the year, or the year has not begun.
         #[rule("the year's rate is in force", cites = "Regulation (EU) 2021/2115, Art. 34")]
         YearNotCovered {
             /// The year.
@@ -240,7 +240,9 @@ pub mod crop_subsidy {
     }
 
     fn rate(ctx: &Context, year: u16) -> Result<&'static Rate, Error> {
-        let found = Date::new(year, 1, 1).and_then(|day| RATES.at(day).ok());
+        // The rate of a year that has not begun is not in force, and no yield of that year can have been assessed.
+        let begun = Date::new(year, 1, 1).filter(|day| *day <= ctx.date());
+        let found = begun.and_then(|day| RATES.at(day).ok());
         Ok(&ensure_some!(ctx, found, Error::YearNotCovered { year }, year = year).value)
     }
 
@@ -382,7 +384,7 @@ pub mod crop_subsidy {
         let set_off = computed!(
             ctx,
             "set off against what is owed for revoked records",
-            "Regulation (EU) 2021/2116, Art. 59(5)",
+            "Regulation (EU) 2021/2116, Art. 59(1)(e)",
             debt.min(now),
             debt = debt,
             entitled_now = now,
@@ -424,7 +426,7 @@ pub mod crop_subsidy {
             owed = computed!(
                 ctx,
                 "owed: what the record had entitled to",
-                "Regulation (EU) 2021/2116, Art. 59(5)",
+                "Regulation (EU) 2021/2116, Art. 59(1)(e)",
                 before.entitled.sub(entitled).unwrap_or_default(),
                 entitled_with = before.entitled,
                 entitled_without = entitled,

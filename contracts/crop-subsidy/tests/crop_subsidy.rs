@@ -141,3 +141,92 @@ fn recorded_areas_beyond_32_bits_exceed_any_eligible_land() {
         assert_eq!((payment.area, payment.payable), (u32::MAX, eur(2_000_000)));
     });
 }
+
+/// A record of the year to come, such as a year typed wrong, was counted at that year's rate.
+#[test]
+fn a_year_is_covered_from_its_first_day_on() {
+    run(CONTRACT, "crop-subsidy", |world| {
+        let (agency, assessor) = town(world);
+        world.at("2023-12-31");
+        assert_eq!(record(world, &assessor, "H1", 2024, "R1", 100).refused(), "YearNotCovered");
+        assert_eq!(world.call(&agency, "determine", (text("H1"), 2024u16)).refused(), "YearNotCovered");
+        record(world, &assessor, "H1", 2023, "R2", 100).done::<()>();
+        world.at("2024-01-01");
+        record(world, &assessor, "H1", 2024, "R1", 100).done::<()>();
+        assert_eq!(world.call(&agency, "determine", (text("H1"), 2024u16)).done::<Payment>().payable, eur(9_850));
+        for year in [0, 2022, 2025, u16::MAX] {
+            assert_eq!(record(world, &assessor, "H1", year, "R3", 100).refused(), "YearNotCovered", "{year}");
+        }
+    });
+}
+
+/// Numbers that look random and are the same in both runs.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) % end) as u32
+    }
+}
+
+/// Records, determinations and revocations in any order: what was paid, less what is owed, is what the counted areas entitle to.
+#[test]
+fn whatever_the_order_nothing_is_paid_twice_and_nothing_lost() {
+    run(CONTRACT, "crop-subsidy", |world| {
+        let (agency, assessor) = town(world);
+        let mut random = Random(7);
+        // Year, area, and whether it is counted, by number of the record; of one that is revoked, nothing.
+        let mut records: Vec<Option<(u16, u32, bool)>> = Vec::new();
+        let mut paid = 0;
+        for _ in 0..300 {
+            let year = 2023 + (random.below(2) as u16);
+            match random.below(4) {
+                0 | 1 => {
+                    let (area, id) = (random.below(6_000), format!("R{}", records.len()));
+                    let standing = records.iter().flatten().filter(|(of, ..)| *of == year);
+                    let fits = standing.map(|(_, area, _)| area).sum::<u32>() + area <= 30_000;
+                    let answer = record(world, &assessor, "H1", year, &id, area);
+                    if fits {
+                        answer.done::<()>();
+                        records.push(Some((year, area, false)));
+                    } else {
+                        assert_eq!(answer.refused(), "AreaExceeded");
+                    }
+                }
+                2 => {
+                    let open = records.iter_mut().flatten().filter(|(of, _, counted)| *of == year && !counted);
+                    let count = open.map(|(.., counted)| *counted = true).count();
+                    let answer = world.call(&agency, "determine", (text("H1"), year));
+                    if count == 0 {
+                        assert_eq!(answer.refused(), "NothingToDetermine");
+                    } else {
+                        let payment = answer.done::<Payment>();
+                        assert_eq!(payment.records as usize, count);
+                        assert!(payment.payable >= eur(0) && payment.set_off >= eur(0));
+                        paid += payment.payable.minor();
+                    }
+                }
+                _ => {
+                    if records.is_empty() {
+                        continue;
+                    }
+                    let number = random.below(records.len() as u64) as usize;
+                    let answer = world.call(&agency, "revoke", (format!("R{number}"), text("wrong field")));
+                    match records[number].take() {
+                        Some(_) => assert!(answer.done::<Amount<Eur>>() >= eur(0)),
+                        None => assert_eq!(answer.refused(), "AlreadyRevoked"),
+                    }
+                }
+            }
+            let entitled = |of: u16, cents_a_hectare: i64| {
+                let counted = records.iter().flatten().filter(|(year, _, counted)| *year == of && *counted);
+                (counted.map(|(_, area, _)| i64::from(*area)).sum::<i64>() * cents_a_hectare / 100).min(2_000_000)
+            };
+            let debt = world.query("status", (text("H1"), year)).done::<Status>().debt.minor();
+            assert!(debt >= 0);
+            assert_eq!(paid - debt, entitled(2023, 9_500) + entitled(2024, 9_850));
+        }
+        assert!(paid > 0 && records.iter().any(Option::is_none));
+    });
+}

@@ -61,7 +61,7 @@ pub mod food_assistance {
         pub dependent_care_deduction: Amount<Usd>,
         /// Child support deduction.
         pub child_support_deduction: Amount<Usd>,
-        /// Homeless shelter deduction: nothing, or that of the month's schedule.
+        /// Homeless shelter deduction: nothing, or that of the month's schedule, exact or in whole dollars.
         pub homeless_deduction: Amount<Usd>,
         /// Whether the cap on the shelter deduction applies: no member is elderly or disabled.
         pub shelter_cap_applies: bool,
@@ -248,10 +248,10 @@ pub mod food_assistance {
         ensure!(ctx, !CASES.has(ctx, &case_id), Error::AlreadyDetermined, case_id = &case_id);
         let schedule = schedule(ctx, &household)?;
         amounts_within(ctx, &household)?;
-        let homeless = [Amount::from_minor(0), schedule.homeless_deduction].contains(&household.homeless_deduction);
-        let error =
-            Error::HomelessDeduction { stated: household.homeless_deduction, allowed: schedule.homeless_deduction };
-        ensure!(ctx, homeless, error, stated = household.homeless_deduction);
+        let [_, allowed, _] = schedule.homeless_deductions();
+        let stated = household.homeless_deduction;
+        let homeless = schedule.homeless_deductions().contains(&stated);
+        ensure!(ctx, homeless, Error::HomelessDeduction { stated, allowed }, stated = stated);
         rests_on_application(ctx, &household);
         let case = work_out(ctx, household, schedule);
         CASES.set(ctx, &case_id, &case);
@@ -432,6 +432,15 @@ pub mod food_assistance {
             cap = schedule.shelter_cap,
         );
 
+        if household.homeless_deduction > Amount::ZERO && shelter_deduction > Amount::ZERO {
+            needs_person!(
+                ctx,
+                "the homeless shelter deduction is for a household that does not claim excess shelter costs",
+                "7 U.S.C. 2014(e)(6)(D), 7 CFR 273.9(d)(6)(i)",
+                homeless_deduction = household.homeless_deduction,
+                shelter_deduction = shelter_deduction,
+            );
+        }
         let net = before_shelter - mills(household.homeless_deduction) - mills(shelter_deduction);
         let net_income = computed!(
             ctx,

@@ -1,7 +1,7 @@
 //! The parameters of the programme, dated and cited. Another year is one more entry of [`SCHEDULE`].
 
 use chancery_sdk::parameter::date;
-use chancery_sdk::types::money::{Amount, Usd};
+use chancery_sdk::types::money::{Amount, Rounding, Usd};
 use chancery_sdk::{Dated, Parameter};
 
 /// The amounts of one fiscal year, for households of 1 to 8 persons where there are eight.
@@ -13,8 +13,8 @@ pub struct Schedule {
     minimum_benefits: [i64; 8],
     /// The most that the excess shelter deduction may be.
     pub shelter_cap: Amount<Usd>,
-    /// The homeless shelter deduction.
-    pub homeless_deduction: Amount<Usd>,
+    /// The homeless shelter deduction, which files also record in whole dollars.
+    homeless_deduction: Amount<Usd>,
 }
 
 /// For the 48 states and D.C.
@@ -27,7 +27,7 @@ pub const SCHEDULE: Parameter<Schedule> = Parameter::new(&[Dated {
         standard_deductions: [198, 198, 198, 208, 244, 279, 279, 279],
         minimum_benefits: [23, 23, 0, 0, 0, 0, 0, 0],
         shelter_cap: Amount::whole(672),
-        homeless_deduction: Amount::whole(180),
+        homeless_deduction: Amount::from_minor(17_966),
     },
     source: "USDA FNS, SNAP cost-of-living adjustments for fiscal year 2024, memorandum of 3 August 2023",
 }]);
@@ -46,6 +46,12 @@ impl Schedule {
     pub fn maximum_allotment(&self, household_size: u32) -> Amount<Usd> {
         let further = i64::from(household_size.saturating_sub(8)) * self.further_person;
         Amount::whole(Schedule::of(&self.maximum_allotments, household_size) + further)
+    }
+
+    /// The homeless shelter deductions that a case may state: none, that of the memorandum, and the same in whole dollars.
+    pub fn homeless_deductions(&self) -> [Amount<Usd>; 3] {
+        let exact = self.homeless_deduction;
+        [Amount::ZERO, exact, exact.round_to(Amount::whole(1), Rounding::HalfUp).unwrap_or(exact)]
     }
 
     /// The minimum benefit.

@@ -231,9 +231,10 @@ units! {
 pub struct RequestId(pub u128);
 
 impl RequestId {
-    /// Reads 1 to 32 hexadecimal digits.
+    /// Reads 1 to 32 hexadecimal digits, zeros in front included.
     pub fn parse(text: &str) -> Option<Self> {
-        u128::from_str_radix(text, 16).ok().filter(|_| !text.starts_with('+')).map(RequestId)
+        let digits = (1..=32).contains(&text.len()) && !text.starts_with('+');
+        u128::from_str_radix(text, 16).ok().filter(|_| digits).map(RequestId)
     }
 }
 
@@ -285,6 +286,9 @@ mod tests {
         let id = RequestId(0xfeed);
         assert_eq!(RequestId::parse(&alloc::format!("{id}")), Some(id));
         assert_eq!(RequestId::parse("+1"), None);
+        assert_eq!(RequestId::parse(&"0".repeat(32)), Some(RequestId(0)));
+        // Zeros in front are digits too.
+        assert_eq!(RequestId::parse(&"0".repeat(33)), None);
     }
 
     /// What is verified without decompressing R is what the library calls strict: the same signatures, also where somebody who knows the key crafts R.

@@ -223,8 +223,9 @@ fn encode_variant(
         Value::Object(object) if object.len() == 1 => object.iter().next().ok_or_else(&wrong)?,
         _ => return Err(wrong()),
     };
-    let (ordinal, variant) = (0u8..).zip(variants).find(|(_, variant)| variant.name == *name).ok_or_else(wrong)?;
-    out.push(ordinal);
+    let (index, variant) = variants.iter().enumerate().find(|(_, variant)| variant.name == *name).ok_or_else(&wrong)?;
+    // A description may name more variants than have an encoding.
+    out.push(u8::try_from(index).map_err(|_| wrong())?);
     let expected = || TypeError::new(format!("an object {}", names_of(&variant.fields)), fields);
     let fields = fields.as_object().ok_or_else(expected);
     fields.and_then(|fields| encode_fields(&variant.fields, fields, out)).map_err(|error| error.within(name))
@@ -492,6 +493,30 @@ mod tests {
         missing.as_object_mut().unwrap().remove("when");
         let message = encode(&sample(), &missing, &mut Vec::new()).unwrap_err().to_string();
         assert_eq!(message, "when: missing, expected a date, YYYY-MM-DD");
+    }
+
+    /// Positions were counted in a byte, whose end the 256th variant is: an enum as large as the macros take panicked there.
+    #[test]
+    fn the_256th_variant_is_the_last_with_an_encoding() {
+        let variant = |n: usize| Variant {
+            name: format!("V{n}"),
+            doc: String::new(),
+            citation: String::new(),
+            fields: Vec::new(),
+        };
+        let of = |count: usize| Type::Enum {
+            name: "Kind".into(),
+            doc: String::new(),
+            variants: (0..count).map(variant).collect(),
+        };
+        let read = |count, name: &str| {
+            let mut bytes = Vec::new();
+            encode(&of(count), &json!(name), &mut bytes).map(|()| bytes).ok()
+        };
+        assert_eq!(read(256, "V255"), Some(vec![255]));
+        assert_eq!(read(256, "V256"), None);
+        assert_eq!(read(257, "V255"), Some(vec![255]));
+        assert_eq!(read(257, "V256"), None);
     }
 
     #[test]

@@ -72,6 +72,9 @@ pub fn expand(item: TokenStream) -> Result<TokenStream> {
                 quote! { Struct(#name, #docs, #description) },
             )
         }
+        Data::Enum(data) if data.variants.is_empty() => {
+            return Err(syn::Error::new_spanned(ident, "expected a variant: there is no value of this type"));
+        }
         Data::Enum(data) => {
             let (mut encode, mut decode, mut variants) = (Vec::new(), Vec::new(), Vec::new());
             for (index, variant) in data.variants.iter().enumerate() {
@@ -146,11 +149,17 @@ pub fn expand_variants(item: &mut syn::ItemEnum, errors: bool) -> Result<TokenSt
     } else {
         quote! { impl ::chancery_sdk::dispatch::Event for #ident {} }
     };
+    // A reference to an enum without variants has to be followed to be matched by no arm.
+    let value = if encodings.is_empty() {
+        quote! { *self }
+    } else {
+        quote! { self }
+    };
     Ok(quote! {
         impl ::chancery_sdk::dispatch::Variants for #ident {
             const VARIANTS: &'static [::chancery_sdk::types::interface::constant::Variant] = &[#(#descriptions),*];
             fn ordinal(&self) -> u16 { match *self { #(#ordinals),* } }
-            fn encode_fields(&self, out: &mut ::chancery_sdk::prelude::Vec<u8>) { match self { #(#encodings)* } }
+            fn encode_fields(&self, out: &mut ::chancery_sdk::prelude::Vec<u8>) { match #value { #(#encodings)* } }
         }
         #kind
     })

@@ -132,6 +132,10 @@ fn a_type_has_named_fields_and_no_numbers_of_its_own() {
     assert_eq!(refused_type("enum Kind { A(u8) }"), "expected named fields: their names are shown to people");
     assert_eq!(refused_type("struct Pair { Left: u8 }"), NAME);
     assert_eq!(refused_type("union U { a: u8 }"), "expected a struct or an enum");
+    assert_eq!(refused_type("enum Kind {}"), "expected a variant: there is no value of this type");
+    let of = |count: usize| format!("enum Kind {{ {} }}", (0..count).map(|n| format!("V{n}, ")).collect::<String>());
+    assert_eq!(refused_type(&of(257)), "expected at most 256 variants");
+    assert!(schema::expand(tokens(&of(256))).is_ok());
     assert_eq!(
         refused_type("struct Pair<T> { a: T }"),
         "expected a type without parameters: its description is one constant"

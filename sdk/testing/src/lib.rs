@@ -31,6 +31,9 @@
 //! [`run`] takes the closure through twice: natively, where a debugger and a backtrace are of use, and on the real engine with the module that
 //! `chancery build` left in `dist/` or `contracts/dist/`. Outcome, events, writes and decision trace of every call must be the same. Where no
 //! module is found it fails; with `CHANCERY_NATIVE_ONLY=1` in the environment, tests run natively only, as by [`run_native`]. Gas is measured in the second run and printed by method and host function (`cargo test -- --nocapture`).
+//!
+//! The native run has no guard of its own: only host functions are charged and limited in it. A loop that never ends and calls none of them hangs the
+//! test, a recursion without end overflows its stack; in the module the first is out of gas, the second stack exhausted.
 
 mod native;
 mod world;

@@ -9,8 +9,7 @@ use chancery_types::codec::{Decode, Encode};
 use chancery_types::entry::{Rejection, WriteSet};
 use chancery_types::interface::{MethodKind, Variant};
 use chancery_types::{
-    ContractId, Date, Event, Gas, Height, Interface, LedgerId, Outcome, PublicKey, RequestId, Signature, Step,
-    Timestamp,
+    ContractId, Event, Gas, Height, Interface, LedgerId, Outcome, PublicKey, RequestId, Signature, Step, Timestamp,
 };
 use ed25519_dalek::{Signer, SigningKey};
 use std::collections::BTreeMap;
@@ -232,13 +231,14 @@ impl World {
         Actor { key: SigningKey::from_bytes(blake3::hash(name.as_bytes()).as_bytes()) }
     }
 
-    /// Sets the day (`2024-01-05`) of the calls to come.
+    /// Sets the day (`2024-01-05`, from its beginning on) or the instant (`2024-01-05T16:30:00Z`) of the calls to come. Both are in UTC.
     ///
     /// # Panics
-    /// When it is none.
-    pub fn at(&mut self, day: &str) -> &mut Self {
-        let day = Date::parse(day).unwrap_or_else(|| panic!("`{day}` is no day: expected YYYY-MM-DD"));
-        self.time = Timestamp::from_date(day).expect("the day is after 1970");
+    /// When it is neither, or lies before 1970.
+    pub fn at(&mut self, time: &str) -> &mut Self {
+        self.time = Timestamp::parse(time).unwrap_or_else(|| {
+            panic!("`{time}` is no time of a block: expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ, from 1970 on")
+        });
         self
     }
 

@@ -98,3 +98,34 @@ fn a_keyword_is_shown_as_callers_write_it() {
     );
     assert_eq!(interface.events[0].fields[1].name, "type");
 }
+
+/// A contract that is just begun: nothing happens yet, and nothing is refused.
+mod begun {
+    #[chancery_sdk::contract]
+    pub mod draft {
+        use chancery_sdk::prelude::*;
+
+        #[event]
+        pub enum Event {}
+
+        #[error]
+        pub enum Error {}
+
+        /// Does nothing yet.
+        #[call]
+        pub fn begin(ctx: &mut Context) -> Result<(), Error> {
+            let _ = ctx;
+            Ok(())
+        }
+    }
+}
+
+/// An enum without variants did not compile, for a match that the author had not written.
+#[test]
+fn events_and_errors_may_be_none_yet() {
+    run_native(begun::draft::CONTRACT, |world| {
+        let clerk = world.actor("clerk");
+        world.deploy(&clerk, ()).done::<()>();
+        world.call(&clerk, "begin", ()).done::<()>();
+    });
+}

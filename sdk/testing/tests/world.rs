@@ -3,7 +3,7 @@
 use chancery_testing::{Actor, World, run, run_native};
 use chancery_types::call::ARGUMENTS_BYTES_MAX;
 use chancery_types::entry::Rejection;
-use chancery_types::{Height, Outcome, RequestId};
+use chancery_types::{Height, Outcome, RequestId, Timestamp};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -43,6 +43,12 @@ mod board {
         let _ = ctx;
         chancery_sdk::host::event(7, &[]);
         Ok(())
+    }
+
+    /// The time of the block.
+    #[query]
+    pub fn clock(ctx: &Context) -> Result<Timestamp, Error> {
+        Ok(ctx.time())
     }
 
     /// Looks.
@@ -148,6 +154,27 @@ fn a_query_sees_the_block_to_come_and_makes_none() {
         assert_eq!(world.query("look", ()).done::<board::Seen>(), seen(2, 0));
         assert_eq!(world.call(&clerk, "pin", ("a",)).done::<board::Seen>(), seen(2, 2));
         assert_eq!(world.query("look", ()).done::<board::Seen>(), seen(3, 0));
+    });
+}
+
+#[test]
+fn a_block_has_a_day_or_an_instant() {
+    run_native(board::CONTRACT, |world| {
+        let clerk = world.actor("clerk");
+        world.deploy(&clerk, ()).done::<()>();
+        for (time, shown, day) in [
+            ("2024-02-29", "2024-02-29T00:00:00.000Z", "2024-02-29"),
+            ("2024-02-29T16:30:00Z", "2024-02-29T16:30:00.000Z", "2024-02-29"),
+            ("2024-02-29T23:59:59.999Z", "2024-02-29T23:59:59.999Z", "2024-02-29"),
+            ("2024-03-01T00:00:00Z", "2024-03-01T00:00:00.000Z", "2024-03-01"),
+        ] {
+            let found = world.at(time).query("clock", ()).done::<Timestamp>();
+            assert_eq!((found.to_string(), found.date().to_string()), (shown.into(), day.into()));
+        }
+        for time in ["2024-02-30", "2024-02-29 16:30", "2024-02-29T16:30Z", "1969-12-31", "noon"] {
+            let wanted = "is no time of a block: expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ, from 1970 on";
+            assert_eq!(panic_of(world, |world, _| drop(world.at(time).actor("a"))), format!("`{time}` {wanted}"));
+        }
     });
 }
 
