@@ -4,13 +4,14 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::keys::Keys;
 use crate::output::{Session, tell};
 use chancery_engine::{AdmissionError, Admitted};
-use chancery_node::{Answer, Compiler, ContractRecord, Ledger, Options};
+use chancery_node::{Answer, Compiler, ContractRecord, Ledger, NodeError, Options};
 use chancery_types::interface::{Interface, Method, MethodKind};
 use chancery_types::{
     Action, Call, ModuleId, Outcome as CallOutcome, PublicKey, Record, RequestId, SignedCall, Timestamp,
 };
 use ed25519_dalek::SigningKey;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// How long a call is valid unless told otherwise.
 pub const VALID_FOR_SECONDS: u64 = 300;
@@ -41,7 +42,7 @@ pub fn options(session: &Session, log_key: Option<SigningKey>) -> Options {
 /// Opens the session's ledger without its log key, whose passphrase a reader need not know. What a process that was killed had recorded and not
 /// published is published when the ledger is next opened with the key.
 pub fn open_to_read(session: &Session) -> Outcome<Ledger> {
-    Ok(Ledger::open(&session.data, options(session, None))?)
+    open_when_free(session, None)
 }
 
 /// Opens the session's ledger with its log key: what is recorded is published.
@@ -75,7 +76,22 @@ pub fn open(session: &Session) -> Outcome<Ledger> {
         ));
     }
     let log_key = log_key.filter(is_of_this_log);
-    Ok(Ledger::open(&session.data, options(session, log_key))?)
+    open_when_free(session, log_key)
+}
+
+/// How long a command waits for another one that has the ledger open: two at two terminals need not know of one another.
+const WAIT_FOR: Duration = Duration::from_secs(5);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+fn open_when_free(session: &Session, log_key: Option<SigningKey>) -> Outcome<Ledger> {
+    let begun = Instant::now();
+    loop {
+        match Ledger::open(&session.data, options(session, log_key.clone())) {
+            Err(NodeError::Locked(_)) if begun.elapsed() < WAIT_FOR => std::thread::sleep(LOOK_EVERY),
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 /// A deployed contract and its interface.

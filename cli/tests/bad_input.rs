@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::process::Stdio;
+use std::time::Duration;
 use support::disk::{Mounted, files, fill};
 use support::{Home, check_failure, module, sample};
 
@@ -247,12 +249,19 @@ fn a_second_process_on_the_same_ledger() {
     let before = home.head();
     let lock = std::fs::OpenOptions::new().write(true).open(home.data.join("lock")).unwrap();
     lock.try_lock().unwrap();
-    for command in [&apply(&FIELDS)[..], &["log", "head"]] {
-        let says = ["is in use by another process", "wait until it is done, or stop it"];
-        check_failure(command, &home.run(command), 6, &says);
-    }
+    let says = ["is in use by another process", "wait until it is done, or stop it"];
+    check_failure(&["log", "head"], &home.run(&["log", "head"]), 6, &says);
+    // Whoever comes meanwhile waits for its turn.
+    let clerk = |case| {
+        let fields = ["--case-id", case, "--month", "2024-05", "--household-size", "2"];
+        home.command(&apply(&fields)).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let mut clerks: Vec<_> = ["A-1", "A-2", "A-3", "A-4"].into_iter().map(clerk).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(clerks.iter_mut().all(|clerk| clerk.try_wait().unwrap().is_none()), "the ledger is in use");
     drop(lock);
-    assert_eq!(home.head(), before);
+    assert!(clerks.iter_mut().all(|clerk| clerk.wait().unwrap().success()));
+    assert_eq!(home.head().0.as_u64(), before.0.as_u64().map(|entries| entries + 8));
 }
 
 #[test]
@@ -349,14 +358,29 @@ fn a_table_that_is_none() {
     let rows = home.file("rows.csv", "case_id,month,household_size\nA,2024-05,2\n");
     let over = ["batch", "food-assistance", "apply", &rows, "--as", "officer", "--report", "./rows.csv"];
     home.fails(&over, 2, &["cannot write the report", "it is the file of the rows", "--report"]);
-    // A report that finds no room is told when the rows are carried out, and they are carried out once.
     let full = ["batch", "food-assistance", "apply", &rows, "--as", "officer", "--report", "/dev/full"];
-    let told = ["the rows were carried out", "/dev/full cannot be written", "nothing is done twice"];
-    check_failure(&full, &home.run(&full), 6, &told);
-    home.fails(&full, 6, &told);
-    let again = home.run(&full[..6]);
-    assert!(again.out.contains("of them by an earlier batch"), "{again:?}");
+    home.fails(&full, 6, &["cannot write /dev/full", "Make room"]);
     assert!(std::fs::read_to_string(&rows).unwrap().starts_with("case_id"), "the rows were overwritten");
+}
+
+/// What is known only when the rows are carried out: they are, and once.
+#[test]
+fn a_report_that_runs_out_of_room() {
+    let home = Home::with_food_assistance();
+    let small = home.dir.path().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let Some(_mounted) = Mounted::mount(&["-t", "tmpfs", "-o", "size=4k", "tmpfs"], &small) else {
+        return chancery_tests::skip("a small file system can be mounted by root alone");
+    };
+    let rows: String = (0..100).map(|case| format!("{case},2024-05,2\n")).collect();
+    let rows = home.file("rows.csv", format!("case_id,month,household_size\n{rows}"));
+    let report = small.join("out.csv").display().to_string();
+    let batch = ["batch", "food-assistance", "apply", &rows, "--as", "officer", "--report", &report];
+    let told = ["the rows were carried out", "out.csv cannot be written", "nothing is done twice"];
+    check_failure(&batch, &home.run(&batch), 6, &told);
+    home.fails(&batch, 6, &told);
+    let again = home.run(&batch[..6]);
+    assert!(again.out.contains("100 of them by an earlier batch"), "{again:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use chancery_types::interface::{Method, Type};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Rows that were not done that are shown; the report has all.
@@ -87,7 +88,8 @@ impl<'a> Report<'a> {
                 csv::Writer::from_writer(File::create(report).map_err(|error| files::not_written(report, &error))?);
             let headings = ["row", "line", "about", "request", "outcome", "entry", "reason", "needs a person"];
             let written = writer.write_record(headings.into_iter().chain(names(&method.returns)));
-            written.and_then(|()| Ok(writer.flush()?)).map_err(|error| files::not_written(report, &error.into()))?;
+            let written = written.map_err(io::Error::from).and_then(|()| writer.flush());
+            written.map_err(|error| files::not_written(report, &error))?;
             Ok((report.to_path_buf(), writer))
         };
         Ok(Report {
