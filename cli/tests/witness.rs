@@ -26,6 +26,17 @@ fn serve(home: &Home) -> (Child, String, String) {
     (child, url, vkey)
 }
 
+/// Serves the witness `w1` of the home's ledger, whose policy asks for its cosignature from then on. The process, and the policy's file.
+fn serve_as_quorum(home: &Home) -> (Child, String) {
+    home.ok(&["key", "new", "w1"]);
+    let vkey = std::fs::read_to_string(home.data.join("log.vkey")).expect("the log's key");
+    home.file("log.vkey", &vkey);
+    let (child, url, witness) = serve(home);
+    let policy = home.file("policy", format!("log {vkey}witness w {witness} {url}\nquorum w\n"));
+    home.ok(&["log", "policy", &policy]);
+    (child, policy)
+}
+
 #[test]
 fn a_witness_that_is_killed_remembers() {
     let home = Home::empty();
@@ -128,12 +139,7 @@ fn a_checkpoint_that_lacks_entries_or_cosignatures_is_no_success() {
     }
     assert!(home.ok(&checkpoint).contains("\n6\n"));
 
-    home.ok(&["key", "new", "w1"]);
-    let vkey = std::fs::read_to_string(home.data.join("log.vkey")).expect("the log's key");
-    home.file("log.vkey", &vkey);
-    let (mut child, url, witness) = serve(&home);
-    let policy = home.file("policy", format!("log {vkey}witness w {witness} {url}\nquorum w\n"));
-    home.ok(&["log", "policy", &policy]);
+    let (mut child, _) = serve_as_quorum(&home);
     let cosigned = home.run(&checkpoint);
     child.kill().and_then(|()| child.wait()).expect("it is killed");
     assert!(cosigned.code == 0 && cosigned.out.contains("— w1 "), "{cosigned:?}");
@@ -148,12 +154,7 @@ fn a_checkpoint_that_lacks_entries_or_cosignatures_is_no_success() {
 #[test]
 fn without_the_witness_nothing_is_exported_that_it_has_not_cosigned() {
     let home = Home::with_notes();
-    home.ok(&["key", "new", "w1"]);
-    let vkey = std::fs::read_to_string(home.data.join("log.vkey")).expect("the log's key");
-    home.file("log.vkey", &vkey);
-    let (mut child, url, witness) = serve(&home);
-    let policy = home.file("policy", format!("log {vkey}witness w {witness} {url}\nquorum w\n"));
-    home.ok(&["log", "policy", &policy]);
+    let (mut child, policy) = serve_as_quorum(&home);
     let write = ["call", "notes", "write", "--as", "clerk", "--text", "x"];
     let witnessed = home.run(&[&write[..], &["--request", "b1", "--wait", "witnessed"]].concat());
     // A smaller checkpoint can be cosigned no more.
