@@ -101,8 +101,8 @@ pub struct Host {
     log_bytes: usize,
     /// Which limit was exceeded, and by what.
     exceeded: Option<String>,
-    /// Bytes of the random stream that were given out.
-    random_bytes: u64,
+    /// The random stream, behind what was given out of it, once a module has asked for some.
+    random: Option<blake3::OutputReader>,
 }
 
 impl Host {
@@ -125,7 +125,7 @@ impl Host {
             log: Vec::new(),
             log_bytes: 0,
             exceeded: None,
-            random_bytes: 0,
+            random: None,
         }
     }
 

@@ -16,6 +16,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// Removed keys that scans pass one by one; where there are more, the next scan goes on behind them.
 const PASSED_MAX: usize = if cfg!(test) { 1 } else { 16 };
 
+/// What a gap that a scan passes counts for, in removed keys: behind it the store is asked anew.
+const PASSED_BY_GAP: usize = PASSED_MAX.div_ceil(2);
+
 /// What a call has done to a contract.
 #[derive(Default)]
 struct Written {
@@ -94,13 +97,18 @@ impl Overlay {
                 found.push((key.to_vec(), value()?));
                 Ok(if found.len() < range.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
             };
-            let below = |visitor: &mut Visitor<'_>| self.base.visit(contract, &part, visitor);
+            // Keys that are written where nothing was left have gaps on both sides: the store need not be asked.
+            let known = part.only_key().is_some_and(|key| values.contains_key(key));
+            let below = |visitor: &mut Visitor<'_>| match known {
+                true => Ok(ControlFlow::Continue(())),
+                false => self.base.visit(contract, &part, visitor),
+            };
             if visit_laid_over(written, part.descending, &mut visitor, below)?.is_break() {
                 complete = false;
                 break;
             }
             // What follows is a gap, or the end.
-            passed += 1;
+            passed += PASSED_BY_GAP;
             if range.descending {
                 rest.to = Some(part.from)
             } else {
@@ -411,6 +419,38 @@ mod tests {
             let most = 4_096 + 3 * 4_000 + 1;
             let visited = visited(4_000, by_the_call, descending);
             assert!(visited <= most, "{visited} visited, at most {most} expected: {by_the_call}, {descending}");
+        }
+    }
+
+    #[test]
+    fn the_store_is_not_asked_for_keys_that_are_written_where_nothing_was_left() {
+        struct Asked(MemoryStore, AtomicUsize);
+        impl Store for Asked {
+            fn get(&self, contract: &ContractId, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+                self.0.get(contract, key)
+            }
+
+            fn visit(&self, contract: &ContractId, range: &Scan, visitor: &mut Visitor<'_>) -> Visited {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                self.0.visit(contract, range, visitor)
+            }
+        }
+        for descending in [false, true] {
+            let store = Asked(MemoryStore::new(), AtomicUsize::new(0));
+            store.0.apply(
+                &(0..40).map(|key| Write { contract: CONTRACT, key: vec![key], value: Some(vec![1]) }).collect(),
+            );
+            let store = Arc::new(store);
+            let mut overlay = Overlay::new(store.clone());
+            (0..40).for_each(|key| overlay.remove(&CONTRACT, vec![key]));
+            let all = Scan { descending, limit: 100, ..Scan::default() };
+            assert_eq!(overlay.scan(&CONTRACT, &all).unwrap(), []);
+            (0..40).step_by(4).for_each(|key| overlay.set(&CONTRACT, vec![key], vec![2]));
+            // A key that is removed again lies between two gaps as well.
+            (0..40).step_by(4).for_each(|key| overlay.set(&CONTRACT, vec![key, 1], vec![3]));
+            (0..40).step_by(4).for_each(|key| overlay.remove(&CONTRACT, vec![key, 1]));
+            assert_eq!(overlay.scan(&CONTRACT, &all).unwrap().len(), 10);
+            assert_eq!(store.1.load(Ordering::Relaxed), 1, "by the first scan, which found nothing");
         }
     }
 

@@ -43,6 +43,12 @@ impl Scan {
         Some((Bound::Included(self.from.as_slice()), end))
     }
 
+    /// The key, where the range has room for one key alone.
+    pub(crate) fn only_key(&self) -> Option<&[u8]> {
+        let behind = self.to.as_deref()?.strip_prefix(self.from.as_slice())?;
+        (behind == [0]).then_some(self.from.as_slice())
+    }
+
     /// The range as bounds, or `None` where it is empty.
     pub fn bounds(&self, contract: &ContractId) -> Option<Bounds<StateKey>> {
         let (start, end) = self.key_bounds()?;

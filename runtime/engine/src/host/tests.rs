@@ -51,6 +51,22 @@ fn a_call_reads_its_own_writes() {
 }
 
 #[test]
+fn random_bytes_are_one_stream_however_they_are_asked_for() {
+    let function = WASI_FUNCTIONS.iter().find(|function| function.name == "random_get").unwrap();
+    let mut host = host(Kind::Call);
+    let mut memory = [0; 200];
+    let mut start = 0;
+    for len in [5, 0, 70, 1, 124] {
+        assert_eq!(host.wasi(function, &mut memory, &[start, len]).unwrap(), 0);
+        start += len;
+    }
+    let mut expected = [0; 200];
+    let context = host.context.to_bytes();
+    blake3::Hasher::new_derive_key("chancery 2026 wasi random v1").update(&context).finalize_xof().fill(&mut expected);
+    assert_eq!(memory, expected);
+}
+
+#[test]
 fn a_key_is_neither_empty_nor_long() {
     let mut host = host(Kind::Call);
     assert_eq!(trapped(host.get(b"")), LIMIT_EXCEEDED);

@@ -229,11 +229,12 @@ impl Host {
     }
 
     fn fill_random(&mut self, out: &mut [u8]) -> i32 {
-        let mut hasher = blake3::Hasher::new_derive_key("chancery 2026 wasi random v1");
-        let mut stream = hasher.update(&self.context.to_bytes()).finalize_xof();
-        stream.set_position(self.random_bytes);
+        let stream = self.random.get_or_insert_with(|| {
+            blake3::Hasher::new_derive_key("chancery 2026 wasi random v1")
+                .update(&self.context.to_bytes())
+                .finalize_xof()
+        });
         stream.fill(out);
-        self.random_bytes += out.len() as u64;
         SUCCESS
     }
 }
