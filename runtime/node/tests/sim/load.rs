@@ -2,7 +2,7 @@
 
 use chancery_engine::{Config, Engine};
 use chancery_node::sim::{Random, SimDisk, SimViews};
-use chancery_node::{Clock, Disk, Ledger, NodeError, Options, Progress, Refusal, Ticket, snapshot};
+use chancery_node::{Clock, Disk, Ledger, NodeError, Options, Progress, Refusal, State, Ticket, snapshot};
 use chancery_types::codec::Encode;
 use chancery_types::interface::Interface;
 use chancery_types::money::{Amount, Usd};
@@ -186,7 +186,8 @@ impl Run {
                     assert_eq!(*first, answer.entry, "one answer for one entry");
                 }
                 Err(Refusal::Node(NodeError::DiskFull)) => drop(outside.refused.insert(request)),
-                Err(Refusal::Node(_)) => {}
+                // Only a ledger that has stopped leaves a call without an answer.
+                Err(Refusal::Node(error)) => assert!(matches!(ledger.state(), State::Stopped(_)), "{error}"),
                 Err(refusal) => panic!("{refusal}"),
             }
         }
