@@ -200,6 +200,14 @@ pub struct Opened<'a> {
     pub signatures: Vec<Verified<'a>>,
 }
 
+impl Opened<'_> {
+    /// The first line, with its line feed, of each known key. A key may have signed any number of times, and a note has room for [`SIGNATURES_MAX`] lines.
+    pub(crate) fn line_of_each_key(&self) -> String {
+        let first = |at: usize| self.signatures[..at].iter().all(|before| before.key != self.signatures[at].key);
+        (0..self.signatures.len()).filter(|at| first(*at)).flat_map(|at| [self.signatures[at].line, "\n"]).collect()
+    }
+}
+
 /// A signature that verifies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified<'a> {
