@@ -110,11 +110,6 @@ impl VerifierKey {
         key_id(&self.name, ED25519, &self.key)
     }
 
-    /// Reads a `vkey`; `None` where [`VerifierKey::parse`] has an error.
-    pub fn from_vkey(vkey: &str) -> Option<Self> {
-        Self::parse(vkey).ok()
-    }
-
     /// Reads a `vkey`.
     ///
     /// # Errors
@@ -420,11 +415,11 @@ mod tests {
     fn a_vkey_is_read_back_and_a_wrong_id_is_refused() {
         let (_, verifier) = key();
         let vkey = verifier.to_vkey();
-        assert_eq!(VerifierKey::from_vkey(&vkey), Some(verifier.clone()));
+        assert_eq!(VerifierKey::parse(&vkey), Ok(verifier));
         let wrong_id = vkey.replacen(&vkey[20..28], "00000000", 1);
         assert_ne!(wrong_id, vkey);
         for bad in [wrong_id.as_str(), "", "name", "name+12345678", &vkey.to_uppercase(), &format!("{vkey}A")] {
-            assert_eq!(VerifierKey::from_vkey(bad), None, "{bad}");
+            assert!(VerifierKey::parse(bad).is_err(), "{bad}");
         }
     }
 }
