@@ -2,7 +2,7 @@
 //!
 //! | part | bytes |
 //! |---|---|
-//! | unsigned integer, height, timestamp | big-endian |
+//! | unsigned integer, height, timestamp, request id | big-endian |
 //! | signed integer, date (days since 1970-01-01) | big-endian, sign bit flipped |
 //! | month | year as `u16`, number as `u8` |
 //! | `bool` | `00` or `01` |
@@ -121,7 +121,7 @@ macro_rules! unsigned {
 unsigned!(u8, u16, u32, u64, u128);
 
 macro_rules! signed {
-    ($($int:ty as $bits:ty),*) => {$(
+    ($($int:ty),*) => {$(
         impl Part for $int {
             const TYPE: Type = <$int as Describe>::TYPE;
 
@@ -135,7 +135,7 @@ macro_rules! signed {
         }
     )*};
 }
-signed!(i32 as u32, i64 as u64);
+signed!(i32, i64);
 
 macro_rules! wrapped {
     ($($ty:ty, $inner:ty: |$value:ident| $out:expr, |$read:ident| $back:expr;)*) => {$(

@@ -399,21 +399,13 @@ fn trap_kind(trap: Trap) -> Option<TrapKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{Context, Kind};
-    use crate::fixtures::module;
+    use crate::call::Kind;
+    use crate::fixtures::{context, module};
     use chancery_state::MemoryStore;
-    use chancery_types::{ContractId, Height, LedgerId, Outcome, PublicKey, RequestId, Timestamp};
+    use chancery_types::Outcome;
 
     fn call() -> Invocation {
-        let context = Context {
-            actor: PublicKey([1; 32]),
-            contract: ContractId([2; 32]),
-            ledger: LedgerId([3; 32]),
-            time: Timestamp(4),
-            height: Height(5),
-            request: RequestId(6),
-        };
-        Invocation { kind: Kind::Call, selector: 0, arguments: Vec::new(), context, gas: Gas(1_000_000) }
+        Invocation { kind: Kind::Call, selector: 0, arguments: Vec::new(), context: context(), gas: Gas(1_000_000) }
     }
 
     /// Once a file whose MAC was right and which wasmtime refused was a fault of the node, at every call of its

@@ -1,7 +1,20 @@
-//! Modules for tests, from text.
+//! Modules for tests, from text, and what a call finds.
 
-use chancery_types::Interface;
+use crate::call::Context;
 use chancery_types::codec::Encode;
+use chancery_types::{ContractId, Height, Interface, LedgerId, PublicKey, RequestId, Timestamp};
+
+/// A context in which each field begins with another byte, from 1 to 6.
+pub(crate) fn context() -> Context {
+    Context {
+        actor: PublicKey([1; 32]),
+        contract: ContractId([2; 32]),
+        ledger: LedgerId([3; 32]),
+        time: Timestamp(4),
+        height: Height(5),
+        request: RequestId(6),
+    }
+}
 
 /// A module that is admitted, with more text in it. Its memory has one page and no more.
 pub(crate) fn module(more: &str) -> Vec<u8> {

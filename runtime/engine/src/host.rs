@@ -54,6 +54,7 @@ pub enum Stop {
 pub(crate) struct Outside;
 
 /// How a host function ends early.
+#[derive(Debug)]
 pub(crate) enum End {
     Outside,
     Stop(Stop),

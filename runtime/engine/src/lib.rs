@@ -3,7 +3,7 @@
 //! In the order in which a module passes through: [`admission`] (limits, before anything is compiled) → [`instrument`](mod@instrument) (gas
 //! and stack counters of our own) → `compile` (Cranelift, in a child process where wanted) → `cache` (authenticated files) →
 //! `loaded` (bounded, in memory) → `execution` (an instance for each call, fresh or restored: `instance`) with [`host`] (what the host functions do), glued to wasmtime by `linker`.
-//! [`profile`] shows where the gas of a call goes. [`limits`] and [`prices`] hold every number.
+//! [`profile`] shows where the gas of a call goes, [`sources`] what a module was built from. [`limits`] and [`prices`] hold every number.
 //!
 //! Two families of failure never mix: what a contract does wrong is an [`Outcome`](chancery_types::Outcome); what the node does wrong is
 //! a [`NodeFault`] and never becomes one.

@@ -118,5 +118,5 @@ pub const COMPILE_CPU_SECONDS: u64 = 10;
 /// apart, kept the optimiser and the allocator of registers busy for 4 to 8 s within the limits above, where the worst otherwise
 /// took 0.6 s.
 pub const OPTIMISE_CPU_SECONDS: u64 = 3;
-/// Bytes of address space of the compiling child.
+/// Bytes of writable memory of its own that the compiling child may have (`RLIMIT_DATA`): heap, and mappings that nobody shares.
 pub const COMPILE_MEMORY_BYTES: u64 = 1 << 30;

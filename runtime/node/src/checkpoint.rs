@@ -20,8 +20,9 @@ pub(crate) fn vkey(disk: &dyn Disk, dir: &Path) -> Result<VerifierKey, NodeError
     let path = dir.join("log.vkey");
     let text = disk.read_file(&path)?;
     let text = String::from_utf8_lossy(&text);
-    VerifierKey::from_vkey(text.trim())
-        .ok_or_else(|| NodeError::Checkpoint(format!("{} holds no log's key: restore it from a copy", path.display())))
+    VerifierKey::parse(text.trim()).map_err(|error| {
+        NodeError::Checkpoint(format!("{} holds no log's key ({error}): restore it from a copy", path.display()))
+    })
 }
 
 /// The published checkpoint, if there is one.

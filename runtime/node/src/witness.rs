@@ -16,7 +16,7 @@ use chancery_tlog::cosignature::WitnessKey;
 use chancery_tlog::merkle::check_consistency;
 use chancery_tlog::note::{NOTE_BYTES_MAX, open_with};
 use chancery_tlog::policy::{Accepted, NotAccepted, Policy, Witness};
-use chancery_tlog::witness::{Request, cosignatures, monitor_path, parse_size};
+use chancery_tlog::witness::{Request, cosignature, monitor_path, parse_size};
 use chancery_types::Hash;
 use std::sync::{Mutex, PoisonError};
 
@@ -160,7 +160,7 @@ impl WitnessClient {
             (witness.name.clone(), ask())
         }) {
             match answer {
-                Ok(lines) => note.push_str(&lines),
+                Ok(line) => note.push_str(&line),
                 Err(fault) => faults.push(WitnessFault { witness: name, fault }),
             }
         }
@@ -187,7 +187,7 @@ impl WitnessClient {
         }
     }
 
-    /// The cosignature lines of one witness.
+    /// The cosignature line of one witness.
     fn ask(
         &self,
         witness: &Witness,
@@ -215,9 +215,9 @@ impl WitnessClient {
             let answer = answer.map_err(|error| Fault::Unreachable(error.to_string()))?;
             match answer.status {
                 200 => {
-                    let lines = cosignatures(note, &String::from_utf8_lossy(&answer.body), &witness.key);
+                    let line = cosignature(note, &String::from_utf8_lossy(&answer.body), &witness.key);
                     *seen = size;
-                    return lines.map_err(|error| Fault::Protocol(error.to_string()));
+                    return line.map_err(|error| Fault::Protocol(error.to_string()));
                 }
                 409 => match parse_size(&answer.body) {
                     Some(theirs) if theirs != old => old = theirs,

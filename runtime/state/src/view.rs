@@ -64,19 +64,14 @@ pub struct Position {
 
 impl Encode for Position {
     fn encode(&self, out: &mut Vec<u8>) {
-        self.height.encode(out);
-        self.root.encode(out);
-        self.entries.encode(out);
+        (self.height, self.root, self.entries).encode(out);
     }
 }
 
 impl Decode for Position {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Position {
-            height: Decode::decode(reader)?,
-            root: Decode::decode(reader)?,
-            entries: Decode::decode(reader)?,
-        })
+        let (height, root, entries) = Decode::decode(reader)?;
+        Ok(Position { height, root, entries })
     }
 }
 

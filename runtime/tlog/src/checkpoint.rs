@@ -90,20 +90,17 @@ pub(crate) fn parse_hash(base64: &str) -> Option<Hash> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chancery_types::PublicKey;
 
     #[test]
     fn a_checkpoint_reads_as_it_was_signed() {
         let key = SigningKey::from_bytes(&[3; 32]);
-        let verifier =
-            VerifierKey { name: "ledger.example/town".into(), key: PublicKey(key.verifying_key().to_bytes()) };
+        let verifier = VerifierKey::of("ledger.example/town", &key);
         let checkpoint = Checkpoint { origin: verifier.name.clone(), size: 3, root: Hash([0xa8; 32]) };
         let note = checkpoint.sign(&key);
         assert!(note.starts_with("ledger.example/town\n3\nqKio"), "{note}");
         assert_eq!(Checkpoint::open(&note, &verifier), Ok(checkpoint));
-        let padded = note::sign("ledger.example/town\n03\nqKio\n", &verifier.name, &key);
-        assert!(matches!(Checkpoint::open(&padded, &verifier), Err(NoteError::Malformed(_))));
     }
+
     #[test]
     fn the_example_of_the_specification_is_read() {
         let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";

@@ -154,17 +154,9 @@ impl TlogProof {
     /// # Errors
     /// When the checkpoint is not accepted, or the path does not lead from the entry to its root.
     pub fn verify(&self, entry: &[u8], policy: &Policy) -> Result<Accepted, ProofError> {
-        self.verify_leaf(&merkle::leaf_hash(entry), policy)
-    }
-
-    /// The same for whoever has the entry's leaf hash.
-    ///
-    /// # Errors
-    /// As [`TlogProof::verify`].
-    pub fn verify_leaf(&self, leaf: &Hash, policy: &Policy) -> Result<Accepted, ProofError> {
         let accepted = policy.open(&self.checkpoint).map_err(ProofError::Checkpoint)?;
-        let checkpoint = &accepted.checkpoint;
-        if merkle::check_inclusion(leaf, self.index, checkpoint.size, &self.path, &checkpoint.root) {
+        let (leaf, checkpoint) = (merkle::leaf_hash(entry), &accepted.checkpoint);
+        if merkle::check_inclusion(&leaf, self.index, checkpoint.size, &self.path, &checkpoint.root) {
             return Ok(accepted);
         }
         let (origin, size) = (checkpoint.origin.clone(), checkpoint.size);

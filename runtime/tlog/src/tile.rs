@@ -25,18 +25,17 @@ mod reader;
 
 pub use reader::{ReadError, TileReader, Tiles};
 
-use crate::merkle::Tree;
+use crate::merkle::{TILE_LEVEL, Tree};
 use alloc::{format, string::String, string::ToString, vec::Vec};
+use chancery_types::entry::ENTRY_BYTES_MAX;
 use core::fmt::{self, Display};
 
 /// Hashes of a full tile, entries of a full bundle.
 pub const WIDTH: u64 = 256;
 /// Levels of the binary tree in one tile.
-const HEIGHT: u32 = 8;
+const HEIGHT: u32 = TILE_LEVEL;
 /// Bytes of a hash.
 const HASH_BYTES: usize = 32;
-/// Longest entry in bytes: its length is two bytes.
-pub const ENTRY_BYTES_MAX: usize = 0xFFFF;
 /// Longest bundle in bytes; a reader need not accept more.
 pub const BUNDLE_BYTES_MAX: usize = 256 * (2 + ENTRY_BYTES_MAX);
 /// Bytes of a full tile; a reader need not accept more.

@@ -165,11 +165,6 @@ impl Refusal {
         }
     }
 
-    /// The answer's content type.
-    pub fn content_type(&self) -> &'static str {
-        if let Refusal::Conflict(_) = self { SIZE_CONTENT_TYPE } else { "text/plain; charset=utf-8" }
-    }
-
     /// The answer's body.
     pub fn body(&self) -> String {
         if let Refusal::Conflict(size) = self { format!("{size}\n") } else { format!("{self}\n") }
@@ -179,8 +174,8 @@ impl Refusal {
 /// What a witness decides when it does not refuse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cosigned {
-    /// The note to keep as the latest of this origin, durably, before the answer is given: the checkpoint with the log's
-    /// signatures that verify and the cosignature.
+    /// The note to keep as the latest of this origin, durably, before the answer is given: the checkpoint with a signature of
+    /// each key of the log that verifies, and the cosignature.
     pub persist: String,
     /// The answer's body.
     pub answer: String,
@@ -235,9 +230,7 @@ impl Witness {
             .map_err(|_| Refusal::Malformed("the checkpoint's text is not origin, size and root"))?;
         check(request, &checkpoint, latest)?;
         let answer = cosign(opened.text, &self.name, &self.key, now);
-        let mut persist = format!("{}\n", opened.text);
-        opened.signatures.iter().for_each(|signature| persist.extend([signature.line, "\n"]));
-        persist.push_str(&answer);
+        let persist = format!("{}\n{}{answer}", opened.text, opened.line_of_each_key());
         Ok(Cosigned { persist, answer })
     }
 }
@@ -278,20 +271,20 @@ pub fn origin_digest(origin: &str) -> String {
     })
 }
 
-/// The cosignature lines, with their line feeds, by which `witness` cosigned the note's text, out of its answer. Lines of
-/// other keys are left out, as a client must.
+/// The line, with its line feed, by which `witness` cosigned the note's text, out of its answer. Lines of other keys are left
+/// out, as a client must, and so are further ones of this key: a witness that fills the note with them would keep out
+/// every other.
 ///
 /// # Errors
-/// When the answer is no sequence of signature lines, the witness's own does not verify, or there is none.
-pub fn cosignatures(note: &str, answer: &str, witness: &WitnessKey) -> Result<String, NoteError> {
+/// When the answer is no sequence of signature lines, one of the witness's own does not verify, or there is none.
+pub fn cosignature(note: &str, answer: &str, witness: &WitnessKey) -> Result<String, NoteError> {
     let (text, _) = note::split(note)?;
     // The document's own way: the answer after the text is a note.
     let joined = format!("{text}\n{answer}");
     if note::split(&joined)?.0 != text {
         return Err(NoteError::Malformed("an empty line in the witness's answer"));
     }
-    let opened = note::open_with(&joined, &[witness])?;
-    Ok(opened.signatures.iter().map(|signature| format!("{}\n", signature.line)).collect())
+    Ok(note::open_with(&joined, &[witness])?.line_of_each_key())
 }
 
 /// The size in the body of an answer 409.
@@ -344,7 +337,7 @@ mod tests {
         let latest = witness.reopen(&cosigned.persist, ORIGIN).unwrap();
         assert_eq!(latest, checkpoint(&tree, 3));
         let again = witness.decide(&request, Some(&latest), NOW).unwrap_err();
-        assert_eq!((again.status(), again.content_type(), again.body()), (409, "text/x.tlog.size", "3\n".into()));
+        assert_eq!((again.status(), again.body()), (409, "3\n".into()));
         assert_eq!(parse_size(again.body().as_bytes()), Some(3));
     }
 
@@ -440,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_takes_the_lines_of_its_witness_alone() {
+    fn a_client_takes_the_line_of_its_witness_alone() {
         let (witness, tree) = (witness(), tree(3));
         let request = request(&tree, 0, 3);
         let cosigned = witness.decide(&request, None, NOW).unwrap();
@@ -448,7 +441,7 @@ mod tests {
         let (text, _) = note::split(&request.checkpoint).unwrap();
         let stranger = cosign(text, "stranger", &other, NOW);
         let key = witness.verifier();
-        let take = |answer: &str| cosignatures(&request.checkpoint, answer, &key);
+        let take = |answer: &str| cosignature(&request.checkpoint, answer, &key);
         assert_eq!(take(&format!("{stranger}{}", cosigned.answer)), Ok(cosigned.answer.clone()));
         assert!(matches!(take(&stranger), Err(NoteError::NotSigned(_))));
         assert!(matches!(
@@ -465,6 +458,31 @@ mod tests {
         assert!(policy.open(&request.checkpoint).is_err());
         assert!(policy.open(&format!("{}{}", request.checkpoint, cosigned.answer)).is_ok());
         assert!(policy.open(&cosigned.persist).is_ok());
+    }
+
+    /// Once a witness that answered 64 lines of its own, each good, filled the note: it had more signatures than are read, and no
+    /// quorum was reached whoever else had cosigned.
+    #[test]
+    fn a_witness_that_cosigns_many_times_leaves_room_for_the_others() {
+        let (witness, tree) = (witness(), tree(3));
+        let checkpoint = request(&tree, 0, 3).checkpoint;
+        let (text, _) = note::split(&checkpoint).unwrap();
+        let lines = |count| -> String {
+            (1..=count).map(|time| cosign(text, &witness.name, &witness.key, Seconds(time))).collect()
+        };
+        let many = note::SIGNATURES_MAX as u64;
+        assert_eq!(cosignature(&checkpoint, &lines(many), &witness.verifier()), Ok(lines(1)));
+    }
+
+    /// Anybody can repeat the log's line. Once the witness then kept 65 lines, one more than are read.
+    #[test]
+    fn a_checkpoint_that_was_signed_many_times_can_be_read_when_it_was_kept() {
+        let (witness, tree) = (witness(), tree(3));
+        let mut request = request(&tree, 0, 3);
+        let line = request.checkpoint.rsplit_once("\n\n").unwrap().1.to_string();
+        request.checkpoint += &line.repeat(note::SIGNATURES_MAX - 1);
+        let kept = witness.decide(&request, None, NOW).unwrap().persist;
+        assert_eq!(witness.reopen(&kept, ORIGIN), Ok(checkpoint(&tree, 3)));
     }
 
     #[test]

@@ -67,17 +67,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn the_laws_hold_of_arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         LAWS.iter().for_each(|(_, law)| law(&bytes));
     }
 
     #[test]
-    fn arbitrary_text(text in "[ -~\n—]{0,200}") {
+    fn the_laws_hold_of_arbitrary_text(text in "[ -~\n—]{0,200}") {
         LAWS.iter().for_each(|(_, law)| law(text.as_bytes()));
     }
 
     #[test]
-    fn changed_input(changes in prop::collection::vec((0..10_000usize, 0..3usize, 0..24usize), 1..4)) {
+    fn the_laws_hold_of_changed_examples(changes in prop::collection::vec((0..10_000usize, 0..3usize, 0..24usize), 1..4)) {
         EXAMPLES.iter().for_each(|(law, example)| law(&changed(example, &changes)));
     }
 }

@@ -183,7 +183,7 @@ impl Decode for Month {
     }
 }
 
-/// Milliseconds since 1970-01-01T00:00:00Z; the time of a block, never that of a clock.
+/// An instant: milliseconds since 1970-01-01T00:00:00Z. What is executed sees the time of its block, and no clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Timestamp(pub u64);
 

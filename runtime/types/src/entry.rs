@@ -335,13 +335,41 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Action, LedgerId, PublicKey, RequestId, Signature};
 
     #[test]
-    fn a_seal_is_told_from_its_encoding() {
-        let seal = Record::Seal { height: Height(1), state_root: Hash([2; 32]), entries: 3, keys: 4 };
-        let genesis = Record::Genesis { origin: "ledger.example".into(), nonce: [2; 32] };
-        let entry = |record| Entry { version: 2, index: 2, previous: Hash([2; 32]), time: Timestamp(2), record };
-        assert!(Entry::is_seal(&entry(seal).to_bytes()));
-        assert!(!Entry::is_seal(&entry(genesis).to_bytes()));
+    fn calls_and_seals_are_told_from_their_encodings() {
+        let call = Call {
+            ledger: LedgerId([2; 32]),
+            actor: PublicKey([2; 32]),
+            request: RequestId(2),
+            valid_until: Timestamp(2),
+            action: Action::Deploy { name: "notes".into(), module: ModuleId([2; 32]), arguments: Vec::new() },
+        };
+        let called = |path| Record::Call {
+            signed: SignedCall { call: call.clone(), signature: Signature([2; 64]), path },
+            contract: ContractId([2; 32]),
+            module: ModuleId([2; 32]),
+            outcome: Outcome::OutOfGas,
+            gas: Gas(2),
+            prices: 2,
+            events: Vec::new(),
+            trace: Hash([2; 32]),
+            movements: Vec::new(),
+            writes: Hash([2; 32]),
+        };
+        let told = |record| {
+            let encoded =
+                Entry { version: 2, index: 2, previous: Hash([2; 32]), time: Timestamp(2), record }.to_bytes();
+            (Entry::is_call(&encoded), Entry::is_seal(&encoded))
+        };
+        assert_eq!(told(Record::Genesis { origin: "ledger.example".into(), nonce: [2; 32] }), (false, false));
+        assert_eq!(told(called(Vec::new())), (true, false), "signed alone");
+        assert_eq!(told(called([Sibling::Left { hash: Hash([2; 32]) }].into())), (true, false), "signed with others");
+        assert_eq!(
+            told(Record::Seal { height: Height(1), state_root: Hash([2; 32]), entries: 3, keys: 4 }),
+            (false, true)
+        );
+        assert!(!Entry::is_call(&[]) && !Entry::is_seal(&[1; RECORD_TAG_AT]));
     }
 }

@@ -323,7 +323,7 @@ mod tests {
         }
 
         #[test]
-        fn the_points_of_small_order() {
+        fn the_list_is_of_every_point_of_small_order_and_none_is_a_key() {
             let expected: alloc::collections::BTreeSet<_> =
                 EIGHT_TORSION.iter().map(|p| p.compress().to_bytes()).collect();
             assert_eq!(SMALL_ORDER.into_iter().collect::<alloc::collections::BTreeSet<_>>(), expected);
@@ -346,7 +346,7 @@ mod tests {
 
         proptest! {
             #[test]
-            fn agrees(seed: [u8; 32], message: Vec<u8>, at in 0..64usize, bit in 0..8, high: bool) {
+            fn a_signature_that_was_changed_or_is_not_canonical_is_refused(seed: [u8; 32], message: Vec<u8>, at in 0..64usize, bit in 0..8, high: bool) {
                 let key = SigningKey::from_bytes(&seed);
                 let signature = key.sign(&message).to_bytes();
                 prop_assert!(both(&key, &message, signature));

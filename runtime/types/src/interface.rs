@@ -184,27 +184,8 @@ pub enum Type {
     },
 }
 
-/// Tags of the encoding of [`Type`], shared by the owned and the constant form.
+/// Tags of the types with parts, shared by the owned and the constant form.
 mod tag {
-    pub(super) const SIMPLE: [&str; 17] = [
-        "nothing",
-        "yes/no",
-        "u8",
-        "u16",
-        "u32",
-        "u64",
-        "u128",
-        "i32",
-        "i64",
-        "text",
-        "hash",
-        "public key",
-        "signature",
-        "date",
-        "month",
-        "timestamp",
-        "ratio",
-    ];
     pub(super) const MONEY: u8 = 17;
     pub(super) const OPTION: u8 = 18;
     pub(super) const LIST: u8 = 19;
@@ -212,24 +193,25 @@ mod tag {
     pub(super) const ENUM: u8 = 21;
 }
 
-const SIMPLE_TYPES: [Type; 17] = [
-    Type::Unit,
-    Type::Bool,
-    Type::U8,
-    Type::U16,
-    Type::U32,
-    Type::U64,
-    Type::U128,
-    Type::I32,
-    Type::I64,
-    Type::Text,
-    Type::Hash,
-    Type::PublicKey,
-    Type::Signature,
-    Type::Date,
-    Type::Month,
-    Type::Timestamp,
-    Type::Ratio,
+/// The types without parts, each at its tag, with its name.
+static SIMPLE: [(Type, &str); 17] = [
+    (Type::Unit, "nothing"),
+    (Type::Bool, "yes/no"),
+    (Type::U8, "u8"),
+    (Type::U16, "u16"),
+    (Type::U32, "u32"),
+    (Type::U64, "u64"),
+    (Type::U128, "u128"),
+    (Type::I32, "i32"),
+    (Type::I64, "i64"),
+    (Type::Text, "text"),
+    (Type::Hash, "hash"),
+    (Type::PublicKey, "public key"),
+    (Type::Signature, "signature"),
+    (Type::Date, "date"),
+    (Type::Month, "month"),
+    (Type::Timestamp, "timestamp"),
+    (Type::Ratio, "ratio"),
 ];
 
 impl Type {
@@ -241,10 +223,10 @@ impl Type {
             Type::Option { of } => format!("{}, optional", of.describe()),
             Type::List { of } => format!("list of {}", of.describe()),
             Type::Struct { name, .. } | Type::Enum { name, .. } => name.clone(),
-            simple => SIMPLE_TYPES
-                .iter()
-                .position(|candidate| candidate == simple)
-                .map_or_else(String::new, |index| String::from(tag::SIMPLE[index])),
+            simple => {
+                let found = SIMPLE.iter().find(|(candidate, _)| candidate == simple);
+                found.map_or_else(String::new, |(_, name)| String::from(*name))
+            }
         }
     }
 
@@ -272,7 +254,7 @@ impl Type {
                     })
                 })?,
             },
-            simple => SIMPLE_TYPES.get(usize::from(simple)).cloned().ok_or(DecodeError::UnknownTag)?,
+            simple => SIMPLE.get(usize::from(simple)).map(|(ty, _)| ty.clone()).ok_or(DecodeError::UnknownTag)?,
         })
     }
 }
@@ -320,7 +302,7 @@ impl Encode for Type {
                 (name, doc, variants).encode(out);
             }
             simple => {
-                let index = SIMPLE_TYPES.iter().position(|candidate| candidate == simple);
+                let index = SIMPLE.iter().position(|(candidate, _)| candidate == simple);
                 out.extend(index.and_then(|index| u8::try_from(index).ok()));
             }
         }

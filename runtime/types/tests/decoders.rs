@@ -1,5 +1,5 @@
-//! Every decoder against random and mutated bytes: no panic, no allocation beyond the input's size, and what decodes encodes to the same
-//! bytes (so that nothing has two spellings, attack V12).
+//! Every decoder against random and mutated bytes: no panic, and what decodes encodes to the same bytes (so that nothing has two spellings,
+//! attack V12).
 //!
 //! In CI each decoder gets a bounded number of inputs; `CHANCERY_FUZZ=10000000` makes it so many, `CHANCERY_SEED` begins elsewhere.
 

@@ -52,6 +52,43 @@ fn ordinal(index: usize, at: &Variant) -> Result<u8> {
     u8::try_from(index).map_err(|_| syn::Error::new_spanned(at, "expected at most 256 variants"))
 }
 
+/// What the implementations for a type consist of: the bodies of `encode` and `decode`, and the description.
+struct Parts {
+    encode: TokenStream,
+    decode: TokenStream,
+    description: TokenStream,
+}
+
+fn of_struct(name: &str, docs: &str, fields: &Fields) -> Result<Parts> {
+    let (description, fields) = (fields_description(fields)?, idents(fields));
+    Ok(Parts {
+        encode: quote! { #(::chancery_sdk::types::Encode::encode(&self.#fields, out);)* },
+        decode: quote! { ::core::result::Result::Ok(Self { #(#fields: ::chancery_sdk::types::Decode::decode(reader)?),* }) },
+        description: quote! { Struct(#name, #docs, #description) },
+    })
+}
+
+fn of_enum<'a>(name: &str, docs: &str, all: impl Iterator<Item = &'a Variant>) -> Result<Parts> {
+    let (mut encode, mut decode, mut variants) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, variant) in all.enumerate() {
+        let (tag, ident) = (ordinal(index, variant)?, &variant.ident);
+        let (fields, (bound, encodings)) = (idents(&variant.fields), encode_fields(&variant.fields));
+        variants.push(variant_description(variant, "")?);
+        encode.push(quote! { Self::#ident { #bound } => { out.push(#tag); #encodings } });
+        decode.push(quote! { #tag => ::core::result::Result::Ok(Self::#ident { #(#fields: ::chancery_sdk::types::Decode::decode(reader)?),* }), });
+    }
+    Ok(Parts {
+        encode: quote! { match self { #(#encode)* } },
+        decode: quote! {
+            match <u8 as ::chancery_sdk::types::Decode>::decode(reader)? {
+                #(#decode)*
+                _ => ::core::result::Result::Err(::chancery_sdk::types::DecodeError::UnknownTag),
+            }
+        },
+        description: quote! { Enum(#name, #docs, &[#(#variants),*]) },
+    })
+}
+
 /// Derives encoding and description.
 pub fn expand(item: TokenStream) -> Result<TokenStream> {
     let item: DeriveInput = syn::parse2(item)?;
@@ -62,39 +99,12 @@ pub fn expand(item: TokenStream) -> Result<TokenStream> {
         ));
     }
     let (ident, name, docs) = (&item.ident, item.ident.unraw().to_string(), doc(&item.attrs));
-    let (encode, decode, description) = match &item.data {
-        Data::Struct(data) => {
-            let description = fields_description(&data.fields)?;
-            let fields = idents(&data.fields);
-            (
-                quote! { #(::chancery_sdk::types::Encode::encode(&self.#fields, out);)* },
-                quote! { ::core::result::Result::Ok(#ident { #(#fields: ::chancery_sdk::types::Decode::decode(reader)?),* }) },
-                quote! { Struct(#name, #docs, #description) },
-            )
-        }
+    let Parts { encode, decode, description } = match &item.data {
+        Data::Struct(data) => of_struct(&name, &docs, &data.fields)?,
         Data::Enum(data) if data.variants.is_empty() => {
             return Err(syn::Error::new_spanned(ident, "expected a variant: there is no value of this type"));
         }
-        Data::Enum(data) => {
-            let (mut encode, mut decode, mut variants) = (Vec::new(), Vec::new(), Vec::new());
-            for (index, variant) in data.variants.iter().enumerate() {
-                let (tag, ident) = (ordinal(index, variant)?, &variant.ident);
-                let (fields, (bound, encodings)) = (idents(&variant.fields), encode_fields(&variant.fields));
-                variants.push(variant_description(variant, "")?);
-                encode.push(quote! { Self::#ident { #bound } => { out.push(#tag); #encodings } });
-                decode.push(quote! { #tag => ::core::result::Result::Ok(Self::#ident { #(#fields: ::chancery_sdk::types::Decode::decode(reader)?),* }), });
-            }
-            (
-                quote! { match self { #(#encode)* } },
-                quote! {
-                    match <u8 as ::chancery_sdk::types::Decode>::decode(reader)? {
-                        #(#decode)*
-                        _ => ::core::result::Result::Err(::chancery_sdk::types::DecodeError::UnknownTag),
-                    }
-                },
-                quote! { Enum(#name, #docs, &[#(#variants),*]) },
-            )
-        }
+        Data::Enum(data) => of_enum(&name, &docs, data.variants.iter())?,
         Data::Union(_) => return Err(syn::Error::new_spanned(ident, "expected a struct or an enum")),
     };
     Ok(quote! {

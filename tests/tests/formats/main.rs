@@ -288,7 +288,7 @@ fn the_checkpoint_of_the_page_is_that_of_the_code() {
     let path: String = log.prove_inclusion(3, 6).unwrap().iter().map(|hash| format!("{hash}\n")).collect();
     check_golden(CHECKPOINT, "inclusion of entry 3", &path);
 
-    let vkey = VerifierKey::from_vkey(golden(CHECKPOINT, "vkey").trim()).expect("the page's key");
+    let vkey = VerifierKey::parse(golden(CHECKPOINT, "vkey").trim()).expect("the page's key");
     let opened = Checkpoint::open(&golden(CHECKPOINT, "note"), &vkey).expect("the page's note");
     assert_eq!((opened.size, opened.root), (6, log.root()));
     let path = golden(CHECKPOINT, "inclusion of entry 3");

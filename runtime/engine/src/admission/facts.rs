@@ -51,6 +51,8 @@ pub(super) struct Facts {
     pub(super) profile: Profile,
     pub(super) types: Vec<FuncType>,
     pub(super) imports: Vec<Import>,
+    /// How many of the imports are functions. Each body asks for it, and there may be as many imports as bodies.
+    imported_functions: usize,
     pub(super) functions: Vec<u32>,
     pub(super) exports: Vec<Export>,
     pub(super) memories: Vec<Size>,
@@ -135,16 +137,12 @@ impl Facts {
         Gas(pages + self.data_bytes / prices::DATA_BYTES_PER_GAS)
     }
 
-    fn imported_functions(&self) -> usize {
-        self.imports.iter().filter(|import| import.ty.is_some()).count()
-    }
-
     fn read_body(
         &mut self,
         validator: &mut FuncValidator<ValidatorResources>,
         body: &FunctionBody<'_>,
     ) -> Result<(), AdmissionError> {
-        let imported = self.imported_functions();
+        let imported = self.imported_functions;
         let function = imported + self.frames.len();
         let invalid = |error: BinaryReaderError| AdmissionError::Body { function, problem: problem(&error) };
         let mut reader = body.get_binary_reader();
@@ -192,6 +190,7 @@ impl Facts {
                     let import = import?;
                     let ty =
                         if let TypeRef::Func(ty) = import.ty { self.types.get(ty as usize).cloned() } else { None };
+                    self.imported_functions += usize::from(ty.is_some());
                     self.imports.push(Import { module: import.module.into(), name: import.name.into(), ty });
                 }
             }
@@ -223,7 +222,7 @@ impl Facts {
     }
 
     fn read_exports(&mut self, section: wasmparser::ExportSectionReader<'_>) -> wasmparser::Result<()> {
-        let imported = self.imported_functions();
+        let imported = self.imported_functions;
         for export in section {
             let export = export?;
             let own = (export.index as usize).checked_sub(imported).filter(|_| export.kind == ExternalKind::Func);

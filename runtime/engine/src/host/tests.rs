@@ -1,19 +1,11 @@
 //! Every host function at its limits, without an engine.
 
 use super::*;
+use crate::fixtures::context;
 use chancery_state::MemoryStore;
-use chancery_types::{ContractId, Height, LedgerId, RequestId, Timestamp};
 
 fn invocation(kind: Kind, gas: u64) -> Invocation {
-    let context = Context {
-        actor: PublicKey([1; 32]),
-        contract: ContractId([2; 32]),
-        ledger: LedgerId([3; 32]),
-        time: Timestamp(4),
-        height: Height(5),
-        request: RequestId(6),
-    };
-    Invocation { kind, selector: 0, arguments: vec![7, 8], context, gas: Gas(gas) }
+    Invocation { kind, selector: 0, arguments: vec![7, 8], context: context(), gas: Gas(gas) }
 }
 
 fn host(kind: Kind) -> Host {

@@ -75,7 +75,7 @@ impl Manifest {
         let number = |name, text: &str| text.parse::<u64>().map_err(|_| unreadable(name));
         let mut manifest = Manifest {
             ledger: LedgerId(hash("ledger", field("ledger")?)?.0),
-            key: VerifierKey::from_vkey(field("log-key")?).ok_or_else(|| unreadable("log-key"))?,
+            key: VerifierKey::parse(field("log-key")?).map_err(|_| unreadable("log-key"))?,
             height: Height(number("height", field("height")?)?),
             entries: number("entries", field("entries")?)?,
             log_root: hash("log-root", field("log-root")?)?,

@@ -238,8 +238,7 @@ impl<'r, R: TileReader> Tiles<'r, R> {
             }
             self.full.insert(place, row);
         }
-        let size = self.size;
-        self.known((level, index)).ok_or(ReadError::Absent { what: "tile", asked: index, size })
+        self.known((level, index)).ok_or_else(absent)
     }
 
     fn known(&self, (level, index): (u8, u64)) -> Option<&[Hash]> {

@@ -37,7 +37,7 @@ fn paid(plan: &Plan) -> Vec<u64> {
 }
 
 #[test]
-fn the_example_of_the_header() {
+fn the_worked_example_of_the_header_holds() {
     let text = r"
         (func (param i32 i32)
           (loop
