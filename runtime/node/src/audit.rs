@@ -290,7 +290,7 @@ impl States for Reexecuted {
     }
 
     fn seal(&mut self, entry: &Entry, chain: &Chain) -> Result<(), NodeError> {
-        let Record::Seal { height, state_root, keys, .. } = &entry.record else { return Ok(()) };
+        let Record::Seal { height, state_root, keys, entries } = &entry.record else { return Ok(()) };
         let writes = self.block.seal(*height);
         self.tree.update(writes.iter().map(tree::change));
         self.committed.apply(&writes);
@@ -298,14 +298,16 @@ impl States for Reexecuted {
         self.height = Height(height.0 + 1);
         diverged(entry.index, "state root", state_root, &self.tree.root())?;
         diverged(entry.index, "keys of the state", keys, &self.tree.len())?;
+        let block_begins = entry.index - u64::from(*entries);
         match self.resume {
-            Some(saved) if saved.size == chain.next && self.saved(chain) != Some(saved) => {
+            Some(saved) if chain.next < saved.size => Ok(()),
+            // What the file covers ends with this block, or was never the end of one.
+            Some(saved) if block_begins < saved.size && self.saved(chain) != Some(saved) => {
                 Err(NodeError::NotContinued(format!(
                     "the log, or the state that its writes lead to, is not the one that the progress file covers at {} entries: it was changed since, or the file is another log's. Audit without the file",
                     saved.size
                 )))
             }
-            Some(saved) if chain.next <= saved.size => Ok(()),
             _ if self.saved_at.elapsed() >= SAVE_EVERY => self.save(chain),
             _ => Ok(()),
         }

@@ -148,6 +148,9 @@ fn the_audit_of_an_honest_log_finds_nothing_and_goes_on_where_it_was() {
         std::fs::write(&progress, text.lines().map(change).collect::<String>()).unwrap();
         assert!(matches!(audit(dir.path(), &options), Err(NodeError::NotContinued(_))), "{field}");
     }
+    // One that ends within a block is of another log: what it covers would be taken over and compared with nothing.
+    std::fs::write(&progress, text.replace(&format!("size {size}"), &format!("size {}", size - 1))).unwrap();
+    assert!(matches!(audit(dir.path(), &options), Err(NodeError::NotContinued(_))));
     std::fs::write(&progress, text.replace(&format!("size {size}"), "size 1000")).unwrap();
     let error = audit(dir.path(), &options).unwrap_err();
     let says = "covers 1000 entries, the log has";
