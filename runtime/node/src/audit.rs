@@ -132,16 +132,13 @@ pub fn audit(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
     if let Some(policy) = &options.policy {
         check_policy(dir, policy)?;
     }
-    let mut chain = Chain::default();
-    let mut states = Reexecuted::new(&dir.join("blobs"), options)?;
-    // A hint for the progress bar alone.
-    let hint = OsDisk.read(&PublicLog::path(dir)).ok().and_then(|note| String::from_utf8(note).ok());
-    let total = hint.and_then(|note| note.lines().nth(1)?.parse().ok()).unwrap_or(0);
-    let source = JournalSource { disk: &OsDisk, dir };
-    let torn = stack::on_large(|| walk(&source, &mut chain, &mut states, ("auditing", total), &options.progress))?;
+    let source = JournalSource::open(&OsDisk, dir)?;
+    let (mut chain, mut states) = (source.chain(), Reexecuted::new(&dir.join("blobs"), options)?);
+    let what = ("auditing", source.published_size().unwrap_or(0));
+    let torn = stack::on_large(|| walk(&source, &mut chain, &mut states, what, &options.progress))?;
     states.finish(&chain)?;
     let (executed, resumed) = (states.executed, states.resume.map_or(0, |saved| saved.size));
-    Ok(Audit { report: report(&OsDisk, dir, chain, &states.tree, torn)?, executed, resumed })
+    Ok(Audit { report: report(&source, chain, &states.tree, torn)?, executed, resumed })
 }
 
 /// The checkpoint of a data directory must be one that the policy accepts, signed with the directory's key.
@@ -166,7 +163,8 @@ fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> 
     let place = Place::Directory(dir.into());
     let policy = options.policy.clone().map_or_else(|| place.own_policy(), Ok)?;
     let source = PublicSource::open(&place, &policy)?;
-    let (mut chain, mut states) = (Chain::default(), Reexecuted::new(&dir.join("blobs"), options)?);
+    let mut chain = Chain::with_root_over(None);
+    let mut states = Reexecuted::new(&dir.join("blobs"), options)?;
     let what = ("auditing", source.size());
     stack::on_large(|| walk(&source, &mut chain, &mut states, what, &options.progress))?;
     states.finish(&chain)?;

@@ -15,13 +15,13 @@
 //! [`States`]: from the recorded writes, by executing again, or not at all.
 
 use crate::actors::Actors;
-use crate::checkpoint::check_reach;
+use crate::checkpoint::{check_reach, published};
 use crate::decode;
 use crate::disk::Disk;
 use crate::journal::{FrameKind, Frames};
 use crate::{NodeError, Progress};
 use chancery_state::tree::{self, Change};
-use chancery_tlog::merkle;
+use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::codec::Encode;
 use chancery_types::entry::Effects;
 use chancery_types::{Entry, Hash, Height, LedgerId, ModuleId, Record, RequestId, Timestamp};
@@ -53,6 +53,26 @@ pub(crate) trait Source: Sync {
 pub(crate) struct JournalSource<'a> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) dir: &'a Path,
+    /// The checkpoint as far as which the journal must reach.
+    pub(crate) published: Option<Checkpoint>,
+}
+
+impl<'a> JournalSource<'a> {
+    /// Reads the published checkpoint, and later the journal: whoever serves the ledger meanwhile publishes newer ones,
+    /// over entries that come behind what is read.
+    pub(crate) fn open(disk: &'a dyn Disk, dir: &'a Path) -> Result<Self, NodeError> {
+        Ok(JournalSource { disk, dir, published: published(disk, dir)? })
+    }
+
+    /// Entries that the checkpoint covers; `None` where there is no checkpoint.
+    pub(crate) fn published_size(&self) -> Option<u64> {
+        self.published.as_ref().map(|published| published.size)
+    }
+
+    /// To go through it with: the root at the checkpoint's size is asked for in the end.
+    pub(crate) fn chain(&self) -> Chain {
+        Chain::with_root_over(self.published_size())
+    }
 }
 
 impl Source for JournalSource<'_> {
@@ -79,7 +99,7 @@ impl Source for JournalSource<'_> {
             }
         }
         let end = frames.end()?;
-        check_reach(self.disk, self.dir, &end)?;
+        check_reach(self.dir, self.published.as_ref(), &end)?;
         Ok(end.is_torn())
     }
 }
@@ -259,9 +279,17 @@ pub(crate) struct Chain {
     pub(crate) open: u32,
     requests: HashSet<RequestId>,
     pub(crate) log: merkle::Tree,
+    /// A size over which the root is asked for, and the root once there are so many entries.
+    asked: Option<u64>,
+    pub(crate) root_asked: Option<Hash>,
 }
 
 impl Chain {
+    /// Keeps no more of the log's hashes than the root takes, in the end and over the first `size` entries.
+    pub(crate) fn with_root_over(size: Option<u64>) -> Self {
+        Chain { log: merkle::Tree::recent(), asked: size, ..Chain::default() }
+    }
+
     fn follow(&mut self, checked: CheckedEntry, states: &mut dyn States) -> Result<(), NodeError> {
         let (entry, hash, leaf) = (&checked.entry, checked.hash, checked.leaf);
         self.check_place(entry)?;
@@ -289,6 +317,9 @@ impl Chain {
         }
         self.log.push(leaf);
         (self.next, self.previous, self.time) = (self.next + 1, hash, time);
+        if self.asked == Some(self.next) {
+            self.root_asked = Some(self.log.root());
+        }
         match sealed {
             Some(seal) => {
                 self.open = 0;

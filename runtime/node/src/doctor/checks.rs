@@ -2,7 +2,7 @@
 
 use super::Diagnosis;
 use crate::blobs;
-use crate::checkpoint::{check_checkpoint, check_reach, log_vkey};
+use crate::checkpoint::{self, check_checkpoint, check_reach, log_vkey};
 use crate::content::Content;
 use crate::decode;
 use crate::disk::{Disk, TEMPORARY};
@@ -159,7 +159,8 @@ pub(super) fn read_journal(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnos
     }
     found.examined.push(("entries of the journal", size));
     let content = Content::new(journal::reader(disk.clone(), &journal, locations), log);
-    if let Err(error) = check_reach(&**disk, dir, &end) {
+    let published = checkpoint::published(&**disk, dir);
+    if let Err(error) = published.and_then(|published| check_reach(dir, published.as_ref(), &end)) {
         found.error(&dir.join("public/checkpoint"), &error);
     }
     Ok(Log { content, size, time, origin, modules })

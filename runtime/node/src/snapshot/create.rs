@@ -200,7 +200,7 @@ fn gather(
             }
         }
     }
-    check_reach(disk, data, &frames.end()?)?;
+    check_reach(data, Some(signed), &frames.end()?)?;
     Err(inconsistent(signed.size, "the published checkpoint ends within a block"))
 }
 
