@@ -38,7 +38,7 @@ use crate::metrics::MirrorMetrics;
 use crate::public::{Place, PublicSource, ends};
 use crate::publication::PublicLog;
 use crate::target::{self, EVIDENCE, LOCK};
-use crate::walk::{Chain, Modules, Read, Source, walk};
+use crate::walk::{Chain, Each, Modules, Read, Source, walk};
 use crate::{NodeError, Progress};
 use chancery_tlog::policy::Accepted;
 use chancery_tlog::tile::{ReadError, WIDTH, encode_bundle, tiles_for};
@@ -313,7 +313,7 @@ impl Source for Following<'_> {
         false
     }
 
-    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
+    fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError> {
         let size = self.signed.size;
         let mut tiles = Tiles::open(self.reader, size, self.signed.root).map_err(unreadable)?;
         let mut pass = Pass { public: self.public, bytes: 0, files: Vec::new() };
@@ -321,9 +321,8 @@ impl Source for Following<'_> {
             let entries = tiles.entries(number).map_err(unreadable)?;
             pass.add(number, &entries)?;
             let indexed = entries.into_iter().zip(number * WIDTH..);
-            indexed
-                .filter(|(_, index)| *index >= self.from)
-                .for_each(|(entry, index)| each(Read { index, entry, effects: None }));
+            let mut new = indexed.filter(|(_, index)| *index >= self.from);
+            new.try_for_each(|(entry, index)| each(Read { index, entry, effects: None }))?;
         }
         pass.write()?;
         Ok(false)

@@ -39,14 +39,17 @@ pub(crate) struct Read {
     pub(crate) effects: Option<Vec<u8>>,
 }
 
+/// What takes the entries; it fails where no more are wanted.
+pub(crate) type Each<'a> = dyn FnMut(Read) -> Result<(), NodeError> + 'a;
+
 /// Where entries come from.
 pub(crate) trait Source: Sync {
     /// Whether the journal's effects stand beside the entries.
     fn has_effects(&self) -> bool;
 
-    /// Hands every entry of every whole block to `each`, in order. Says whether an interrupted write was left out at
-    /// the end.
-    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError>;
+    /// Hands every entry of every whole block to `each`, in order, until that fails. Says whether an interrupted write
+    /// was left out at the end.
+    fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError>;
 }
 
 /// The journal of a data directory.
@@ -80,7 +83,7 @@ impl Source for JournalSource<'_> {
         true
     }
 
-    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
+    fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError> {
         let (journal, mut open) = (self.dir.join("journal"), Vec::<Read>::new());
         let mut frames = Frames::of(self.disk, &journal)?;
         while let Some((frame, _)) = frames.next()? {
@@ -95,7 +98,7 @@ impl Source for JournalSource<'_> {
                 }
             }
             if frame.is_seal() {
-                open.drain(..).for_each(&mut *each);
+                open.drain(..).try_for_each(&mut *each)?;
             }
         }
         let end = frames.end()?;
@@ -188,18 +191,17 @@ fn hand_out(source: &impl Source, inputs: &[SyncSender<Vec<Read>>]) -> Result<bo
     let mut turn = inputs.iter().cycle();
     let mut batch: Vec<Read> = Vec::new();
     let mut hand_over = |batch: &mut Vec<Read>| {
-        let worker = turn.next();
-        // A worker that is gone has met an error, which is told by its receiver.
-        worker.is_some_and(|worker| worker.send(std::mem::take(batch)).is_ok())
+        let sent = turn.next().map(|worker| worker.send(std::mem::take(batch)));
+        // What was handed over before is wrong, and its error is the one that is told: nothing more need be read.
+        let ended = || NodeError::Stopped("no more entries are checked".into());
+        sent.and_then(Result::ok).ok_or_else(ended)
     };
     let torn = source.read(&mut |read| {
         batch.push(read);
-        if batch.len() >= BATCH_ENTRIES {
-            hand_over(&mut batch);
-        }
+        if batch.len() < BATCH_ENTRIES { Ok(()) } else { hand_over(&mut batch) }
     })?;
     if !batch.is_empty() {
-        hand_over(&mut batch);
+        hand_over(&mut batch)?;
     }
     Ok(torn)
 }
@@ -367,5 +369,42 @@ impl Chain {
             return Err(inconsistent(entry.index, format!("request id {} stands twice", signed.call.request)));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Entries without bytes, and how many of them were taken.
+    struct Empty(AtomicU64);
+
+    const MANY: u64 = 1_000_000;
+
+    impl Source for Empty {
+        fn has_effects(&self) -> bool {
+            false
+        }
+
+        fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError> {
+            for index in 0..MANY {
+                each(Read { index, entry: Vec::new(), effects: None })?;
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(false)
+        }
+    }
+
+    /// A log may be long, and at the other end of a network.
+    #[test]
+    fn nothing_is_read_behind_an_entry_that_is_wrong() {
+        let source = Empty(AtomicU64::new(0));
+        let (mut chain, mut modules, progress) = (Chain::default(), Modules::default(), Arc::new(|_: &str, _, _| {}));
+        let error = walk(&source, &mut chain, &mut modules, ("", 0), &(progress as Progress)).unwrap_err();
+        assert!(matches!(error, NodeError::Inconsistent { index: 0, .. }), "{error}");
+        let read = source.0.into_inner();
+        assert!(read < MANY / 2, "{read} entries were read");
     }
 }
