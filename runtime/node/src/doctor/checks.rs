@@ -344,7 +344,8 @@ pub(super) fn check_public(disk: &dyn Disk, dir: &Path, log: &Log, published: u6
     let needed: BTreeSet<String> = needed.chain(bundles_for(0, published).map(|bundle| bundle.path())).collect();
     let mut files = Vec::new();
     public::files_below(disk, &public, "tile", &mut files);
-    for path in needed.iter().filter(|path| !files.contains(*path)) {
+    let there: BTreeSet<&String> = files.iter().collect();
+    for path in needed.iter().filter(|path| !there.contains(path)) {
         found.derived(&public.join(path), "it is missing");
     }
     for path in files.iter().filter(|path| !path.ends_with(TEMPORARY)) {
