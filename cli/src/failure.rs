@@ -60,6 +60,16 @@ impl Failure {
     }
 }
 
+/// The end of a command that has two: the code is that of the first that failed, and each says why.
+pub fn both(first: Outcome, second: Outcome) -> Outcome {
+    match (first, second) {
+        (Err(Failure { code, message }), Err(second)) => {
+            Err(Failure { code, message: format!("{message}\n{}", second.message) })
+        }
+        (first, second) => first.and(second),
+    }
+}
+
 /// What a person does about an error of the system.
 fn advice(error: &std::io::Error) -> Option<(Code, &'static str)> {
     match error.kind() {

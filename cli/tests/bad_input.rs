@@ -300,6 +300,27 @@ fn a_full_disk() {
     home.ok(&call);
 }
 
+/// A refusal is recorded, too, and whoever asked for it to be public is told that it is not.
+#[test]
+fn a_refusal_does_not_hide_that_it_is_not_public() {
+    let home = Home::with_food_assistance();
+    home.ok(&apply(&FIELDS));
+    home.ok(&["key", "new", "officer", "--keys", "others"]);
+    let rows = home.file("rows.csv", "case_id,month,household_size\nA-1,2024-05,2\n");
+    let batch = ["batch", "food-assistance", "apply", &rows, "--as", "officer"];
+    let module = module("minimal");
+    let deploy = ["deploy", &module, "--name", "food-assistance", "--as", "officer"];
+    let not_public = "what was called is logged, but not public: the log key is not at hand";
+    for (command, says) in [
+        (&apply(&FIELDS)[..], "refused: not met: the case was not filed before"),
+        (&batch, "1 of 1 rows were not done"),
+        (&deploy, "the call was not done: rejected"),
+    ] {
+        let command = [command, &["--wait", "published", "--keys", "others"]].concat();
+        check_failure(&command, &home.run(&command), 3, &[says, not_public]);
+    }
+}
+
 #[test]
 fn an_unreadable_file() {
     let home = Home::with_food_assistance();

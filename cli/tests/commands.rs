@@ -154,6 +154,11 @@ fn fields_come_as_flags_as_json_and_from_a_file() {
     let listed = home.json(&["state", "list", "food-assistance", "applications"]);
     let keys: Vec<&str> = listed.as_array().unwrap().iter().map(|row| row["key"][0].as_str().unwrap()).collect();
     assert_eq!(keys, ["A", "B", "C", "D"]);
+    // That there is more is said where there is.
+    for (limit, more) in [("3", true), ("4", false)] {
+        let listed = home.ok(&["state", "list", "food-assistance", "applications", "--limit", limit]);
+        assert_eq!(listed.contains("--limit shows more"), more, "{listed}");
+    }
 }
 
 #[test]

@@ -116,6 +116,10 @@ fn nothing_else_is_written_into_a_ledger() {
             let says = [dir, "lies in a ledger's directory", "name a directory outside of it"];
             check_failure(command, &home.run(command), 2, &says);
         }
+        // A snapshot looks first at what lies there.
+        let says = if dir.ends_with("town") || dir.ends_with("public") { "no part of a snapshot" } else { "lies in a" };
+        let snapshot = ["snapshot", "create", dir];
+        check_failure(&snapshot, &home.run(&snapshot), 2, &[dir, says]);
     }
     assert!(files(&home.data) == before && !home.data.join("new").exists());
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{Read, Write};
-use support::{Home, check_failure};
+use support::{Home, check_failure, module};
 
 /// A ledger with two notes.
 fn home() -> Home {
@@ -43,6 +43,12 @@ fn a_receipt_verifies_offline_and_a_changed_one_does_not() {
     check_failure(&["another log's policy"], &refused, 5, &["checkpoint"]);
     check_failure(&["no such call"], &home.run(&["receipt", "get", "a9"]), 4, &["no call has the request id"]);
     check_failure(&["no such item"], &home.run(&["receipt", "get", "a1", "--state", "none"]), 4, &["stores"]);
+    // A name that is taken: nothing was executed whose state there could be.
+    let taken = ["deploy", &module("minimal"), "--name", "notes", "--as", "clerk", "--request", "b1"];
+    assert_eq!(home.run(&taken).code, 3);
+    home.ok(&["receipt", "get", "b1"]);
+    let rejected = home.run(&["receipt", "get", "b1", "--state", "note"]);
+    check_failure(&["rejected"], &rejected, 2, &["no code was executed for entry 8", "leave --state out"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub use rows::{File, parse};
 
 use crate::commands::receipt::Wait;
 use crate::explain;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, both};
 use crate::output::{Session, tell};
 use crate::town::{
     self, VALID_FOR_SECONDS, actor, answered, call, contract, dry_actor, gas, method, open, open_to_read, public,
@@ -114,8 +114,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         ),
     })?;
     written?;
-    report.summarise(session)?;
-    reached
+    both(report.summarise(session), reached)
 }
 
 /// What all rows of a batch share.

@@ -3,7 +3,7 @@
 use super::deploy::request;
 use super::receipt::Wait;
 use crate::explain;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, both};
 use crate::fields::{Flag, encode, usage};
 use crate::help;
 use crate::output::Session;
@@ -91,6 +91,5 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
     let reached = arguments.wait.reach(&ledger, answer.index);
     town::close(ledger);
     // The call is recorded, whether or not it came as far as was waited for.
-    explain::show_answer(session, &interface, &method.returns, &answer)?;
-    reached
+    both(explain::show_answer(session, &interface, &method.returns, &answer), reached)
 }

@@ -2,7 +2,7 @@
 
 use crate::commands::receipt::Wait;
 use crate::explain;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, both};
 use crate::fields::{Flag, encode, usage};
 use crate::help;
 use crate::keys::request_id;
@@ -103,6 +103,5 @@ pub fn run(session: &Session, arguments: &Arguments, flags: &[Flag]) -> Outcome 
             value
         },
     );
-    explain::refusal(&interface, outcome, &answer.trace)?;
-    reached
+    both(explain::refusal(&interface, outcome, &answer.trace), reached)
 }

@@ -140,8 +140,14 @@ fn get(
     let (entry, _) = ledger.entry(index)?;
     if let Record::Call { module, .. } = &entry.record {
         // A call that was rejected before any code ran has no module.
-        parts.module &= module.0 != [0; 32];
+        let executed = module.0 != [0; 32];
+        parts.module &= executed;
         if !states.is_empty() {
+            if !executed {
+                return Err(Failure::usage(format!(
+                    "no code was executed for entry {index}, which was rejected: it has no state of its own; leave --state out"
+                )));
+            }
             let interface = ledger.interface(module)?;
             for state in states {
                 let mut pieces = state.split('/');

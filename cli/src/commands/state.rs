@@ -85,7 +85,11 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
                 None => Vec::new(),
             };
             let to = after(&from);
-            let pairs = ledger.state_scan(&record.id, &Scan { from, to, descending: false, limit: *limit })?;
+            // One more than is listed, to see whether there is more.
+            let asked = limit.saturating_add(1);
+            let mut pairs = ledger.state_scan(&record.id, &Scan { from, to, descending: false, limit: asked })?;
+            let more = pairs.len() > *limit;
+            pairs.truncate(*limit);
             let rows: Vec<Value> = pairs
                 .iter()
                 .map(|(key, value)| match stored::key(&interface, key) {
@@ -101,11 +105,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
                     let key: Vec<String> = row["key"].as_array().into_iter().flatten().map(plain).collect();
                     table.add_row([plain(&row["stored"]), key.join(", "), spoken(&row["value"])]);
                 }
-                let more = if rows.len() == *limit {
-                    format!("\nthe first {limit}; --limit shows more")
-                } else {
-                    String::new()
-                };
+                let more = if more { format!("\nthe first {limit}; --limit shows more") } else { String::new() };
                 format!("{table}{more}")
             };
             session.print(text, || Value::Array(rows.clone()));

@@ -132,16 +132,13 @@ pub fn audit(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> {
     if let Some(policy) = &options.policy {
         check_policy(dir, policy)?;
     }
-    let mut chain = Chain::default();
-    let mut states = Reexecuted::new(&dir.join("blobs"), options)?;
-    // A hint for the progress bar alone.
-    let hint = OsDisk.read(&PublicLog::path(dir)).ok().and_then(|note| String::from_utf8(note).ok());
-    let total = hint.and_then(|note| note.lines().nth(1)?.parse().ok()).unwrap_or(0);
-    let source = JournalSource { disk: &OsDisk, dir };
-    let torn = stack::on_large(|| walk(&source, &mut chain, &mut states, ("auditing", total), &options.progress))?;
+    let source = JournalSource::open(&OsDisk, dir)?;
+    let (mut chain, mut states) = (source.chain(), Reexecuted::new(&dir.join("blobs"), options)?);
+    let what = ("auditing", source.published_size().unwrap_or(0));
+    let torn = stack::on_large(|| walk(&source, &mut chain, &mut states, what, &options.progress))?;
     states.finish(&chain)?;
     let (executed, resumed) = (states.executed, states.resume.map_or(0, |saved| saved.size));
-    Ok(Audit { report: report(&OsDisk, dir, chain, &states.tree, torn)?, executed, resumed })
+    Ok(Audit { report: report(&source, chain, &states.tree, torn)?, executed, resumed })
 }
 
 /// The checkpoint of a data directory must be one that the policy accepts, signed with the directory's key.
@@ -166,7 +163,8 @@ fn audit_export(dir: &Path, options: &AuditOptions) -> Result<Audit, NodeError> 
     let place = Place::Directory(dir.into());
     let policy = options.policy.clone().map_or_else(|| place.own_policy(), Ok)?;
     let source = PublicSource::open(&place, &policy)?;
-    let (mut chain, mut states) = (Chain::default(), Reexecuted::new(&dir.join("blobs"), options)?);
+    let mut chain = Chain::with_root_over(None);
+    let mut states = Reexecuted::new(&dir.join("blobs"), options)?;
     let what = ("auditing", source.size());
     stack::on_large(|| walk(&source, &mut chain, &mut states, what, &options.progress))?;
     states.finish(&chain)?;
@@ -290,7 +288,7 @@ impl States for Reexecuted {
     }
 
     fn seal(&mut self, entry: &Entry, chain: &Chain) -> Result<(), NodeError> {
-        let Record::Seal { height, state_root, keys, .. } = &entry.record else { return Ok(()) };
+        let Record::Seal { height, state_root, keys, entries } = &entry.record else { return Ok(()) };
         let writes = self.block.seal(*height);
         self.tree.update(writes.iter().map(tree::change));
         self.committed.apply(&writes);
@@ -298,14 +296,16 @@ impl States for Reexecuted {
         self.height = Height(height.0 + 1);
         diverged(entry.index, "state root", state_root, &self.tree.root())?;
         diverged(entry.index, "keys of the state", keys, &self.tree.len())?;
+        let block_begins = entry.index - u64::from(*entries);
         match self.resume {
-            Some(saved) if saved.size == chain.next && self.saved(chain) != Some(saved) => {
+            Some(saved) if chain.next < saved.size => Ok(()),
+            // What the file covers ends with this block, or was never the end of one.
+            Some(saved) if block_begins < saved.size && self.saved(chain) != Some(saved) => {
                 Err(NodeError::NotContinued(format!(
                     "the log, or the state that its writes lead to, is not the one that the progress file covers at {} entries: it was changed since, or the file is another log's. Audit without the file",
                     saved.size
                 )))
             }
-            Some(saved) if chain.next <= saved.size => Ok(()),
             _ if self.saved_at.elapsed() >= SAVE_EVERY => self.save(chain),
             _ => Ok(()),
         }

@@ -38,8 +38,8 @@ pub(crate) fn published(disk: &dyn Disk, dir: &Path) -> Result<Option<Checkpoint
 }
 
 /// The journal must reach as far as the published checkpoint.
-pub(crate) fn check_reach(disk: &dyn Disk, dir: &Path, end: &End) -> Result<(), NodeError> {
-    let size = published(disk, dir)?.map_or(0, |checkpoint| checkpoint.size);
+pub(crate) fn check_reach(dir: &Path, published: Option<&Checkpoint>, end: &End) -> Result<(), NodeError> {
+    let size = published.map_or(0, |checkpoint| checkpoint.size);
     end.reaches(&dir.join("journal"), size, "the published checkpoint")
 }
 
@@ -52,12 +52,18 @@ pub(crate) fn check_checkpoint(
 ) -> Result<Option<Checkpoint>, NodeError> {
     log_vkey(disk, dir, origin)?;
     let Some(found) = published(disk, dir)? else { return Ok(None) };
-    match root_at(found.size) {
-        Some(root) if root == found.root => Ok(Some(found)),
-        _ => Err(NodeError::Checkpoint(format!(
-            "{}: its root over {} entries is another than the journal's",
-            PublicLog::path(dir).display(),
-            found.size
-        ))),
+    check_root(dir, &found, root_at(found.size))?;
+    Ok(Some(found))
+}
+
+/// The published checkpoint must have the root that the journal has at its size.
+pub(crate) fn check_root(dir: &Path, published: &Checkpoint, root: Option<Hash>) -> Result<(), NodeError> {
+    if root == Some(published.root) {
+        return Ok(());
     }
+    Err(NodeError::Checkpoint(format!(
+        "{}: its root over {} entries is another than the journal's",
+        PublicLog::path(dir).display(),
+        published.size
+    )))
 }

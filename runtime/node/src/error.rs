@@ -174,7 +174,7 @@ pub enum NodeError {
     /// A log cannot be mirrored.
     #[error("the log cannot be mirrored: {0}")]
     Mirror(String),
-    /// An export, a mirror or a witness's memory would lie in a ledger.
+    /// An export, a mirror, a snapshot or a witness's memory would lie in a ledger.
     #[error(
         "{path} lies in a ledger's directory, {ledger}, in which nothing else is written: name a directory outside of it"
     )]

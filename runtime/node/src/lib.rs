@@ -45,7 +45,7 @@
 //! - `proofs`: receipts, and proofs of inclusion, consistency and state
 //! - `export`: the public log with all that verifies it elsewhere
 //! - [`retention`]: what is kept of a ledger, said in every export
-//! - `target`: what exports, mirrors and witnesses may write into
+//! - `target`: what exports, mirrors, snapshots and witnesses may write into
 //! - [`mod@snapshot`]: a copy from which a ledger is restored
 //! - `mirror`: follows another ledger's public log and keeps a copy
 //! - [`http`]: the only way to the network

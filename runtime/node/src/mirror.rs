@@ -38,7 +38,7 @@ use crate::metrics::MirrorMetrics;
 use crate::public::{Place, PublicSource, ends};
 use crate::publication::PublicLog;
 use crate::target::{self, EVIDENCE, LOCK};
-use crate::walk::{Chain, Modules, Read, Source, walk};
+use crate::walk::{Chain, Each, Modules, Read, Source, walk};
 use crate::{NodeError, Progress};
 use chancery_tlog::policy::Accepted;
 use chancery_tlog::tile::{ReadError, WIDTH, encode_bundle, tiles_for};
@@ -46,6 +46,7 @@ use chancery_tlog::{Bundle, Checkpoint, Policy, Tile, TileReader, Tiles};
 use chancery_types::{Hash, LedgerId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of bundles that are gathered before they are made durable.
 const PASS_BYTES_MAX: usize = 8 << 20;
@@ -131,14 +132,7 @@ impl Mirror {
         let held = self.held()?;
         self.compare(held.as_ref(), &accepted.checkpoint, &note)?;
         let before = held.map_or(0, |held| held.size);
-        if let Err(error) = self.read(&accepted, true, progress) {
-            // What lies here may be damaged: then the source has it still.
-            self.forget();
-            self.read(&accepted, false, progress).map_err(|again| {
-                self.forget();
-                if matches!(again, NodeError::Public(_)) { again } else { error }
-            })?;
-        }
+        self.read_all(&accepted, progress).inspect_err(|_| self.forget())?;
         let (ledger, origin) = ends(&accepted.checkpoint, &self.chain)?;
         let missing = self.take_modules()?;
         self.keep(&accepted, &note, before)?;
@@ -204,14 +198,30 @@ impl Mirror {
         Ok(path)
     }
 
-    /// Reads and verifies what was not followed yet, from here where `local` and from the source else, and keeps the
-    /// bundles.
-    fn read(&mut self, accepted: &Accepted, local: bool, progress: &Progress) -> Result<(), NodeError> {
-        let local = local.then(|| Place::Directory(self.dir.clone()));
-        let reader = Both { local, source: &self.place };
+    /// Reads and verifies what was not followed yet, and keeps the bundles. What lies here may be damaged: then the
+    /// source has it still, unless it is the source that does not give what it is asked for.
+    fn read_all(&mut self, accepted: &Accepted, progress: &Progress) -> Result<(), NodeError> {
+        let here = Place::Directory(self.dir.clone());
+        let error = match self.read(accepted, Some(here), progress) {
+            Ok(()) => return Ok(()),
+            Err(Unread { error, by_source: true }) => return Err(error),
+            Err(Unread { error, .. }) => error,
+        };
+        self.forget();
+        self.read(accepted, None, progress).map_err(|again| match again.error {
+            again @ NodeError::Public(_) => again,
+            _ => error,
+        })
+    }
+
+    /// Reads what was not followed yet from `local`, where it is there, and from the source else.
+    fn read(&mut self, accepted: &Accepted, local: Option<Place>, progress: &Progress) -> Result<(), Unread> {
+        let reader = Both { local, source: &self.place, is_away: AtomicBool::new(false) };
         let signed = &accepted.checkpoint;
         let source = Following { reader: &reader, signed, from: self.chain.next, public: (&self.disk, &self.dir) };
-        walk(&source, &mut self.chain, &mut self.modules, ("entries verified", signed.size), progress).map(drop)
+        walk(&source, &mut self.chain, &mut self.modules, ("entries verified", signed.size), progress)
+            .map(drop)
+            .map_err(|error| Unread { error, by_source: reader.is_away.load(Ordering::Relaxed) })
     }
 
     /// Reads the modules that entries name and that are not here yet; says how many the source does not have.
@@ -273,17 +283,26 @@ fn beginning(reader: &Place, tree: &Checkpoint, size: u64) -> Result<Hash, NodeE
     Tiles::open(reader, tree.size, tree.root).and_then(|mut tiles| tiles.root_at(size)).map_err(unreadable)
 }
 
+/// Why the log was not read.
+struct Unread {
+    error: NodeError,
+    /// Whether the source did not give something that it was asked for.
+    by_source: bool,
+}
+
 /// What lies here, else what the source has.
 struct Both<'a> {
     local: Option<Place>,
     source: &'a Place,
+    /// Whether the source did not give something that it was asked for.
+    is_away: AtomicBool,
 }
 
 impl Both<'_> {
     fn either(&self, read: impl Fn(&Place) -> Result<Vec<u8>, String>) -> Result<Vec<u8>, String> {
         match self.local.as_ref().map(&read) {
             Some(Ok(bytes)) => Ok(bytes),
-            _ => read(self.source),
+            _ => read(self.source).inspect_err(|_| self.is_away.store(true, Ordering::Relaxed)),
         }
     }
 }
@@ -313,7 +332,7 @@ impl Source for Following<'_> {
         false
     }
 
-    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
+    fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError> {
         let size = self.signed.size;
         let mut tiles = Tiles::open(self.reader, size, self.signed.root).map_err(unreadable)?;
         let mut pass = Pass { public: self.public, bytes: 0, files: Vec::new() };
@@ -321,9 +340,8 @@ impl Source for Following<'_> {
             let entries = tiles.entries(number).map_err(unreadable)?;
             pass.add(number, &entries)?;
             let indexed = entries.into_iter().zip(number * WIDTH..);
-            indexed
-                .filter(|(_, index)| *index >= self.from)
-                .for_each(|(entry, index)| each(Read { index, entry, effects: None }));
+            let mut new = indexed.filter(|(_, index)| *index >= self.from);
+            new.try_for_each(|(entry, index)| each(Read { index, entry, effects: None }))?;
         }
         pass.write()?;
         Ok(false)

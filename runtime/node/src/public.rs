@@ -15,7 +15,7 @@
 use crate::blobs;
 use crate::disk::{Disk, OsDisk};
 use crate::http::{Http, below};
-use crate::walk::{Chain, Modules, Read, Source, inconsistent, walk};
+use crate::walk::{Chain, Each, Modules, Read, Source, inconsistent, walk};
 use crate::{NodeError, Progress};
 use chancery_tlog::note::NOTE_BYTES_MAX;
 use chancery_tlog::policy::{Accepted, POLICY_BYTES_MAX};
@@ -171,13 +171,13 @@ impl Source for PublicSource<'_> {
         false
     }
 
-    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
+    fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError> {
         let wrong = |error: chancery_tlog::tile::ReadError<String>| NodeError::Public(error.to_string());
         let size = self.size();
         let mut tiles = Tiles::open(self.place, size, self.accepted.checkpoint.root).map_err(wrong)?;
         for number in 0..size.div_ceil(WIDTH) {
             for (entry, index) in tiles.entries(number).map_err(wrong)?.into_iter().zip(number * WIDTH..) {
-                each(Read { index, entry, effects: None });
+                each(Read { index, entry, effects: None })?;
             }
         }
         Ok(false)

@@ -25,9 +25,9 @@
 //! for it has it published at once, with all that is committed then; and it is published at close. When the disk is
 //! full, it is tried again; any other error stops the ledger.
 //!
-//! On opening, what the published checkpoint covers is looked over: every file must be there with the length that it
-//! must have, and those at the right edge must have the right content. What is not is written again. What is damaged
-//! further left is found by `log verify` on an export.
+//! On opening, what the published checkpoint covers is looked over: every tile must be there with its length and every
+//! bundle must be there, and those at the right edge must have the right content. What is not is written again. What is
+//! damaged further left is found by `log verify` on an export.
 
 mod board;
 mod cosigner;
@@ -96,9 +96,8 @@ impl Publisher {
             state.has_witnesses = self.witnesses.is_some();
         });
         self.health.metrics.published(published);
-        let repair = || self.public.repair(&self.content, published).map(drop);
         let publish = || if published < head { self.publish(published, head) } else { Ok(()) };
-        match repair().and_then(|()| publish()) {
+        match self.public.repair(&self.content, published).and_then(|()| publish()) {
             // The ledger serves all the same; publishing is tried again.
             Err(NodeError::DiskFull) => Ok(()),
             done => done,

@@ -98,7 +98,7 @@ pub(crate) fn recover(dir: &Path, options: &Options) -> Result<Recovered, NodeEr
         }
         replayed => replayed,
     }?;
-    check_reach(disk, dir, &replayed.end)?;
+    check_reach(dir, published(disk, dir)?.as_ref(), &replayed.end)?;
     let published = published_size(dir, options, &replayed)?;
     let Replayed { log, locations, end, view, state, summarised } = replayed;
     let journal = Journal::open(options.disk.clone(), &dir.join("journal"), &end, locations, options.segment_bytes)?;

@@ -1,4 +1,4 @@
-//! Directories that are written beside a ledger: exports, mirrors, the memory of a witness.
+//! Directories that are written beside a ledger: exports, mirrors, snapshots, the memory of a witness.
 //!
 //! None of them lies in a ledger's directory: what is there is the ledger's own, or derived by it alone. An export and a
 //! mirror of the same log go on with one another's files.

@@ -7,9 +7,10 @@
 //! 3. every block's seal: the state root and number of keys that its writes lead to;
 //! 4. the Merkle root against the published checkpoint, and that against the log's public key.
 //!
-//! Signatures and digests, most of the work, are checked by all cores; the rest follows in order. Nothing is written.
+//! Signatures and digests, most of the work, are checked by all cores; the rest follows in order. Nothing is written, and
+//! no lock is taken: a ledger may be serving meanwhile, and is verified as far as it had come.
 
-use crate::checkpoint::{check_checkpoint, log_vkey};
+use crate::checkpoint::{check_root, log_vkey};
 use crate::directory::check_format;
 use crate::disk::{Disk, OsDisk};
 use crate::walk::{Chain, CheckedEntry, JournalSource, States, inconsistent, walk};
@@ -88,17 +89,20 @@ pub fn verify(dir: &Path, progress: &Progress) -> Result<Report, NodeError> {
 /// As [`verify`].
 pub fn verify_on(disk: &dyn Disk, dir: &Path, progress: &Progress) -> Result<Report, NodeError> {
     check_format(disk, dir)?;
-    let (mut chain, mut states) = (Chain::default(), Recorded::default());
-    let torn = walk(&JournalSource { disk, dir }, &mut chain, &mut states, ("entries verified", 0), progress)?;
-    report(disk, dir, chain, &states.tree, torn)
+    let source = JournalSource::open(disk, dir)?;
+    let (mut chain, mut states) = (source.chain(), Recorded::default());
+    let what = ("entries verified", source.published_size().unwrap_or(0));
+    let torn = walk(&source, &mut chain, &mut states, what, progress)?;
+    report(&source, chain, &states.tree, torn)
 }
 
 /// What a walk through a data directory found, once the checkpoint fits.
-pub(crate) fn report(disk: &dyn Disk, dir: &Path, chain: Chain, state: &Tree, torn: bool) -> Result<Report, NodeError> {
+pub(crate) fn report(source: &JournalSource<'_>, chain: Chain, state: &Tree, torn: bool) -> Result<Report, NodeError> {
     let (ledger, origin) = chain.genesis.ok_or_else(|| inconsistent(0, "the log has no genesis"))?;
-    let checkpoint =
-        check_checkpoint(disk, dir, &origin, |size| chain.log.root_at(size))?.map(|checkpoint| checkpoint.size);
-    let vkey = log_vkey(disk, dir, &origin)?.to_vkey();
+    let vkey = log_vkey(source.disk, source.dir, &origin)?.to_vkey();
+    if let Some(published) = &source.published {
+        check_root(source.dir, published, chain.root_asked)?;
+    }
     Ok(Report {
         ledger,
         origin,
@@ -109,7 +113,7 @@ pub(crate) fn report(disk: &dyn Disk, dir: &Path, chain: Chain, state: &Tree, to
         root: chain.log.root(),
         state_root: state.root(),
         keys: state.len(),
-        checkpoint,
+        checkpoint: source.published_size(),
         torn,
     })
 }

@@ -15,13 +15,13 @@
 //! [`States`]: from the recorded writes, by executing again, or not at all.
 
 use crate::actors::Actors;
-use crate::checkpoint::check_reach;
+use crate::checkpoint::{check_reach, published};
 use crate::decode;
 use crate::disk::Disk;
 use crate::journal::{FrameKind, Frames};
 use crate::{NodeError, Progress};
 use chancery_state::tree::{self, Change};
-use chancery_tlog::merkle;
+use chancery_tlog::{Checkpoint, merkle};
 use chancery_types::codec::Encode;
 use chancery_types::entry::Effects;
 use chancery_types::{Entry, Hash, Height, LedgerId, ModuleId, Record, RequestId, Timestamp};
@@ -39,20 +39,43 @@ pub(crate) struct Read {
     pub(crate) effects: Option<Vec<u8>>,
 }
 
+/// What takes the entries; it fails where no more are wanted.
+pub(crate) type Each<'a> = dyn FnMut(Read) -> Result<(), NodeError> + 'a;
+
 /// Where entries come from.
 pub(crate) trait Source: Sync {
     /// Whether the journal's effects stand beside the entries.
     fn has_effects(&self) -> bool;
 
-    /// Hands every entry of every whole block to `each`, in order. Says whether an interrupted write was left out at
-    /// the end.
-    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError>;
+    /// Hands every entry of every whole block to `each`, in order, until that fails. Says whether an interrupted write
+    /// was left out at the end.
+    fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError>;
 }
 
 /// The journal of a data directory.
 pub(crate) struct JournalSource<'a> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) dir: &'a Path,
+    /// The checkpoint as far as which the journal must reach.
+    pub(crate) published: Option<Checkpoint>,
+}
+
+impl<'a> JournalSource<'a> {
+    /// Reads the published checkpoint, and later the journal: whoever serves the ledger meanwhile publishes newer ones,
+    /// over entries that come behind what is read.
+    pub(crate) fn open(disk: &'a dyn Disk, dir: &'a Path) -> Result<Self, NodeError> {
+        Ok(JournalSource { disk, dir, published: published(disk, dir)? })
+    }
+
+    /// Entries that the checkpoint covers; `None` where there is no checkpoint.
+    pub(crate) fn published_size(&self) -> Option<u64> {
+        self.published.as_ref().map(|published| published.size)
+    }
+
+    /// To go through it with: the root at the checkpoint's size is asked for in the end.
+    pub(crate) fn chain(&self) -> Chain {
+        Chain::with_root_over(self.published_size())
+    }
 }
 
 impl Source for JournalSource<'_> {
@@ -60,7 +83,7 @@ impl Source for JournalSource<'_> {
         true
     }
 
-    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
+    fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError> {
         let (journal, mut open) = (self.dir.join("journal"), Vec::<Read>::new());
         let mut frames = Frames::of(self.disk, &journal)?;
         while let Some((frame, _)) = frames.next()? {
@@ -75,11 +98,11 @@ impl Source for JournalSource<'_> {
                 }
             }
             if frame.is_seal() {
-                open.drain(..).for_each(&mut *each);
+                open.drain(..).try_for_each(&mut *each)?;
             }
         }
         let end = frames.end()?;
-        check_reach(self.disk, self.dir, &end)?;
+        check_reach(self.dir, self.published.as_ref(), &end)?;
         Ok(end.is_torn())
     }
 }
@@ -168,18 +191,17 @@ fn hand_out(source: &impl Source, inputs: &[SyncSender<Vec<Read>>]) -> Result<bo
     let mut turn = inputs.iter().cycle();
     let mut batch: Vec<Read> = Vec::new();
     let mut hand_over = |batch: &mut Vec<Read>| {
-        let worker = turn.next();
-        // A worker that is gone has met an error, which is told by its receiver.
-        worker.is_some_and(|worker| worker.send(std::mem::take(batch)).is_ok())
+        let sent = turn.next().map(|worker| worker.send(std::mem::take(batch)));
+        // What was handed over before is wrong, and its error is the one that is told: nothing more need be read.
+        let ended = || NodeError::Stopped("no more entries are checked".into());
+        sent.and_then(Result::ok).ok_or_else(ended)
     };
     let torn = source.read(&mut |read| {
         batch.push(read);
-        if batch.len() >= BATCH_ENTRIES {
-            hand_over(&mut batch);
-        }
+        if batch.len() < BATCH_ENTRIES { Ok(()) } else { hand_over(&mut batch) }
     })?;
     if !batch.is_empty() {
-        hand_over(&mut batch);
+        hand_over(&mut batch)?;
     }
     Ok(torn)
 }
@@ -259,9 +281,17 @@ pub(crate) struct Chain {
     pub(crate) open: u32,
     requests: HashSet<RequestId>,
     pub(crate) log: merkle::Tree,
+    /// A size over which the root is asked for, and the root once there are so many entries.
+    asked: Option<u64>,
+    pub(crate) root_asked: Option<Hash>,
 }
 
 impl Chain {
+    /// Keeps no more of the log's hashes than the root takes, in the end and over the first `size` entries.
+    pub(crate) fn with_root_over(size: Option<u64>) -> Self {
+        Chain { log: merkle::Tree::recent(), asked: size, ..Chain::default() }
+    }
+
     fn follow(&mut self, checked: CheckedEntry, states: &mut dyn States) -> Result<(), NodeError> {
         let (entry, hash, leaf) = (&checked.entry, checked.hash, checked.leaf);
         self.check_place(entry)?;
@@ -289,6 +319,9 @@ impl Chain {
         }
         self.log.push(leaf);
         (self.next, self.previous, self.time) = (self.next + 1, hash, time);
+        if self.asked == Some(self.next) {
+            self.root_asked = Some(self.log.root());
+        }
         match sealed {
             Some(seal) => {
                 self.open = 0;
@@ -336,5 +369,42 @@ impl Chain {
             return Err(inconsistent(entry.index, format!("request id {} stands twice", signed.call.request)));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Entries without bytes, and how many of them were taken.
+    struct Empty(AtomicU64);
+
+    const MANY: u64 = 1_000_000;
+
+    impl Source for Empty {
+        fn has_effects(&self) -> bool {
+            false
+        }
+
+        fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError> {
+            for index in 0..MANY {
+                each(Read { index, entry: Vec::new(), effects: None })?;
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(false)
+        }
+    }
+
+    /// A log may be long, and at the other end of a network.
+    #[test]
+    fn nothing_is_read_behind_an_entry_that_is_wrong() {
+        let source = Empty(AtomicU64::new(0));
+        let (mut chain, mut modules, progress) = (Chain::default(), Modules::default(), Arc::new(|_: &str, _, _| {}));
+        let error = walk(&source, &mut chain, &mut modules, ("", 0), &(progress as Progress)).unwrap_err();
+        assert!(matches!(error, NodeError::Inconsistent { index: 0, .. }), "{error}");
+        let read = source.0.into_inner();
+        assert!(read < MANY / 2, "{read} entries were read");
     }
 }

@@ -2,7 +2,9 @@
 
 mod common;
 
-use chancery_node::{Clock, Ledger, Level, NodeError, Options, Refusal, verify};
+use chancery_node::{
+    AuditOptions, Clock, Compiler, Ledger, Level, NodeError, Options, Progress, Refusal, audit, verify,
+};
 use chancery_state::Scan;
 use chancery_tlog::merkle;
 use chancery_types::call::{PATH_MAX, Sibling, message_of};
@@ -15,6 +17,7 @@ use common::{LARGE_STACK, actor, call, copy, deployed, invoke, log_key, module, 
 use ed25519_dalek::Signer;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 fn checked(dir: &Path) -> Result<chancery_node::Report, NodeError> {
@@ -188,6 +191,33 @@ fn a_copy_taken_while_it_runs_opens_with_all_that_was_acknowledged() {
     assert_eq!(added.index, ledger.head().size);
     recovered.close().unwrap();
     checked(&target).unwrap();
+}
+
+/// Once the checkpoint was read behind the journal: what was published in between seemed to be lost from it.
+#[test]
+fn a_ledger_that_serves_is_verified_and_audited_as_far_as_it_had_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Arc::new(deployed(dir.path()));
+    let next = AtomicU64::new(0);
+    let grow = {
+        let ledger = ledger.clone();
+        move || {
+            let call = put(&ledger, next.fetch_add(1, Ordering::SeqCst).into());
+            ledger.submit(call).unwrap().wait_for(Level::Published).unwrap().index + 2
+        }
+    };
+    let size = grow();
+    // It goes on when the journal has been read, before it is compared with the checkpoint.
+    let progress: Progress = Arc::new(move |_, _, _| {
+        grow();
+    });
+    let report = verify(dir.path(), &progress).unwrap();
+    assert_eq!((report.entries, report.checkpoint), (size, Some(size)));
+    let size = ledger.head().size;
+    let options = AuditOptions { compiler: Compiler::InProcess, progress, resume: None, policy: None };
+    let report = audit(dir.path(), &options).unwrap().report;
+    assert_eq!((report.entries, report.checkpoint), (size, Some(size)));
+    assert!(ledger.head().size > size);
 }
 
 #[test]

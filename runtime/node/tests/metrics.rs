@@ -6,8 +6,6 @@ use chancery_node::prometheus::Prometheus;
 use chancery_node::sim::{Full, SimDisk, SimViews};
 use chancery_node::witness_server::WitnessServer;
 use chancery_node::{Level, Mirror, Options, Place};
-use chancery_tlog::note::VerifierKey;
-use chancery_tlog::policy::Policy;
 use common::*;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -80,13 +78,13 @@ fn a_ledger_tells_what_it_did() {
 #[test]
 fn a_mirror_and_a_witness_tell_what_they_did() {
     let dir = tempfile::tempdir().unwrap();
-    let log = VerifierKey::of("ledger.example/test", &log_key());
+    let log = log_vkey();
     let ledger = deployed(&dir.path().join("ledger"));
     let (size, source) = (ledger.head().size, dir.path().join("export"));
     ledger.export(&source, "").unwrap();
     let follow = |source: &Path| {
         let place = Place::Directory(source.into());
-        Mirror::open(place, Policy::of_log(log.clone()), &dir.path().join("mirror")).unwrap().follow(&silent())
+        Mirror::open(place, policy(), &dir.path().join("mirror")).unwrap().follow(&silent())
     };
     let (recorder, ()) = measured(|| {
         follow(&source).unwrap();
@@ -121,9 +119,8 @@ fn a_full_disk_is_told_and_that_it_has_room_again() {
     let (disk, views) = (SimDisk::new(1), SimViews::default());
     let options =
         || Options { disk: Arc::new(disk.clone()), open_view: views.opener(&disk), log_key: None, ..options() };
-    let (recorder, ledger) = measured(|| {
-        chancery_node::Ledger::create(Path::new("/ledger"), "ledger.example/test", &log_key(), options()).unwrap()
-    });
+    let (recorder, ledger) =
+        measured(|| chancery_node::Ledger::create(Path::new("/ledger"), ORIGIN, &log_key(), options()).unwrap());
     let refuse = |request| ledger.submit(call(&ledger, request, invoke("put", b""))).unwrap().wait();
     let read_only = || value(&recorder.render(), "chancery_read_only");
     refuse(1).unwrap();
@@ -149,9 +146,9 @@ fn of_page() -> BTreeSet<String> {
 fn the_page_lists_every_metric_of_a_ledger() {
     let dir = tempfile::tempdir().unwrap();
     let (recorder, ledger) = measured(|| {
-        let log = VerifierKey::of("ledger.example/test", &log_key());
+        let log = log_vkey();
         let source = Place::Directory(dir.path().join("none"));
-        Mirror::open(source, Policy::of_log(log.clone()), &dir.path().join("mirror")).unwrap();
+        Mirror::open(source, policy(), &dir.path().join("mirror")).unwrap();
         let key = ed25519_dalek::SigningKey::from_bytes(&[11; 32]);
         WitnessServer::open(&dir.path().join("witness"), "witness.example/w", key, vec![log]).unwrap();
         deployed(&dir.path().join("ledger"))

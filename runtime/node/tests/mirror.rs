@@ -6,16 +6,9 @@ use chancery_node::{Ledger, Level, Mirror, Mirrored, NodeError, Place, verify_pu
 use chancery_tlog::tile::{Tile, WIDTH};
 use chancery_tlog::{Checkpoint, Policy, note::VerifierKey};
 use chancery_types::RequestId;
-use common::{copy, deployed, log_key, put_all, silent};
+use common::{ORIGIN, copy, deployed, files, log_vkey, policy, put_all, silent};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-const ORIGIN: &str = "ledger.example/test";
-
-fn policy() -> Policy {
-    Policy::of_log(VerifierKey::of(ORIGIN, &log_key()))
-}
+use std::sync::{Arc, Mutex};
 
 fn directory(dir: &Path) -> Place {
     Place::Directory(dir.into())
@@ -29,42 +22,37 @@ fn export(ledger: &Ledger, dir: &Path) {
     ledger.export(dir, "verifier\n").unwrap();
 }
 
-fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-        if entry.is_dir() {
-            all.extend(files(&entry));
-        } else {
-            all.push((entry.clone(), std::fs::read(entry).unwrap()));
-        }
-    }
-    all.sort();
-    all
-}
-
-/// A web server of static files, which counts what it hands out.
+/// A web server of static files, which notes what it is asked for.
 struct Server {
     url: String,
-    served: Arc<AtomicU64>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// What it was asked for since this was called last.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
 }
 
 fn serve(dir: &Path) -> Server {
     let listener = tiny_http::Server::http("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.server_addr());
-    let (dir, served) = (dir.to_path_buf(), Arc::new(AtomicU64::new(0)));
-    let count = served.clone();
+    let (dir, asked) = (dir.to_path_buf(), Arc::new(Mutex::new(Vec::new())));
+    let noted = asked.clone();
     std::thread::spawn(move || {
         for request in listener.incoming_requests() {
-            let path = dir.join(request.url().trim_start_matches('/'));
-            let answered = match std::fs::read(path) {
+            let path = request.url().trim_start_matches('/').to_string();
+            let file = std::fs::read(dir.join(&path));
+            noted.lock().unwrap().push(path);
+            let answered = match file {
                 Ok(bytes) => request.respond(tiny_http::Response::from_data(bytes)),
                 Err(_) => request.respond(tiny_http::Response::from_data(Vec::new()).with_status_code(404)),
             };
             drop(answered);
-            count.fetch_add(1, Ordering::SeqCst);
         }
     });
-    Server { url, served }
+    Server { url, asked }
 }
 
 #[test]
@@ -83,10 +71,10 @@ fn a_mirror_follows_verifies_and_serves_in_the_place_of_its_source() {
     // It grows; what is here already is not read again.
     put_all(&ledger, 300..700);
     export(&ledger, &source);
-    let before = server.served.load(Ordering::SeqCst);
+    server.asked();
     let second = mirror.follow(&silent()).unwrap();
     assert_eq!((second.before, second.entries, second.root), (first.entries, ledger.head().size, ledger.head().root));
-    let read = server.served.load(Ordering::SeqCst) - before;
+    let read = server.asked().len() as u64;
     // How many seals stand between the calls, and so how many bundles there are, is not said.
     let bundles = second.entries.div_ceil(256) - first.entries / 256;
     assert!(read <= 6 + 2 * bundles, "{read} files for what is new: checkpoint, tiles, {bundles} bundles");
@@ -116,7 +104,7 @@ fn a_round_that_is_broken_off_goes_on_where_it_was() {
     let server = serve(&source);
     let again = follow(Place::parse(&server.url), &dest).unwrap();
     assert_eq!((again.before, again.entries), (0, ledger.head().size));
-    let read = server.served.load(Ordering::SeqCst);
+    let read = server.asked().len();
     assert!(read <= 4, "{read} files: the checkpoint and the bundle that was not there");
     verify_public(&directory(&dest), &policy(), &silent()).unwrap();
 
@@ -129,6 +117,28 @@ fn a_round_that_is_broken_off_goes_on_where_it_was() {
         follow(directory(&source), &dest).unwrap();
         verify_public(&directory(&dest), &policy(), &silent()).unwrap();
     }
+}
+
+/// Once a single request without an answer had the whole log read again from the source.
+#[test]
+fn a_source_that_is_away_for_a_moment_is_not_asked_for_what_is_here() {
+    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (source, dest) = (out.path().join("export"), out.path().join("mirror"));
+    let ledger = deployed(dir.path());
+    put_all(&ledger, 0..700);
+    export(&ledger, &source);
+    follow(directory(&source), &dest).unwrap();
+    put_all(&ledger, 700..1_000);
+    export(&ledger, &source);
+    let (bundle, aside) = (source.join("tile/entries/003"), out.path().join("aside"));
+    std::fs::rename(&bundle, &aside).unwrap();
+    let server = serve(&source);
+    let error = follow(Place::parse(&server.url), &dest).unwrap_err().to_string();
+    assert!(error.contains("tile/entries/003") && error.contains("it is missing"), "{error}");
+    let asked = server.asked();
+    assert!(!asked.contains(&"tile/entries/000".into()), "{asked:?}");
+    std::fs::rename(&aside, &bundle).unwrap();
+    assert_eq!(follow(Place::parse(&server.url), &dest).unwrap().entries, ledger.head().size);
 }
 
 #[test]
@@ -180,11 +190,7 @@ fn a_fork_and_a_rollback_are_named_and_the_proof_is_kept() {
     put_all(&ledger, 10..20);
     export(&ledger, &source);
     follow(directory(&source), &dest).unwrap();
-    let held = Checkpoint::open(
-        &std::fs::read_to_string(dest.join("checkpoint")).unwrap(),
-        &VerifierKey::of(ORIGIN, &log_key()),
-    )
-    .unwrap();
+    let held = Checkpoint::open(&std::fs::read_to_string(dest.join("checkpoint")).unwrap(), &log_vkey()).unwrap();
     let before: Vec<_> = files(&dest);
     let evidence = |before: &[(PathBuf, Vec<u8>)]| {
         let new: Vec<_> = files(&dest).into_iter().filter(|file| !before.contains(file)).collect();
@@ -194,8 +200,8 @@ fn a_fork_and_a_rollback_are_named_and_the_proof_is_kept() {
     };
 
     let error = follow(directory(&early), &dest).unwrap_err();
-    let key = VerifierKey::of(ORIGIN, &log_key());
-    let smaller = Checkpoint::open(&std::fs::read_to_string(early.join("checkpoint")).unwrap(), &key).unwrap().size;
+    let smaller = std::fs::read_to_string(early.join("checkpoint")).unwrap();
+    let smaller = Checkpoint::open(&smaller, &log_vkey()).unwrap().size;
     assert!(
         matches!(&error, NodeError::RolledBack { ours, theirs, .. } if (*ours, *theirs) == (held.size, smaller)),
         "{error}"
@@ -256,7 +262,7 @@ fn two_logs_of_one_policy_are_no_fork() {
     let key = ed25519_dalek::SigningKey::from_bytes(&[3; 32]);
     let other = Ledger::create(&dir.path().join("theirs"), "ledger.example/other", &key, common::options()).unwrap();
     export(&other, &theirs);
-    let vkeys = [VerifierKey::of(ORIGIN, &log_key()), VerifierKey::of("ledger.example/other", &key)];
+    let vkeys = [log_vkey(), VerifierKey::of("ledger.example/other", &key)];
     let [one, two] = vkeys.map(|key| key.to_vkey());
     let both = Policy::parse(format!("log {one}\nlog {two}\nquorum none\n").as_bytes()).unwrap();
     let follow = |source: &Path| Mirror::open(directory(source), both.clone(), &dest).unwrap().follow(&silent());

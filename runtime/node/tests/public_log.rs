@@ -3,38 +3,16 @@
 mod common;
 
 use chancery_node::{AuditOptions, Compiler, Ledger, Level, NodeError, Parts, Place, audit, verify_public};
-use chancery_receipt::{ConsistencyProof, Policy, Receipt, StateProof};
+use chancery_receipt::{ConsistencyProof, Receipt, StateProof};
 use chancery_tlog::tile::{WIDTH, bundles_for, tiles_for};
-use chancery_tlog::{Checkpoint, TlogProof, note::VerifierKey};
+use chancery_tlog::{Checkpoint, TlogProof};
 use chancery_types::codec::Encode;
 use chancery_types::{Height, RequestId};
-use common::{call, copy, deployed, invoke, log_key, options, put, put_all, reopen, silent};
+use common::{call, copy, deployed, files, invoke, log_vkey, options, policy, put, put_all, reopen, silent};
 use std::path::{Path, PathBuf};
 
-fn vkey() -> VerifierKey {
-    VerifierKey::of("ledger.example/test", &log_key())
-}
-
-fn policy() -> Policy {
-    Policy::of_log(vkey())
-}
-
 fn published(dir: &Path) -> Checkpoint {
-    Checkpoint::open(&std::fs::read_to_string(dir.join("checkpoint")).unwrap(), &vkey()).unwrap()
-}
-
-/// Every file below, by its path.
-fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        if entry.path().is_dir() {
-            all.extend(files(&entry.path()));
-        } else {
-            all.push((entry.path(), std::fs::read(entry.path()).unwrap()));
-        }
-    }
-    all.sort();
-    all
+    Checkpoint::open(&std::fs::read_to_string(dir.join("checkpoint")).unwrap(), &log_vkey()).unwrap()
 }
 
 /// Every tile and bundle of a size is there.

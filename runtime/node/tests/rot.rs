@@ -24,14 +24,13 @@ use chancery_node::sim::{SimDisk, SimViews};
 use chancery_node::{Disk, Ledger, NodeError, Options, Scan, doctor};
 use chancery_tlog::tile::{bundles_for, tiles_for};
 use chancery_types::{Action, ContractId, Hash, RequestId};
-use common::{call, log_key, module, put};
+use common::{ORIGIN, call, log_key, module, put};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 const DIR: &str = "/town";
-const ORIGIN: &str = "ledger.example/test";
 /// So short that there are several.
 const SEGMENT_BYTES: u64 = 8 << 10;
 const CALLS: u128 = 18;
@@ -430,7 +429,7 @@ fn on_the_system(dir: &Path) -> (Answers, Vec<(PathBuf, Vec<u8>)>) {
     blocks(&ledger, 0..CALLS);
     let answers = answers(&ledger).unwrap();
     ledger.close().unwrap();
-    let files = view_files(&dir.join("view"));
+    let files = common::files(&dir.join("view"));
     (answers, files)
 }
 
@@ -442,18 +441,6 @@ fn system_options() -> Options {
         threads: false,
         ..common::options()
     }
-}
-
-fn view_files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files = Vec::new();
-    for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-        match path.is_dir() {
-            true => files.extend(view_files(&path)),
-            false => files.push((path.clone(), std::fs::read(path).unwrap())),
-        }
-    }
-    files.sort();
-    files
 }
 
 /// Every byte of sled's files: the view is as it was, or is made again; sled may panic over it.

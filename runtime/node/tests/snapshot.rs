@@ -5,7 +5,7 @@ mod common;
 use chancery_node::snapshot::{CHUNK_BYTES, Trust, create, restore, verify};
 use chancery_node::{Disk, Ledger, NodeError, Options, OsDisk, verify as verify_ledger};
 use chancery_tlog::{Checkpoint, Policy, note::VerifierKey};
-use common::{call, deployed, invoke, log_key, options, put, put_all, reopen, silent};
+use common::{ORIGIN, call, deployed, invoke, log_key, log_vkey, options, policy, put, put_all, reopen, silent};
 use ed25519_dalek::SigningKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,27 +14,14 @@ fn disk() -> Arc<dyn Disk> {
     Arc::new(OsDisk)
 }
 
-fn policy() -> Policy {
-    Policy::of_log(VerifierKey::of("ledger.example/test", &log_key()))
-}
-
 fn believed() -> Trust {
     Trust { policy: Some(policy()), newest: None }
 }
 
 /// Every file below, by its path from there.
 fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        let name = PathBuf::from(entry.file_name());
-        if entry.path().is_dir() {
-            all.extend(files(&entry.path()).into_iter().map(|(path, bytes)| (name.join(path), bytes)));
-        } else {
-            all.push((name, std::fs::read(entry.path()).unwrap()));
-        }
-    }
-    all.sort();
-    all
+    let relative = |path: PathBuf| path.strip_prefix(dir).unwrap().to_path_buf();
+    common::files(dir).into_iter().map(|(path, bytes)| (relative(path), bytes)).collect()
 }
 
 #[test]
@@ -198,13 +185,13 @@ fn what_cannot_be_is_refused_with_a_reason() {
     let message = verify(&OsDisk, &at("old"), &trust(&newest), &silent()).unwrap_err().to_string();
     assert!(message.contains("fork"), "{message}");
     verify(&OsDisk, &at("new"), &trust(&newest), &silent()).unwrap();
-    let signed = Checkpoint::open(&newest, &VerifierKey::of("ledger.example/test", &log_key())).unwrap();
+    let signed = Checkpoint::open(&newest, &log_vkey()).unwrap();
     let other = Checkpoint { root: chancery_types::Hash([1; 32]), ..signed }.sign(&log_key());
     let message = verify(&OsDisk, &at("new"), &trust(&other), &silent()).unwrap_err().to_string();
     assert!(message.contains("another"), "{message}");
 
     // Another's key.
-    let stranger = Policy::of_log(VerifierKey::of("ledger.example/test", &SigningKey::from_bytes(&[1; 32])));
+    let stranger = Policy::of_log(VerifierKey::of(ORIGIN, &SigningKey::from_bytes(&[1; 32])));
     let stranger = Trust { policy: Some(stranger), newest: None };
     assert!(matches!(verify(&OsDisk, &at("new"), &stranger, &silent()), Err(NodeError::Snapshot(_))));
 

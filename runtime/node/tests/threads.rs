@@ -4,7 +4,7 @@ mod common;
 
 use chancery_node::sim::{SimDisk, SimViews};
 use chancery_node::{Answer, Ledger, NodeError, Options, Refusal, State};
-use common::{LARGE_STACK, log_key, options, put};
+use common::{LARGE_STACK, ORIGIN, log_key, options, put};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ fn ledger() -> (Ledger, SimDisk) {
     let (disk, views) = (SimDisk::new(1), SimViews::default());
     let options =
         Options { disk: Arc::new(disk.clone()), open_view: views.opener(&disk), segment_bytes: 24 << 10, ..options() };
-    (Ledger::create(Path::new("/town"), "ledger.example/test", &log_key(), options).unwrap(), disk)
+    (Ledger::create(Path::new("/town"), ORIGIN, &log_key(), options).unwrap(), disk)
 }
 
 fn panic_in(disk: &SimDisk, thread_name: &'static str) -> Panicking {

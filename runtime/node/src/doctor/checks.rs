@@ -2,7 +2,7 @@
 
 use super::Diagnosis;
 use crate::blobs;
-use crate::checkpoint::{check_checkpoint, check_reach, log_vkey};
+use crate::checkpoint::{self, check_checkpoint, check_reach, log_vkey};
 use crate::content::Content;
 use crate::decode;
 use crate::disk::{Disk, TEMPORARY};
@@ -159,7 +159,8 @@ pub(super) fn read_journal(disk: &Arc<dyn Disk>, dir: &Path, found: &mut Diagnos
     }
     found.examined.push(("entries of the journal", size));
     let content = Content::new(journal::reader(disk.clone(), &journal, locations), log);
-    if let Err(error) = check_reach(&**disk, dir, &end) {
+    let published = checkpoint::published(&**disk, dir);
+    if let Err(error) = published.and_then(|published| check_reach(dir, published.as_ref(), &end)) {
         found.error(&dir.join("public/checkpoint"), &error);
     }
     Ok(Log { content, size, time, origin, modules })
@@ -343,7 +344,8 @@ pub(super) fn check_public(disk: &dyn Disk, dir: &Path, log: &Log, published: u6
     let needed: BTreeSet<String> = needed.chain(bundles_for(0, published).map(|bundle| bundle.path())).collect();
     let mut files = Vec::new();
     public::files_below(disk, &public, "tile", &mut files);
-    for path in needed.iter().filter(|path| !files.contains(*path)) {
+    let there: BTreeSet<&String> = files.iter().collect();
+    for path in needed.iter().filter(|path| !there.contains(path)) {
         found.derived(&public.join(path), "it is missing");
     }
     for path in files.iter().filter(|path| !path.ends_with(TEMPORARY)) {

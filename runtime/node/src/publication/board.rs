@@ -106,7 +106,8 @@ impl Board {
         state.wanted = state.wanted.max(size);
         let (tries, full) = (state.tries, state.full);
         if level == Level::Witnessed {
-            if !state.has_witnesses {
+            // A ledger without its log key asks nobody, whatever its policy names, and says why below.
+            if !state.has_witnesses && state.ended.is_none() {
                 return Err(NodeError::NotWitnessed(NO_WITNESSES.into()));
             }
             state.witness_wanted = state.witness_wanted.max(size);
@@ -155,6 +156,22 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::mpsc::channel;
+
+    #[test]
+    fn who_waits_for_witnesses_is_told_why_there_are_none() {
+        let board = Board::default();
+        let names_none = board.wait(Level::Witnessed, 1);
+        assert!(
+            matches!(&names_none, Err(NodeError::NotWitnessed(reason)) if reason == NO_WITNESSES),
+            "{names_none:?}"
+        );
+        board.end("the log key is not at hand");
+        let has_no_key = board.wait(Level::Witnessed, 1);
+        assert!(
+            matches!(&has_no_key, Err(NodeError::NotPublished(reason)) if reason.contains("log key")),
+            "{has_no_key:?}"
+        );
+    }
 
     #[test]
     fn the_publisher_is_woken_by_the_first_entry_and_where_many_wait() {

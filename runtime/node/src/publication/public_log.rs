@@ -89,9 +89,8 @@ impl PublicLog {
         }
     }
 
-    /// Writes again what of size `size` is missing, has a wrong length, or is wrong at the right edge. Says how many
-    /// files that were.
-    pub(crate) fn repair(&self, content: &Content, size: u64) -> Result<u64, NodeError> {
+    /// Writes again what of size `size` is missing, is a tile of a wrong length, or is wrong at the right edge.
+    pub(crate) fn repair(&self, content: &Content, size: u64) -> Result<(), NodeError> {
         let edge = |level: u8, index: u64| index + 1 >= (size >> (8 * u32::from(level))).div_ceil(tile::WIDTH);
         let mut tiles = Vec::new();
         for tile in tiles_for(0, size) {
@@ -112,9 +111,7 @@ impl PublicLog {
                 bundles.push(bundle);
             }
         }
-        let count = (tiles.len() + bundles.len()) as u64;
-        self.write(content, tiles.into_iter(), bundles.into_iter())?;
-        Ok(count)
+        self.write(content, tiles.into_iter(), bundles.into_iter())
     }
 
     fn write(

@@ -10,7 +10,7 @@ use crate::disk::{self, Disk};
 use crate::journal::{self, Block, Frame, FrameKind, FrameTag, Frames};
 use crate::publication::PublicLog;
 use crate::walk::inconsistent;
-use crate::{Ledger, Level, NodeError, Progress};
+use crate::{Ledger, Level, NodeError, Progress, target};
 use chancery_state::{StateKey, Tree, tree};
 use chancery_tlog::note::VerifierKey;
 use chancery_tlog::{Checkpoint, merkle};
@@ -46,8 +46,8 @@ pub struct Created {
 /// is held in memory meanwhile.
 ///
 /// # Errors
-/// [`NodeError::SnapshotPlace`] where `dir` holds something else; [`NodeError::NotPublished`] without a checkpoint;
-/// what is wrong with the journal; what the disk meets.
+/// [`NodeError::SnapshotPlace`] where `dir` holds something else, [`NodeError::InLedger`] where it lies in a ledger's;
+/// [`NodeError::NotPublished`] without a checkpoint; what is wrong with the journal; what the disk meets.
 pub fn create(disk: &Arc<dyn Disk>, data: &Path, dir: &Path, progress: &Progress) -> Result<Created, NodeError> {
     check_format(&**disk, data)?;
     let key = vkey(&**disk, data)?;
@@ -56,6 +56,7 @@ pub fn create(disk: &Arc<dyn Disk>, data: &Path, dir: &Path, progress: &Progress
     let note = PublicLog::of(disk.clone(), data).checkpoint()?.ok_or_else(unpublished)?;
     let signed = Checkpoint::open(&note, &key).map_err(|error| NodeError::Checkpoint(error.to_string()))?;
     let earlier = check_place(&**disk, dir)?;
+    target::outside_ledgers(&**disk, dir)?;
     let replaces = |same: bool| if same { Ok(()) } else { Err(foreign(dir)) };
     replaces(earlier.as_ref().is_none_or(|earlier| earlier.key == key))?;
     disk.make_dirs(&dir.join(CHUNKS), disk::PRIVATE)?;
@@ -200,7 +201,7 @@ fn gather(
             }
         }
     }
-    check_reach(disk, data, &frames.end()?)?;
+    check_reach(data, Some(signed), &frames.end()?)?;
     Err(inconsistent(signed.size, "the published checkpoint ends within a block"))
 }
 

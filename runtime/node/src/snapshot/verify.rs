@@ -20,7 +20,7 @@ use super::{POLICY, wrong};
 use crate::disk::Disk;
 use crate::journal::{Block, FrameKind, FrameTag};
 use crate::verify::Recorded;
-use crate::walk::{Chain, CheckedEntry, Read, Source, States, walk};
+use crate::walk::{Chain, CheckedEntry, Each, Read, Source, States, walk};
 use crate::{NodeError, Progress};
 use chancery_state::{StateKey, Tree, tree};
 use chancery_tlog::{Policy, merkle};
@@ -175,12 +175,11 @@ impl Source for Snapshot<'_> {
         true
     }
 
-    fn read(&self, each: &mut dyn FnMut(Read)) -> Result<bool, NodeError> {
+    fn read(&self, each: &mut Each<'_>) -> Result<bool, NodeError> {
         let mut chain = Hash::default();
         self.blocks(|whole| {
             whole.push_to(&mut Block::new(whole.first, FrameTag::default()), &mut chain);
-            whole.reads.into_iter().for_each(&mut *each);
-            Ok(())
+            whole.reads.into_iter().try_for_each(&mut *each)
         })?;
         same("the journal's chain value", chain, self.manifest.chain)?;
         Ok(false)

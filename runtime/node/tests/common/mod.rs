@@ -2,11 +2,13 @@
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
 use chancery_node::{Clock, Ledger, NodeError, Options, Progress};
+use chancery_tlog::Policy;
+use chancery_tlog::note::VerifierKey;
 use chancery_types::codec::Encode;
 use chancery_types::interface::{Interface, Method, MethodKind, Type};
 use chancery_types::{Action, Call, PublicKey, RequestId, SignedCall, Timestamp};
 use ed25519_dalek::SigningKey;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,8 +28,20 @@ pub fn actor() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
+/// Of the log of every ledger here.
+pub const ORIGIN: &str = "ledger.example/test";
+
 pub fn log_key() -> SigningKey {
     SigningKey::from_bytes(&[9; 32])
+}
+
+pub fn log_vkey() -> VerifierKey {
+    VerifierKey::of(ORIGIN, &log_key())
+}
+
+/// Believes what the log signed, without a witness.
+pub fn policy() -> Policy {
+    Policy::of_log(log_vkey())
 }
 
 /// Stack of a thread on which a lone call is executed and recorded.
@@ -81,7 +95,7 @@ pub fn put(ledger: &Ledger, request: u128) -> SignedCall {
 }
 
 pub fn deployed(dir: &Path) -> Ledger {
-    let ledger = Ledger::create(dir, "ledger.example/test", &log_key(), options()).unwrap();
+    let ledger = Ledger::create(dir, ORIGIN, &log_key(), options()).unwrap();
     let (module, _) = ledger.put_module(&module()).unwrap();
     let deploy = Action::Deploy { name: "notes".into(), module, arguments: vec![] };
     let answer = ledger.submit(call(&ledger, 1 << 100, deploy)).unwrap().wait().unwrap();
@@ -103,6 +117,19 @@ pub fn copy(from: &Path, to: &Path) {
             std::fs::copy(file.path(), target).unwrap();
         }
     }
+}
+
+/// Every file below a directory, with what it holds.
+pub fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push((path.clone(), std::fs::read(path).unwrap())),
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Nobody looks.

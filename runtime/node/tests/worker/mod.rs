@@ -1,6 +1,6 @@
 //! A process that works on a ledger until it is stopped, and what its client noted outside.
 
-use crate::common::{LARGE_STACK, actor, call, invoke, log_key, module};
+use crate::common::{LARGE_STACK, ORIGIN, actor, call, invoke, log_key, module};
 use chancery_node::{Disk, Ledger, Options};
 use chancery_types::{Action, RequestId, SignedCall, Timestamp};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub fn options() -> Options {
 
 /// A ledger with the contract.
 pub fn deployed(dir: &Path, options: Options) -> Ledger {
-    let ledger = Ledger::create(dir, "ledger.example/test", &log_key(), options).unwrap();
+    let ledger = Ledger::create(dir, ORIGIN, &log_key(), options).unwrap();
     let (module, _) = ledger.put_module(&module()).unwrap();
     let deploy = Action::Deploy { name: "notes".into(), module, arguments: vec![] };
     let answer = ledger.submit(lasting(&ledger, u128::MAX, deploy)).unwrap().wait().unwrap();
