@@ -196,6 +196,10 @@ fn a_full_disk_is_told_of_what_is_written_there_and_the_command_is_run_again() {
         std::fs::remove_file(small.join("filler")).unwrap();
         home.ok(command);
     }
+    fill(&small.join("filler"));
+    let bench = ["bench", "--quick", "--dir", "small"];
+    check_failure(&bench, &home.run(&bench), 6, &["the scratch ledger has no room", "Make room"]);
+    std::fs::remove_file(small.join("filler")).unwrap();
     home.ok(&["doctor"]);
     home.ok(&["log", "verify", "small/mirror"]);
     home.ok(&["log", "head", "--data", "small/back"]);
