@@ -56,7 +56,19 @@ impl Failure {
             std::io::ErrorKind::StorageFull => Code::Unavailable,
             _ => Code::Usage,
         };
-        Failure { code, message: format!("{what} {}: {error}", path.display()) }
+        let advice =
+            if error.kind() == ErrorKind::PermissionDenied { format!("; {PERMISSIONS}") } else { String::new() };
+        Failure { code, message: format!("{what} {}: {error}{advice}", path.display()) }
+    }
+
+    /// What kept a command from its end that writes something else than a call: for want of room, `what` says what is not done.
+    pub fn unfinished(error: NodeError, what: &str) -> Self {
+        if !matches!(error, NodeError::DiskFull) {
+            return error.into();
+        }
+        let message =
+            format!("the disk is full: {what}. Make room (bytes, or inodes: `df -i`) and run the command again");
+        Failure { code: Code::Unavailable, message }
     }
 }
 
@@ -70,18 +82,21 @@ pub fn both(first: Outcome, second: Outcome) -> Outcome {
     }
 }
 
+/// What a person does where something may not be read or written.
+pub const PERMISSIONS: &str = "look at owner and permissions of that path and of those above it";
+
 /// What a person does about an error of the system.
 fn advice(error: &std::io::Error) -> Option<(Code, &'static str)> {
     match error.kind() {
-        ErrorKind::PermissionDenied => {
-            Some((Code::Unavailable, "look at owner and permissions of that path and of those above it"))
-        }
+        ErrorKind::PermissionDenied => Some((Code::Unavailable, PERMISSIONS)),
         ErrorKind::ReadOnlyFilesystem => Some((
             Code::Unavailable,
             "the file system is read-only: mount it for writing, or use `log verify`, which writes nothing",
         )),
         ErrorKind::InvalidInput => Some((Code::Usage, "nothing was changed")),
         ErrorKind::NotFound => Some((Code::NotVerified, "put it back, or restore it from a copy")),
+        ErrorKind::NotADirectory => Some((Code::Usage, "expected a directory, found a file on that path")),
+        ErrorKind::IsADirectory => Some((Code::Usage, "expected a file, found a directory")),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 //! What is written goes into a temporary file beside it, which is fsynced and takes the name; then the directory is fsynced. On an error the
 //! temporary file is removed. A kill may leave it, as `.chancery-<hex>.tmp`.
 
-use crate::failure::{Code, Failure};
+use crate::failure::{Code, Failure, PERMISSIONS};
 use crate::keys::random;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -67,6 +67,10 @@ pub fn not_written(path: &Path, error: &io::Error) -> Failure {
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             failure(Code::Unavailable, &format!("{error}. Make room (bytes, or inodes: `df -i`) and try again"))
+        }
+        ErrorKind::PermissionDenied => failure(Code::Unavailable, &format!("{error}; {PERMISSIONS}")),
+        ErrorKind::ReadOnlyFilesystem => {
+            failure(Code::Unavailable, &format!("{error}; mount it for writing, or name another place"))
         }
         _ => failure(Code::Usage, &error.to_string()),
     }

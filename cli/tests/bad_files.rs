@@ -69,6 +69,15 @@ fn files_that_may_not_be_read_or_written() {
     );
     chown(&journal, Some(NOBODY), Some(NOBODY)).unwrap();
     assert_eq!(run(&["log", "head"]).code, 0);
+    // What lies beside a ledger is told the same way: the directory is not theirs, nor are the keys in it.
+    let keys = home.dir.path().join(".config/chancery/keys").display().to_string();
+    for (command, code, file) in [
+        (&["log", "prove", "inclusion", "2", "-o", "proof"][..], 6, "cannot write proof"),
+        (&["key", "new", "other", "--keys", "."], 6, "cannot write ./other.key"),
+        (&["key", "show", "officer", "--keys", &keys], 2, "cannot read"),
+    ] {
+        check_failure(command, &run(command), code, &[file, says[0], says[1]]);
+    }
 
     // Whoever can read the key of the cache can put code into it.
     std::fs::set_permissions(home.data.join("cache.key"), PermissionsExt::from_mode(0o644)).unwrap();
@@ -168,6 +177,11 @@ fn the_doctor_on_the_command_line() {
     let repaired = home.ok(&["doctor", "--repair"]);
     assert!(repaired.contains("made again: ") && std::fs::read(&tile).unwrap() == whole, "{repaired}");
     assert_eq!(home.json(&["doctor"])["sound"], true);
+    // Code in the cache is of no use without its key: one repair is enough.
+    std::fs::remove_file(home.data.join("cache.key")).unwrap();
+    assert!(!files(&home.data.join("cache")).is_empty());
+    home.ok(&["doctor", "--repair"]);
+    home.ok(&["doctor"]);
 
     let blob = files(&home.data.join("blobs")).pop().unwrap().0;
     std::fs::write(&blob, b"another").unwrap();

@@ -84,4 +84,10 @@ fn a_batch_keeps_a_file_of_metrics() {
         4,
         &["cannot write metrics to", "no/where"],
     );
+    // What is no file is not replaced by one: it may be a device.
+    home.fails(
+        &["batch", "food-assistance", "determine", &cases, "--as", "officer", "--metrics", "town"],
+        2,
+        &["cannot write metrics to town", "is no file", "name a file"],
+    );
 }

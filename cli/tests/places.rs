@@ -163,6 +163,75 @@ fn a_full_disk_takes_no_earlier_receipt_and_leaves_no_half_key() {
     }
 }
 
+/// Whatever was written was "the call", which "was not recorded", and nothing said where; what a restore had begun was in the way of the next.
+#[test]
+fn a_full_disk_is_told_of_what_is_written_there_and_the_command_is_run_again() {
+    let mut home = Home::empty();
+    let small = home.dir.path().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let Some(_mounted) = Mounted::mount(&["-t", "tmpfs", "-o", "size=160m", "tmpfs"], &small) else {
+        return chancery_tests::skip("a small file system can be mounted by root alone");
+    };
+    home.data = small.join("town");
+    home.ok(&["init", "--origin", "ledger.example/town"]);
+    home.ok(&["key", "new", "clerk"]);
+    home.ok(&["deploy", &support::module("minimal"), "--name", "notes", "--as", "clerk"]);
+    home.ok(&["log", "export", "export"]);
+    home.ok(&["snapshot", "create", "copy"]);
+    let policy = home.file("policy", home.ok(&["log", "policy"]));
+    for (command, says) in [
+        (&["log", "export", "small/export"][..], "the export is not finished"),
+        (&["log", "mirror", "export", "small/mirror"], "the copy in small/mirror is not finished"),
+        (&["snapshot", "create", "small/copy"], "the snapshot in small/copy is not finished"),
+        (&["snapshot", "restore", "copy", "small/back"], "no ledger was restored to small/back"),
+        (&["audit", "--resume", "small/progress"], "how far the audit came cannot be kept in small/progress"),
+        (&["log", "policy", &policy], "small/town is as it was"),
+        (&["doctor", "--repair"], "small/town is not finished"),
+        (&["profile", "notes", "write", "--text", "x", "--flame", "small/graph.svg"], "cannot write small/graph.svg"),
+    ] {
+        if command[0] == "doctor" {
+            std::fs::remove_dir_all(home.data.join("public/tile")).unwrap();
+        }
+        fill(&small.join("filler"));
+        let given = home.run(command);
+        check_failure(command, &given, 6, &[says, "Make room"]);
+        assert!(!given.err.contains("call"), "nobody has made one: {}", given.err);
+        assert!(!small.join("graph.svg").exists(), "half a file passes for a whole one");
+        std::fs::remove_file(small.join("filler")).unwrap();
+        home.ok(command);
+    }
+    fill(&small.join("filler"));
+    let bench = ["bench", "--quick", "--dir", "small"];
+    check_failure(&bench, &home.run(&bench), 6, &["the scratch ledger has no room", "Make room"]);
+    std::fs::remove_file(small.join("filler")).unwrap();
+    home.ok(&["doctor"]);
+    home.ok(&["log", "verify", "small/mirror"]);
+    home.ok(&["log", "head", "--data", "small/back"]);
+}
+
+#[test]
+fn a_file_where_a_directory_should_be_is_told_and_stays() {
+    let home = Home::with_notes();
+    home.ok(&["log", "export", "export"]);
+    home.ok(&["snapshot", "create", "copy"]);
+    home.ok(&["key", "new", "w1"]);
+    let file = home.file("file", "mine");
+    for command in [
+        &["log", "export", &file][..],
+        &["log", "mirror", "export", &file],
+        &["snapshot", "create", &file],
+        &["snapshot", "restore", "copy", &file],
+        &["init", "--origin", "ledger.example/other", "--data", &file],
+        &["witness", "serve", "--key", "w1", "--log", "export/log.vkey", "--listen", "127.0.0.1:0", "--dir", &file],
+    ] {
+        home.fails(command, 2, &[&file, "expected a directory, found a file"]);
+        assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    }
+    home.fails(&["audit", "--resume", "export"], 2, &["cannot read export", "expected a file, found a directory"]);
+    let write = ["profile", "notes", "write", "--text", "x", "--flame", "export"];
+    home.fails(&write, 2, &["cannot write export", "s a directory"]);
+}
+
 #[test]
 fn a_directory_that_is_not_there_is_told_the_same_way_whatever_is_written_into_it() {
     let home = Home::with_notes();

@@ -1,6 +1,6 @@
 //! `audit`: the whole log executed again.
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::{Session, believed};
 use crate::town::compiler;
 use chancery_node::AuditOptions;
@@ -25,7 +25,10 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let policy = arguments.policy.as_deref().map(super::receipt::policy).transpose()?;
     let own = policy.is_none();
     let options = AuditOptions { compiler: compiler(), progress, resume: arguments.resume.clone(), policy };
-    let audit = chancery_node::audit(dir, &options)?;
+    let audit = chancery_node::audit(dir, &options).map_err(|error| {
+        let file = arguments.resume.as_deref().unwrap_or(dir);
+        Failure::unfinished(error, &format!("how far the audit came cannot be kept in {}", file.display()))
+    })?;
     bar.finish_and_clear();
     let report = &audit.report;
     let value = json!({

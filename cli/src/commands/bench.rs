@@ -8,8 +8,8 @@ use crate::metrics;
 use crate::output::{Session, table};
 use crate::town::{compiler, options};
 use chancery_load::{LoadError, Town, limits, quantile};
-use chancery_node::Options;
 use chancery_node::prometheus::Prometheus;
+use chancery_node::{Options, Refusal};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -319,7 +319,9 @@ fn value(Found { place, machine, alone, loads, verified }: &Found) -> Value {
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match error {
-            LoadError::Node(error) => error.into(),
+            LoadError::Node(error) | LoadError::Refusal(Refusal::Node(error)) => {
+                Failure::unfinished(error, "the scratch ledger has no room, and nothing was measured")
+            }
             LoadError::Refusal(refusal) => refusal.into(),
             LoadError::File(error) => Failure { code: Code::Unavailable, message: LoadError::File(error).to_string() },
             other => Failure::internal(other),

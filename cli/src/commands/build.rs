@@ -8,6 +8,7 @@ mod package;
 
 use crate::commands::inspect::memory_value;
 use crate::failure::{Failure, Outcome};
+use crate::files;
 use crate::output::{Session, tell};
 use chancery_engine::limits::PAGE_BYTES;
 use chancery_engine::profile::Names;
@@ -200,8 +201,8 @@ fn not_admitted(error: &AdmissionError, names: &Names) -> String {
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Outcome {
-    let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(file, bytes));
-    written.map_err(|error| Failure::file("cannot write", file, &error))
+    let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| files::replace(file, bytes));
+    written.map_err(|error| files::not_written(file, &error))
 }
 
 impl Built {

@@ -17,7 +17,9 @@ pub struct Arguments {
 pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     let options = options(session, None);
     let (before, after) = if arguments.repair {
-        let (before, after) = repair(&session.data, &options)?;
+        let (before, after) = repair(&session.data, &options).map_err(|error| {
+            Failure::unfinished(error, &format!("the repair of {} is not finished", session.data.display()))
+        })?;
         (before, Some(after))
     } else {
         (examine(&session.data, &options)?, None)

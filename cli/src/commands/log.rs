@@ -245,7 +245,9 @@ fn policy(session: &Session, file: Option<&Path>) -> Outcome {
         None => ledger.policy()?,
         Some(path) => {
             let text = std::fs::read(path).map_err(|error| Failure::file("cannot read", path, &error))?;
-            ledger.set_policy(&text)?
+            ledger.set_policy(&text).map_err(|error| {
+                Failure::unfinished(error, &format!("the policy of {} is as it was", session.data.display()))
+            })?
         }
     };
     ledger.close()?;

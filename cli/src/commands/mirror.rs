@@ -40,16 +40,18 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
             own
         }
     };
-    let mut mirror = Mirror::open(place, policy, &arguments.dest)?;
+    let failed =
+        |error| Failure::unfinished(error, &format!("the copy in {} is not finished", arguments.dest.display()));
+    let mut mirror = Mirror::open(place, policy, &arguments.dest).map_err(failed)?;
     loop {
         match round(session, &mut mirror) {
             Ok(found) => show(session, arguments, &found),
             Err(error) => match arguments.every {
                 // A source that is away may come back; one that contradicts itself is not believed again.
                 Some(_) if matches!(error, NodeError::Public(_) | NodeError::DiskFull) => {
-                    tell(format_args!("{}; it is tried again", Failure::from(error).message));
+                    tell(format_args!("{}; it is tried again", failed(error).message));
                 }
-                _ => return Err(error.into()),
+                _ => return Err(failed(error)),
             },
         }
         match arguments.every {

@@ -1,6 +1,7 @@
 //! `new`: a contract project from a template, with a test that passes.
 
 use crate::failure::{Failure, Outcome};
+use crate::files;
 use crate::output::Session;
 use chancery_types::call::is_contract_name;
 use serde_json::json;
@@ -104,13 +105,17 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         ))
     })?;
     let dir = Path::new(name);
-    if dir.exists() {
+    if dir.symlink_metadata().is_ok() {
         return Err(Failure::usage(format!(
             "{name} exists already: choose another name, or another directory to work in"
         )));
     }
     let module = name.replace('-', "_");
-    let failed = |path: &Path, error: std::io::Error| Failure::file("cannot write", path, &error);
+    let failed = |path: &Path, error: std::io::Error| {
+        // Half a project would be in the way of the next try; that it may stay is harmless.
+        drop(std::fs::remove_dir_all(dir));
+        files::not_written(path, &error)
+    };
     for (file, text) in FILES {
         let text = text.replace("{name}", name).replace("{module}", &module).replace("{crate_name}", &module);
         let text = text.replace("{sdk}", &sdk.display().to_string());
@@ -122,7 +127,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
     for file in ["Cargo.lock", "rust-toolchain.toml"] {
         let from = sdk.join("..").join(file);
         if from.is_file() {
-            std::fs::copy(&from, dir.join(file)).map_err(|error| failed(&from, error))?;
+            std::fs::copy(&from, dir.join(file)).map_err(|error| failed(&dir.join(file), error))?;
         }
     }
     let files: Vec<&str> = FILES.iter().map(|(file, _)| *file).collect();

@@ -1,8 +1,9 @@
 //! `profile`: where the gas of a call goes, by function and host function. A dry run: nothing is recorded.
 
 use crate::explain;
-use crate::failure::{Code, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::fields::{Flag, encode, usage};
+use crate::files;
 use crate::flame;
 use crate::help;
 use crate::output::{Session, escaped, table, tell};
@@ -168,10 +169,7 @@ fn names(arguments: &Arguments, module: Option<&Path>, id: &ModuleId) -> Outcome
 
 fn write(path: Option<&PathBuf>, text: impl FnOnce() -> String) -> Outcome {
     let Some(path) = path else { return Ok(()) };
-    std::fs::write(path, text()).map_err(|error| Failure {
-        code: Code::Unavailable,
-        message: format!("cannot write {}: {error}", path.display()),
-    })
+    files::replace(path, text().as_bytes()).map_err(|error| files::not_written(path, &error))
 }
 
 fn show(

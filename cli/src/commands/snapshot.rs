@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{Session, cosigned, escaped};
 use crate::town::options;
 use chancery_node::snapshot::{self, SnapshotReport, Trust};
-use chancery_node::{Disk, OsDisk};
+use chancery_node::{Disk, NodeError, OsDisk};
 use chancery_receipt::Policy;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -79,7 +79,16 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
         }
         Command::Restore { snapshot, dir, trust } => {
             let believed = trust.read()?;
-            let report = snapshot::restore(snapshot, dir, &believed, &options(session, None))?;
+            let absent = dir.symlink_metadata().is_err();
+            let restored = snapshot::restore(snapshot, dir, &believed, &options(session, None));
+            let report = restored.map_err(|error| {
+                // What was begun is no ledger and would be in the way of the next try; that it may stay is harmless. What another process put there
+                // meanwhile is its own.
+                if absent && !matches!(error, NodeError::NotEmpty(_)) && !dir.join("format").exists() {
+                    drop(std::fs::remove_dir_all(dir));
+                }
+                Failure::unfinished(error, &format!("no ledger was restored to {}", dir.display()))
+            })?;
             let text = || {
                 let lost = if trust.checkpoint.is_some() {
                     String::new()
@@ -110,7 +119,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Outcome {
 
 fn create(session: &Session, dir: &Path) -> Outcome {
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-    let created = snapshot::create(&disk, &session.data, dir, &options(session, None).progress)?;
+    let created = snapshot::create(&disk, &session.data, dir, &options(session, None).progress)
+        .map_err(|error| Failure::unfinished(error, &format!("the snapshot in {} is not finished", dir.display())))?;
     session.print(
         || {
             let left_out = match created.left_out {

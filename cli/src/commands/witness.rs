@@ -69,7 +69,9 @@ fn serve(session: &Session, serve: &Serve) -> Outcome {
     let logs = serve.logs.iter().map(|path| read_vkey(path)).collect::<Outcome<Vec<_>>>()?;
     let key = Keys::new(&session.keys).open(&serve.identity.key)?;
     let origins: Vec<String> = logs.iter().map(|log| log.name.clone()).collect();
-    let server = WitnessServer::open(&serve.dir, &name_of(&serve.identity)?, key, logs)?;
+    let server = WitnessServer::open(&serve.dir, &name_of(&serve.identity)?, key, logs).map_err(|error| {
+        Failure::unfinished(error, &format!("{} cannot be made, in which it remembers", serve.dir.display()))
+    })?;
     let cannot = |error: &dyn std::fmt::Display| Failure {
         code: Code::Unavailable,
         message: format!("cannot listen on {}: {error}", serve.listen),

@@ -100,10 +100,17 @@ impl Cache {
         let write = || -> std::io::Result<()> {
             DirBuilder::new().recursive(true).mode(0o750).create(&self.dir)?;
             let temporary = self.dir.join(format!("{name}.{}.tmp", std::process::id()));
-            let mut file = std::fs::File::create(&temporary)?;
-            file.write_all(self.mac(&name, code).as_bytes())?;
-            file.write_all(code)?;
-            std::fs::rename(temporary, self.dir.join(&name))
+            let fill = |mut file: std::fs::File| {
+                file.write_all(self.mac(&name, code).as_bytes())?;
+                file.write_all(code)
+            };
+            let filled = std::fs::File::create(&temporary).and_then(fill);
+            let named = filled.and_then(|()| std::fs::rename(&temporary, self.dir.join(&name)));
+            if named.is_err() {
+                // On a full disk it would take the last room, once for every process.
+                drop(std::fs::remove_file(&temporary));
+            }
+            named
         };
         drop(write().and_then(|()| self.evict(&name)));
     }
@@ -159,6 +166,20 @@ mod tests {
         assert_ne!(name(&ModuleId([2; 32]), PRICES_VERSION, &speed), first);
         assert_ne!(name(&module, PRICES_VERSION + 1, &speed), first);
         assert_ne!(name(&module, PRICES_VERSION, &plain), first);
+    }
+
+    #[test]
+    fn code_that_cannot_be_kept_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path().into(), [7; 32]);
+        let (module, compatibility) = (ModuleId([1; 32]), compatibility(wasmtime::OptLevel::Speed));
+        let path = dir.path().join(name(&module, PRICES_VERSION, &compatibility));
+        std::fs::create_dir(&path).unwrap();
+        cache.store(&module, &compatibility, &[1; 1_000]);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "a temporary file stays");
+        std::fs::remove_dir(&path).unwrap();
+        cache.store(&module, &compatibility, &[1; 1_000]);
+        assert_eq!(cache.load(&module, &compatibility), Some(vec![1; 1_000]));
     }
 
     #[test]

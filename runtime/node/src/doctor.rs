@@ -34,7 +34,7 @@ pub use diagnosis::{Diagnosis, Finding, Kind};
 
 use crate::NodeError;
 use crate::directory::{self, check_format};
-use crate::disk;
+use crate::disk::{self, Disk};
 use crate::options::Options;
 use crate::recovery::rebuild_view;
 use crate::verify::verify_on;
@@ -81,7 +81,9 @@ fn make_again(dir: &Path, options: &Options, log: &Log, file: &Path) -> Result<(
         return rebuild_view(dir, options);
     }
     if file == dir.join("cache.key") {
-        return directory::new_cache_key(disk, dir);
+        directory::new_cache_key(disk, dir)?;
+        // What another key authenticated would be the next finding.
+        return empty(disk, &dir.join("cache"));
     }
     match file.strip_prefix(dir.join("public")).ok().and_then(|path| log.published(path)) {
         Some(bytes) => disk.write_files(&dir.join("public"), &[(file.into(), bytes)], 0o644),
@@ -91,6 +93,18 @@ fn make_again(dir: &Path, options: &Options, log: &Log, file: &Path) -> Result<(
             disk.sync_dir(parent).map_err(disk::failed("cannot make durable", parent))
         }
     }
+}
+
+/// Removes the files of a directory that may be missing.
+fn empty(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
+    if !disk.exists(dir).map_err(disk::failed("cannot look for", dir))? {
+        return Ok(());
+    }
+    for name in disk.list(dir).map_err(disk::failed("cannot list", dir))? {
+        let file = dir.join(name);
+        disk.remove(&file).map_err(disk::failed("cannot remove", &file))?;
+    }
+    disk.sync_dir(dir).map_err(disk::failed("cannot make durable", dir))
 }
 
 /// Looks at everything. The log is there where its journal could be read.

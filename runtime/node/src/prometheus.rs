@@ -223,16 +223,30 @@ impl Prometheus {
         }
     }
 
-    /// Writes the file now.
+    /// Writes the file now. A link to a file stays one.
     ///
     /// # Errors
-    /// What the disk meets.
+    /// What the disk meets; [`io::ErrorKind::InvalidInput`] where something else than a file has the name.
     pub fn write(&self, path: &Path) -> io::Result<()> {
+        let path = match path.metadata() {
+            Ok(found) if found.is_file() => path.canonicalize()?,
+            // Renaming would put a file in the place of a pipe or a device, `/dev/null` included.
+            Ok(_) => {
+                let problem = "it is there and is no file, and would be replaced by one: name a file";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.into(),
+            Err(error) => return Err(error),
+        };
         // Collectors look at files by their ending: this one's is another.
         let mut temporary = path.as_os_str().to_os_string();
         temporary.push(crate::disk::TEMPORARY);
-        std::fs::write(&temporary, self.render())?;
-        std::fs::rename(&temporary, path)
+        let written = std::fs::write(&temporary, self.render()).and_then(|()| std::fs::rename(&temporary, path));
+        if written.is_err() {
+            // What was written is of no use; that it may stay is harmless.
+            drop(std::fs::remove_file(&temporary));
+        }
+        written
     }
 
     /// Keeps a file: now, every [`WRITE_EVERY`], and when what is returned is dropped.
@@ -385,5 +399,39 @@ mod tests {
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("calls_total 5\n"));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
         assert!(recorder.keep(&dir.path().join("none/chancery.prom")).is_err());
+    }
+
+    /// A file was renamed over whatever had the name: `--metrics /dev/null`, as root, took that device from the machine.
+    #[test]
+    fn what_is_no_file_is_not_replaced_and_a_link_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, file, link) = (dir.path().join("pipe"), dir.path().join("file"), dir.path().join("link"));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let recorder = Prometheus::default();
+        for no_file in [&pipe, dir.path()] {
+            let error = recorder.keep(no_file).map(drop).unwrap_err();
+            assert!(
+                error.kind() == io::ErrorKind::InvalidInput && error.to_string().contains("name a file"),
+                "{error}"
+            );
+        }
+        assert!(!pipe.is_file() && dir.path().is_dir());
+        std::fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        drop(recorder.keep(&link).unwrap());
+        assert!(link.is_symlink() && std::fs::read(&file).unwrap().is_empty());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_no_temporary_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, recorder) = (dir.path().join("chancery.prom"), Prometheus::default());
+        // Nobody can write what is a device without room.
+        std::os::unix::fs::symlink("/dev/full", dir.path().join("chancery.prom.tmp")).unwrap();
+        ::metrics::with_local_recorder(&recorder, || counter!("calls_total").increment(1));
+        assert_eq!(recorder.write(&path).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -14,8 +14,10 @@
 //! is 500 and memory keeps the old one: nothing was promised.
 //!
 //! At the start every file must be a checkpoint that this witness cosigned. A file that is none stops the witness,
-//! since going on without it would mean to forget. A whole directory that somebody sets back to an older copy is not
-//! noticed; keep it where nobody does.
+//! since going on without it would mean to forget. While it serves, a file must be what it wrote last: where another
+//! directory has come in the place of `DIR` (it was moved away, its file system unmounted), what is written there would
+//! be missed when the right one is back, and the answer is 500. A whole directory that somebody sets back to an older
+//! copy while no witness serves is not noticed; keep it where nobody does.
 //!
 //! Trusted: the disk and the key. Not trusted: the log, and whoever connects. Requests are bounded in length and number
 //! at a time; time limits for slow senders are left to the proxy that also does TLS, so that the witness listens on the
@@ -118,6 +120,10 @@ impl WitnessServer {
         let corrupt = |error: chancery_tlog::note::NoteError| NodeError::Memory(error.to_string());
         let checkpoint = self.witness.reopen(&cosigned.persist, request.origin()).map_err(corrupt)?;
         let path = self.dir.join(origin_digest(request.origin()));
+        let kept = DISK.read_if_there(&path)?;
+        if kept.as_deref() != latest.as_ref().map(|(_, note)| note.as_bytes()) {
+            return Err(NodeError::Memory(format!("{} is not what was cosigned last", path.display())));
+        }
         // Durable from here on, and only then given away.
         DISK.write_file(&path, cosigned.persist.as_bytes(), 0o644)?;
         *latest = Some((checkpoint, cosigned.persist));

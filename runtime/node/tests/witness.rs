@@ -336,6 +336,34 @@ fn what_cannot_be_written_is_not_cosigned() {
     assert_eq!(server.add_checkpoint(request.as_bytes(), Seconds(1)).status, 200);
 }
 
+/// With its file system unmounted, a witness went on to remember in what lay below it: mounted again and restarted, it had forgotten that.
+#[test]
+fn a_memory_that_another_directory_takes_the_place_of_is_not_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (memory, aside) = (dir.path().join("memory"), dir.path().join("aside"));
+    let open = || {
+        let key = SigningKey::from_bytes(&[11; 32]);
+        WitnessServer::open(&memory, "witness.example/w1", key, vec![log_vkey()]).unwrap()
+    };
+    let tree = honest();
+    let ask = |server: &WitnessServer, old: u64, size: u64| {
+        let proof = if old == 0 { Vec::new() } else { tree.prove_consistency(old, size).unwrap() };
+        let request = Request { old, proof, checkpoint: checkpoint(&tree, size) }.to_string();
+        server.add_checkpoint(request.as_bytes(), Seconds(1)).status
+    };
+    let server = open();
+    assert_eq!(ask(&server, 0, 3), 200);
+    std::fs::rename(&memory, &aside).unwrap();
+    std::fs::create_dir(&memory).unwrap();
+    assert_eq!(ask(&server, 3, 5), 500);
+    assert_eq!(std::fs::read_dir(&memory).unwrap().count(), 0);
+    std::fs::remove_dir(&memory).unwrap();
+    std::fs::rename(&aside, &memory).unwrap();
+    assert_eq!(ask(&server, 3, 5), 200);
+    drop(server);
+    assert_eq!(ask(&open(), 3, 7), 409, "it remembers 5");
+}
+
 #[test]
 fn an_answer_that_is_too_long_is_not_read() {
     let listener = tiny_http::Server::http("127.0.0.1:0").unwrap();
