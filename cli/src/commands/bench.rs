@@ -205,7 +205,7 @@ fn verdict(load: &Load, machine: &Machine) -> String {
     let cores = u128::try_from(machine.processors).unwrap_or(1);
     let busy = load.processor.map(|processor| load.part(processor) / cores);
     let sync = load.part(load.stages.of(&["write", "sync"]));
-    let sealing = load.part(load.stages.of(&["encode"]));
+    let recorder = load.part(load.stages.of(&["encode", "write", "sync", "commit"]));
     let execute = load.part(load.stages.of(&["execute"]));
     let percent = |permille: u128| format!("{} %", permille.min(1_000) / 10);
     if let Some(busy) = busy.filter(|busy| *busy >= BUSY) {
@@ -234,10 +234,11 @@ fn verdict(load: &Load, machine: &Machine) -> String {
             percent(execute)
         );
     }
-    if sealing >= OCCUPIED {
+    if recorder >= OCCUPIED {
         return format!(
-            "entries, hashes and the state tree, one block after the other: {} of the time a block is at it. A faster core helps",
-            percent(sealing)
+            "recording, on one thread: it is at work {} of the time, {} with the disk. A faster core helps, and a faster disk",
+            percent(recorder),
+            percent(sync)
         );
     }
     "callers: neither disk nor processor nor a thread is at its limit; more of them at once find room".into()
@@ -367,8 +368,8 @@ mod tests {
         says(&load(Some(900), &[("write", 50), ("sync", 600), ("execute", 700)]), "the disk: 65 % of the time");
         says(&load(None, &[("execute", 700), ("sync", 100)]), "execution, on one thread: it is at work 70 %");
         says(
-            &load(Some(1_500), &[("encode", 700), ("sync", 200)]),
-            "entries, hashes and the state tree, one block after the other: 70 % of the time",
+            &load(Some(1_500), &[("encode", 500), ("sync", 200)]),
+            "recording, on one thread: it is at work 70 % of the time, 20 % with the disk",
         );
         says(&load(Some(500), &[("sync", 500)]), "callers");
     }

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub(crate) enum Message {
     /// A call to order.
     Call(Submission),
-    /// What became of the oldest block that was handed over.
+    /// What became of the block that was handed to the recorder.
     Recorded(Recorded),
     /// Nothing more is submitted.
     Close,
@@ -41,7 +41,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// One of these; nothing, and the ledger stops, where somebody panicked who held it.
+    /// One of the two; nothing, and the ledger stops, where somebody panicked who held it.
     fn hold<'a, T>(&self, what: &'a Mutex<T>) -> Option<MutexGuard<'a, T>> {
         let held = what.lock().ok();
         if held.is_none() {
@@ -69,7 +69,7 @@ impl Pipeline {
 
     /// Goes on from what became of a block.
     fn recorded(&self, sequencer: &mut Sequencer, recorded: Recorded) {
-        // Then no block is under way: both are free, or will be at once.
+        // Then no block is under way, and nobody holds the two.
         if sequencer.recorded(recorded)
             && let Some(mut sealer) = self.hold(&self.sealer)
             && let Some(recorder) = self.hold(&self.recorder)
