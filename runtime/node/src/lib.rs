@@ -7,14 +7,13 @@
 //! - `actors`: the keys of actors, kept ready to verify
 //! - `answer`: what a caller waits for, and gets
 //! - `error`: what can go wrong: [`NodeError`], [`Refusal`]
-//! - `pipeline`: who orders, executes, seals and records a call: threads, or the caller's own
+//! - `pipeline`: who orders, executes and records a call: threads, or the caller's own
 //! - `stages`: the threads, and what they hear from one another
 //! - `sequencer`: order and execution
 //! - `execute`: one call or query on a store
 //! - [`registry`]: which contracts there are, as records in the state
 //! - `blobs`: modules by their BLAKE3, durable before the entry that names them
-//! - `sealer`: entries, hashes, the state tree, the seal
-//! - `recorder`: commit point, visibility
+//! - `recorder`: entries, seal, commit point
 //! - [`journal`]: the log on disk, the only durable truth
 //! - `committed`: the committed state, and the thread that applies it to the view
 //! - `requests`: which entry a request id led to
@@ -100,7 +99,6 @@ pub mod registry;
 mod replay;
 mod requests;
 pub mod retention;
-mod sealer;
 mod sequencer;
 mod settled;
 #[cfg(any(test, feature = "sim"))]

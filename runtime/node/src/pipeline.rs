@@ -1,10 +1,9 @@
-//! The pipeline: who orders, executes, seals and records the calls that passed their checks.
+//! The pipeline: who orders, executes and records the calls that passed their checks.
 //!
-//! Four threads do it where calls come faster than the disk is. The sequencer's orders and executes them. Two take the blocks that it cuts off, seal
-//! and record them: one seals a block while the other waits for the disk with the block before, and a busy disk makes blocks grow. A fourth answers:
-//! callers who are answered take the processor at once, and were it a recorder that answered, it would find the calls of all of them in the next block.
-//!
-//! Blocks keep their order because who has a block takes the place of the next step before it gives up that of the last: `seal_and_record`.
+//! Three threads do it where calls come faster than the disk is: the sequencer's orders and executes them, the
+//! recorder's makes what came of them durable, and a third answers. So one block is executed while the disk is busy
+//! with the one before, and a busy recorder makes blocks grow. Callers who are answered take the processor at once:
+//! were it the recorder that answered, it would find the calls of all of them in the next block.
 //!
 //! Where calls come one at a time there is nothing to be executed meanwhile, and to wake a thread and be woken by it
 //! takes longer than to execute the call: then [`Pipeline::alone`] does all of it on the caller's own thread.
@@ -12,7 +11,6 @@
 use crate::NodeError;
 use crate::health::Health;
 use crate::recorder::{Answers, Recorder};
-use crate::sealer::Sealer;
 use crate::sequencer::{Block, Recorded, Sequencer, Submission};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError};
@@ -31,11 +29,9 @@ pub(crate) enum Message {
 /// Blocks whose callers may wait for their answers.
 pub(crate) const ANSWERS_MAX: usize = 4;
 
-/// Sequencer, blocks on their way, sealer and recorder. Who holds several takes them in this order.
+/// Sequencer and recorder. Who holds both holds the sequencer first.
 pub(crate) struct Pipeline {
     pub(crate) sequencer: Mutex<Sequencer>,
-    pub(crate) blocks: Mutex<Receiver<Block>>,
-    pub(crate) sealer: Mutex<Sealer>,
     pub(crate) recorder: Mutex<Recorder>,
     pub(crate) health: Arc<Health>,
 }
@@ -58,24 +54,15 @@ impl Pipeline {
             return Some(submission);
         }
         sequencer.order(submission);
-        if let Some(block) = sequencer.cut() {
-            let mut became = Recorded::Lost;
-            let answers = self.seal_and_record(block, (), |recorded| became = recorded);
-            self.recorded(&mut sequencer, became);
-            answers.unwrap_or_default().give(&self.health.metrics);
+        if let Some(block) = sequencer.cut()
+            && let Some(mut recorder) = self.hold(&self.recorder)
+        {
+            let (recorded, answers) = recorder.record(block);
+            drop(recorder);
+            sequencer.recorded(recorded);
+            answers.give(&self.health.metrics);
         }
         None
-    }
-
-    /// Goes on from what became of a block.
-    fn recorded(&self, sequencer: &mut Sequencer, recorded: Recorded) {
-        // Then no block is under way, and nobody holds the two.
-        if sequencer.recorded(recorded)
-            && let Some(mut sealer) = self.hold(&self.sealer)
-            && let Some(recorder) = self.hold(&self.recorder)
-        {
-            sealer.go_on_from(recorder.tip.clone());
-        }
     }
 
     /// Orders calls and hands their blocks over to be recorded, until nobody can submit any more and all is recorded.
@@ -97,7 +84,7 @@ impl Pipeline {
             let (Some(message), Some(mut sequencer)) = (message, self.hold(&self.sequencer)) else { return };
             match message {
                 Message::Call(submission) => sequencer.queue.push_back(submission),
-                Message::Recorded(recorded) => self.recorded(&mut sequencer, recorded),
+                Message::Recorded(recorded) => sequencer.recorded(recorded),
                 Message::Close => closing = true,
             }
             sequencer.order_queued();
@@ -107,61 +94,39 @@ impl Pipeline {
         }
     }
 
-    /// Hands the open block over to be sealed and recorded, if it is due.
-    fn hand_over(&self, sequencer: &mut Sequencer, blocks: &SyncSender<Block>) {
-        if sequencer.is_due()
-            && let Some(block) = sequencer.cut()
-            && blocks.send(block).is_err()
+    /// Hands the open block to the recorder, if that is free.
+    fn hand_over(&self, sequencer: &mut Sequencer, recorder: &SyncSender<Block>) {
+        if !sequencer.is_recorded() {
+            return;
+        }
+        if let Some(block) = sequencer.cut()
+            && recorder.send(block).is_err()
         {
-            self.health.stop(&NodeError::Stopped("the recorders ended".into()));
-            self.recorded(sequencer, Recorded::Lost);
+            self.health.stop(&NodeError::Stopped("the recorder ended".into()));
+            sequencer.recorded(Recorded::Lost);
         }
     }
 
-    /// Seals and records blocks until there are no more, then closes the journal. Two threads do so.
-    pub(crate) fn record(&self, sequencer: &Sender<Message>, answers: &SyncSender<Answers>) {
-        loop {
-            match catch_unwind(AssertUnwindSafe(|| self.record_next(sequencer))) {
-                Ok(Some(given)) => drop(answers.send(given)),
-                Ok(None) => break,
-                Err(_) => {
-                    self.health.stop(&NodeError::Stopped("recording a block panicked".into()));
-                    drop(sequencer.send(Message::Recorded(Recorded::Lost)));
-                }
+    /// Records blocks until there are no more, then closes the journal.
+    pub(crate) fn record(&self, blocks: &Receiver<Block>, sequencer: &Sender<Message>, answers: &SyncSender<Answers>) {
+        while let Ok(block) = blocks.recv() {
+            let Some(mut recorder) = self.hold(&self.recorder) else { break };
+            let Ok((recorded, given)) = catch_unwind(AssertUnwindSafe(|| recorder.record(block))) else {
+                self.health.stop(&NodeError::Stopped("recording a block panicked".into()));
+                // Whoever hears of it gives up too.
+                drop(sequencer.send(Message::Recorded(Recorded::Lost)));
+                break;
+            };
+            drop(recorder);
+            if sequencer.send(Message::Recorded(recorded)).is_err() || answers.send(given).is_err() {
+                break;
             }
         }
-        // The other one may still be at a block: it holds the one or the other.
-        drop(self.sealer.lock());
         match self.recorder.lock() {
             Ok(recorder) => recorder.close(),
             // Somebody panicked while recording: nothing is vouched for.
             Err(panicked) => panicked.into_inner().board.close(),
         }
-    }
-
-    /// Seals and records the next block, and gives the answers to its callers. `None` when there are no more.
-    fn record_next(&self, sequencer: &Sender<Message>) -> Option<Answers> {
-        let blocks = self.hold(&self.blocks)?;
-        let block = blocks.recv().ok()?;
-        let tell = |recorded| drop(sequencer.send(Message::Recorded(recorded)));
-        let answers = self.seal_and_record(block, blocks, tell);
-        if answers.is_none() {
-            tell(Recorded::Lost);
-        }
-        Some(answers.unwrap_or_default())
-    }
-
-    /// Seals and records a block, whose place in the order `turn` holds until the sealer does. What became of it is told while the recorder is held, so
-    /// that blocks are told of in their order. Gives the answers to its callers; none where somebody has panicked.
-    fn seal_and_record<T>(&self, block: Block, turn: T, tell: impl FnOnce(Recorded)) -> Option<Answers> {
-        let mut sealer = self.hold(&self.sealer)?;
-        drop(turn);
-        let sealed = sealer.seal(block);
-        let mut recorder = self.hold(&self.recorder)?;
-        drop(sealer);
-        let (recorded, answers) = recorder.record(sealed);
-        tell(recorded);
-        Some(answers)
     }
 
     /// Answers the callers of recorded blocks until there are no more.

@@ -1,27 +1,34 @@
-//! The recorder: commit point, visibility, answers.
+//! The recorder: entries, seal, commit point, answers.
 //!
-//! Takes a block that is [sealed](crate::sealer), and
+//! Takes a block whose calls are executed, and
 //!
-//! 1. appends it to the journal and `fdatasync`s it: **the commit point**. A crash before it leaves nothing of the block, after it all;
-//! 2. makes the block visible to readers, and hands it to the thread that keeps the view. Then its callers are answered.
+//! 1. encodes each call's entry and effects, and closes the block with a seal that holds the state root;
+//! 2. appends the block to the journal and `fdatasync`s it: **the commit point**. A crash before it leaves nothing of
+//!    the block, after it all;
+//! 3. makes the block visible to readers, and hands it to the thread that keeps the view. Then its callers are
+//!    answered.
 //!
-//! When the disk is full before the commit point, the block is cut off, its callers are told that it was not recorded, the ledger is read-only, what
-//! was sealed on top of it is given back to be executed again, and the next block is tried: when there is room again, it serves again. Any other error
-//! of the journal stops the ledger.
+//! When the disk is full before the commit point, the block is cut off, its callers are told that it was not recorded,
+//! the ledger is read-only, and the next block is tried: when there is room again, it serves again. Any other error of
+//! the journal stops the ledger.
 
 use crate::answer::first_answer;
 use crate::committed::Committed;
 use crate::disk::{self, Disk};
+use crate::execute::Executed;
 use crate::health::Health;
-use crate::journal::{Journal, Mark, Reader};
+use crate::journal::{self, FrameKind, Journal, Mark, Reader};
 use crate::metrics::Metrics;
 use crate::publication::Board;
-use crate::sealer::{Sealed, Tip};
-use crate::sequencer::{Recorded, Reply, Submission};
+use crate::sequencer::{Block, Ordered, Recorded, Submission};
 use crate::{Answer, Head, NodeError, Refusal, failpoint};
+use chancery_engine::prices;
 use chancery_state::view::Position;
+use chancery_state::{Tree, tree};
 use chancery_tlog::merkle;
-use chancery_types::Height;
+use chancery_types::codec::Encode;
+use chancery_types::entry::WriteSet;
+use chancery_types::{Entry, Hash, Height, Record, RequestId, Timestamp};
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -30,8 +37,20 @@ use std::time::{Duration, Instant};
 /// Bytes that must be free on the ledger's disk for a block to be made.
 pub(crate) const RESERVE_BYTES: u64 = 16 << 20;
 
+/// Bytes of memory that are kept from block to block.
+const SCRATCH_BYTES: usize = 1 << 20;
 /// How often a recorder that waits for the view looks at it.
 const VIEW_LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// The end of the log, as the next block needs it.
+#[derive(Clone)]
+pub(crate) struct Tip {
+    pub(crate) index: u64,
+    pub(crate) height: Height,
+    pub(crate) previous: Hash,
+    pub(crate) time: Timestamp,
+    pub(crate) tree: Tree,
+}
 
 /// What makes blocks durable.
 pub(crate) struct Recorder {
@@ -49,10 +68,74 @@ pub(crate) struct Recorder {
     pub(crate) closed: Arc<Mutex<Option<Mark>>>,
     /// The ledger's directory, where there must be room.
     pub(crate) dir: PathBuf,
+    pub(crate) scratch: Scratch,
 }
 
-/// The answers to a block's callers.
+/// What a block is put together in; its memory serves the next one, too.
 #[derive(Default)]
+pub(crate) struct Scratch {
+    frames: journal::Block,
+    effects: Vec<u8>,
+}
+
+/// A block in the making.
+struct Draft {
+    scratch: Scratch,
+    chain: Hash,
+    tip: Tip,
+    leaves: Vec<Hash>,
+    requests: Vec<(RequestId, u64)>,
+    begun: Instant,
+}
+
+impl Draft {
+    /// Adds an entry, and returns it.
+    fn push(&mut self, record: Record) -> Entry {
+        let index = self.tip.index;
+        let (version, previous, time) = (record.version(), self.tip.previous, self.tip.time);
+        let entry = Entry { version, index, previous, time, record };
+        let frames = &mut self.scratch.frames;
+        let bytes = frames.push_with(FrameKind::Entry, index, &mut self.chain, |out| entry.encode(out));
+        self.leaves.push(merkle::leaf_hash(bytes));
+        self.tip.previous = Hash::of(bytes);
+        self.tip.index += 1;
+        entry
+    }
+
+    /// Adds a call's entry; its answer is to be given when the block is durable.
+    fn call(&mut self, Ordered { submission, executed }: Ordered) -> (Reply, Answer) {
+        let Executed { contract, module, execution } = executed;
+        let Submission { signed, reply, .. } = submission;
+        self.requests.push((signed.call.request, self.tip.index));
+        // As `Effects` are encoded: the writes, then the trace.
+        let effects = &mut self.scratch.effects;
+        effects.clear();
+        execution.writes.encode(effects);
+        let (writes, traced) = (Hash::of(effects), effects.len());
+        execution.trace.encode(effects);
+        let record = Record::Call {
+            signed,
+            contract,
+            module,
+            outcome: execution.outcome,
+            gas: execution.gas,
+            prices: prices::PRICES_VERSION,
+            events: execution.events,
+            trace: Hash::of(&effects[traced..]),
+            movements: Vec::new(),
+            writes,
+        };
+        let entry = self.push(record);
+        let (index, height) = (entry.index, self.tip.height);
+        self.scratch.frames.push(FrameKind::Effects, index, &self.scratch.effects, &mut self.chain);
+        (reply, Answer { index, height, entry, trace: execution.trace, repeated: false })
+    }
+}
+
+/// Where a caller waits for its answer.
+type Reply = SyncSender<Result<Answer, Refusal>>;
+
+/// The answers to a block's callers.
 pub(crate) struct Answers {
     replies: Vec<(Reply, Result<Answer, Refusal>)>,
 }
@@ -78,16 +161,24 @@ impl Recorder {
     }
 
     /// Records a block. The answers are to be given: when the block is durable, or with what kept it from it.
-    pub(crate) fn record(&mut self, mut block: Sealed) -> (Recorded, Answers) {
-        if block.begins != self.tip.index {
-            // What it was sealed on top of is lost.
-            return (Recorded::Undone(block.into_submissions().collect()), Answers::default());
-        }
-        let (answers, repeats) = (std::mem::take(&mut block.answers), std::mem::take(&mut block.repeats));
+    pub(crate) fn record(&mut self, block: Block) -> (Recorded, Answers) {
+        let Block { height, time, calls, repeats, writes, .. } = block;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.frames.reset(self.tip.index, self.journal.tag(), SCRATCH_BYTES);
+        scratch.effects.shrink_to(SCRATCH_BYTES);
+        let mut draft = Draft {
+            scratch,
+            chain: self.journal.chain(),
+            tip: Tip { height, time, ..self.tip.clone() },
+            leaves: Vec::new(),
+            requests: Vec::new(),
+            begun: Instant::now(),
+        };
+        let answers: Vec<_> = calls.into_iter().map(|call| draft.call(call)).collect();
         let committed = match self.health.stopped() {
             Some(reason) => Err(NodeError::Stopped(reason)),
             None if answers.is_empty() => Ok(()),
-            None => self.commit(block),
+            None => self.commit(draft, writes),
         };
         let Err(error) = committed else {
             let answers = answers.into_iter().map(|(reply, answer)| (reply, Ok(answer)));
@@ -117,28 +208,36 @@ impl Recorder {
         (submission.reply, answer)
     }
 
-    /// Appends the block, and makes it visible.
-    fn commit(&mut self, block: Sealed) -> Result<(), NodeError> {
+    /// Seals the block, appends it, and makes it visible.
+    fn commit(&mut self, mut draft: Draft, writes: WriteSet) -> Result<(), NodeError> {
+        draft.tip.tree.update(writes.iter().map(tree::change));
+        let (state_root, keys) = (draft.tip.tree.root(), draft.tip.tree.len());
+        let height = draft.tip.height;
+        // A block has at most BLOCK_CALLS_MAX calls.
+        let entries = u32::try_from(draft.requests.len()).unwrap_or(u32::MAX);
+        draft.push(Record::Seal { height, state_root, entries, keys });
+
+        self.health.metrics.encode.since(draft.begun);
         self.check_room()?;
         failpoint::pass("before-append");
-        self.journal.append(&block.frames, block.tip.chain)?;
+        self.journal.append(&draft.scratch.frames, draft.chain)?;
         self.health.full(false);
-        self.health.metrics.recorded(block.calls, block.frames.len());
+        self.health.metrics.recorded(entries, draft.scratch.frames.len());
+        self.scratch = draft.scratch;
         let begun = Instant::now();
         failpoint::pass("after-commit");
 
         let root = {
             let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-            block.leaves.into_iter().for_each(|leaf| log.push(leaf));
+            draft.leaves.into_iter().for_each(|leaf| log.push(leaf));
             log.root()
         };
-        self.tip = block.tip;
-        let Tip { index: size, height, time, ref tree, .. } = self.tip;
-        let (state_root, keys) = (tree.root(), tree.len());
+        let (size, time) = (draft.tip.index, draft.tip.time);
         let position = Position { height, root: state_root, entries: size };
-        self.committed.commit(block.writes, position, tree.clone(), &block.requests);
+        self.committed.commit(writes, position, draft.tip.tree.clone(), &draft.requests);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) =
             Head { size, root, height, state_root, keys, time };
+        self.tip = draft.tip;
         self.board.committed(size);
         self.health.metrics.reached(size, keys);
         self.health.metrics.view_blocks.increment(1);
@@ -166,13 +265,11 @@ mod tests {
     use super::*;
     use crate::committed::{BACKLOG_BYTES_MAX, PLACE_BYTES};
     use crate::execute::rejected;
-    use crate::sealer::Sealer;
-    use crate::sequencer::{Block, Ordered};
     use crate::sim::{SimDisk, SimViews};
     use crate::stages::Stages;
     use crate::{Ledger, Options, State};
     use chancery_types::entry::{Rejection, Write};
-    use chancery_types::{Action, Call, ContractId, LedgerId, PublicKey, RequestId, SignedCall, Timestamp};
+    use chancery_types::{Action, Call, ContractId, LedgerId, PublicKey, SignedCall};
     use ed25519_dalek::SigningKey;
     use std::path::Path;
     use std::sync::mpsc::{Receiver, channel, sync_channel};
@@ -211,8 +308,7 @@ mod tests {
         let (done, recorded) = channel();
         std::thread::spawn(move || {
             let block = block(&recorder, bytes);
-            let mut sealer = Sealer::new(recorder.tip.clone(), recorder.journal.tag(), Default::default());
-            recorder.record(sealer.seal(block));
+            recorder.record(block);
             drop(done.send(recorder));
         });
         recorded

@@ -2,7 +2,7 @@
 //!
 //! 1. Each call is executed in the order in which the calls queued: on an overlay over the open block, over the block
 //!    that is being recorded, over committed state.
-//! 2. The open block is cut off to be [sealed](crate::sealer) and [recorded](crate::recorder).
+//! 2. The open block is cut off to be [recorded](crate::recorder) when the block before it is.
 //! 3. Where a block finds no room, what was executed on top of it is taken back and executed again on what is
 //!    committed. Any other fault stops the ledger, and nothing that is not durable was answered.
 
@@ -23,13 +23,8 @@ use std::time::Instant;
 
 /// Calls of a block.
 pub(crate) const BLOCK_CALLS_MAX: usize = 1_024;
-/// Calls with which a block does not wait until nothing more is queued.
+/// Calls with which a block does not wait for more when the recorder is free.
 const BLOCK_CALLS_ENOUGH: usize = 128;
-/// Calls with which a block is sealed while the one before it is being recorded. A smaller one grows meanwhile: what each block takes beside its calls would
-/// cost more than is gained.
-const BLOCK_CALLS_AHEAD: usize = 16;
-/// Blocks that are being sealed or recorded at once: one waits for the disk, and one is put together meanwhile.
-pub(crate) const BLOCKS_UNDER_WAY_MAX: usize = 2;
 /// A block is closed when about so many bytes came of it; the last call may add its own.
 const BLOCK_BYTES_TARGET: usize = 8 << 20;
 /// Blocks whose request ids are kept, so that a call that was looked up before it queued need not be looked up again.
@@ -42,11 +37,8 @@ pub(crate) struct Submission {
     pub(crate) unseen_below: u64,
     /// Since when it waits to be ordered; nothing once it was.
     pub(crate) queued: Option<Instant>,
-    pub(crate) reply: Reply,
+    pub(crate) reply: SyncSender<Result<Answer, Refusal>>,
 }
-
-/// Where a caller waits for its answer.
-pub(crate) type Reply = SyncSender<Result<Answer, Refusal>>;
 
 impl Submission {
     /// Answers. A caller that no longer waits can ask again with the same request id.
@@ -56,13 +48,12 @@ impl Submission {
 }
 
 /// What became of a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Recorded {
     /// It is committed.
     Committed,
     /// It is not, and its callers know.
     Lost,
-    /// A block before it is lost. These calls are to be executed again.
-    Undone(Vec<Submission>),
 }
 
 /// A call executed, and who waits for it.
@@ -126,12 +117,10 @@ impl Recent {
         self.forget(open);
     }
 
-    /// Takes back the open block, and those whose first entry has this index or a later one.
-    fn reopen_from(&mut self, index: u64) {
-        self.reopen();
-        while let Some((_, ids)) = self.blocks.pop_back_if(|(first, _)| *first >= index) {
-            self.forget(ids);
-        }
+    /// Takes back the last closed block.
+    fn remove_last(&mut self) {
+        let last = self.blocks.pop_back();
+        self.forget(last.map(|(_, ids)| ids).unwrap_or_default());
     }
 
     fn forget(&mut self, ids: Vec<RequestId>) {
@@ -139,12 +128,6 @@ impl Recent {
             self.ids.remove(&id);
         }
     }
-}
-
-/// A block that is lost: where it began, and the calls on top of it, in order.
-struct Loss {
-    begins: BlockStart,
-    again: Vec<Submission>,
 }
 
 /// What orders and executes.
@@ -158,12 +141,9 @@ pub(crate) struct Sequencer {
     /// Calls that are to be ordered.
     pub(crate) queue: VecDeque<Submission>,
     open: Option<Block>,
-    /// Where the open block begins, or the next one would.
+    /// Where the open block begins or the next one would, and where the block that is being recorded begins.
     next: BlockStart,
-    /// Where the blocks begin that were cut off and are not recorded yet, oldest first.
-    under_way: VecDeque<BlockStart>,
-    /// Since a block was lost, until those on top of it have come back.
-    loss: Option<Loss>,
+    recording: Option<BlockStart>,
     recent: Recent,
     /// Whether the last block had but one call.
     lone: bool,
@@ -191,8 +171,7 @@ impl Sequencer {
             queue: VecDeque::new(),
             open: None,
             next: end,
-            under_way: VecDeque::new(),
-            loss: None,
+            recording: None,
             recent,
             lone: false,
         }
@@ -200,7 +179,7 @@ impl Sequencer {
 
     /// Whether nothing is queued, executed or on its way.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && !self.is_open() && self.under_way.is_empty()
+        self.queue.is_empty() && !self.is_open() && self.is_recorded()
     }
 
     /// Whether the last block had but one call.
@@ -209,27 +188,18 @@ impl Sequencer {
     }
 
     /// Whether there is an open block.
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
-    /// Whether the open block is to be cut off: no other is under way, or it has enough to be sealed ahead of its turn.
-    pub(crate) fn is_due(&self) -> bool {
-        let ahead = || {
-            let room = self.under_way.len() < BLOCKS_UNDER_WAY_MAX && !self.is_losing();
-            room && self.open.as_ref().is_some_and(|block| block.len() >= BLOCK_CALLS_AHEAD)
-        };
-        self.under_way.is_empty() || ahead()
+    /// Whether every block that was cut off is recorded.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recording.is_none()
     }
 
     /// Whether the open block need not wait for more calls.
     pub(crate) fn has_enough(&self) -> bool {
         self.open.as_ref().is_some_and(|block| block.len() >= BLOCK_CALLS_ENOUGH)
-    }
-
-    /// Whether a block is lost, and what is on top of it has not come back yet: nothing is executed until it has.
-    pub(crate) fn is_losing(&self) -> bool {
-        self.loss.is_some()
     }
 
     /// Whether the open block takes no more calls.
@@ -239,8 +209,7 @@ impl Sequencer {
 
     /// Executes what has queued, as far as the open block takes it.
     pub(crate) fn order_queued(&mut self) {
-        while !self.is_losing()
-            && !self.is_full()
+        while !self.is_full()
             && let Some(submission) = self.queue.pop_front()
         {
             self.order(submission);
@@ -311,34 +280,23 @@ impl Sequencer {
             let index = begins.index + block.calls.len() as u64 + 1;
             self.next = BlockStart { index, height: block.height, time: block.time };
         }
-        self.under_way.push_back(begins);
+        self.recording = Some(begins);
         Some(block)
     }
 
-    /// Goes on from what became of the oldest block that is under way. Where a block was lost and all that was on top of it has come back, it goes on from
-    /// what is committed, and says so: [the sealer](crate::sealer::Sealer::go_on_from) is to do the same.
-    #[must_use]
-    pub(crate) fn recorded(&mut self, recorded: Recorded) -> bool {
-        let Some(begins) = self.under_way.pop_front() else { return false };
-        match recorded {
-            Recorded::Committed => {
-                let height = self.under_way.front().unwrap_or(&self.next).height;
-                self.store.settle(height);
-            }
-            Recorded::Lost => self.loss = Some(Loss { begins, again: Vec::new() }),
-            Recorded::Undone(calls) => {
-                if let Some(loss) = &mut self.loss {
-                    loss.again.extend(calls);
-                }
-            }
+    /// Goes on from what became of the block that was given away.
+    pub(crate) fn recorded(&mut self, recorded: Recorded) {
+        let Some(begins) = self.recording.take() else { return };
+        if recorded == Recorded::Committed {
+            return self.store.settle(self.next.height);
         }
-        let Some(Loss { begins, mut again }) = self.loss.take_if(|_| self.under_way.is_empty()) else { return false };
-        again.extend(self.take_back());
+        let again: Vec<_> = self.take_back().collect();
         again.into_iter().rev().for_each(|submission| self.queue.push_front(submission));
         self.store.clear();
-        self.recent.reopen_from(begins.index);
+        if begins.index < self.next.index {
+            self.recent.remove_last();
+        }
         self.next = begins;
-        true
     }
 
     /// The calls of the open block, which is no more.

@@ -1,9 +1,9 @@
 //! What works behind an open ledger: stages that follow one another, each with a thread of its own.
 //!
 //! ```text
-//! submitters → sequencer → sealer and recorder → answers
-//!                                        └─────→ view
-//!                                        └─────→ publication → witnesses
+//! submitters → sequencer → recorder → answers
+//!                              └────→ view
+//!                              └────→ publication → witnesses
 //! ```
 //!
 //! Tests of a simulated ledger move the same stages step by step.
@@ -13,8 +13,7 @@ use crate::committed::Follower;
 use crate::pipeline::{ANSWERS_MAX, Message, Pipeline};
 use crate::publication::Publisher;
 use crate::recorder::Recorder;
-use crate::sealer::Sealer;
-use crate::sequencer::{BLOCKS_UNDER_WAY_MAX, Sequencer};
+use crate::sequencer::Sequencer;
 use crate::stack;
 use chancery_types::Height;
 use std::sync::mpsc::{Receiver, Sender, sync_channel};
@@ -25,7 +24,6 @@ use std::thread::JoinHandle;
 pub(crate) struct Stages {
     pub(crate) sequencer: Sequencer,
     pub(crate) messages: Receiver<Message>,
-    pub(crate) sealer: Sealer,
     pub(crate) recorder: Recorder,
     pub(crate) follower: Follower,
     /// The blocks that are committed.
@@ -44,19 +42,16 @@ impl Stages {
         sender: Sender<Message>,
         threads: &mut Vec<JoinHandle<()>>,
     ) -> Result<Arc<Pipeline>, NodeError> {
-        let Stages { sequencer, messages, sealer, recorder, follower, committed, publisher } = self;
+        let Stages { sequencer, messages, recorder, follower, committed, publisher } = self;
         let health = follower.health.clone();
-        let (blocks_sender, blocks) = sync_channel(BLOCKS_UNDER_WAY_MAX);
-        let (sequencer, blocks) = (Mutex::new(sequencer), Mutex::new(blocks));
-        let (sealer, recorder) = (Mutex::new(sealer), Mutex::new(recorder));
-        let pipeline = Arc::new(Pipeline { sequencer, blocks, sealer, recorder, health });
+        let (sequencer, recorder) = (Mutex::new(sequencer), Mutex::new(recorder));
+        let pipeline = Arc::new(Pipeline { sequencer, recorder, health });
+        // The recorder takes a block when it has done the one before.
+        let (blocks_sender, blocks) = sync_channel(1);
         let (answers_sender, answers) = sync_channel(ANSWERS_MAX);
-        let (orders, gives) = (pipeline.clone(), pipeline.clone());
+        let (orders, records, gives) = (pipeline.clone(), pipeline.clone(), pipeline.clone());
         threads.push(stack::spawn("sequencer", move || orders.sequence(&messages, &blocks_sender))?);
-        for _ in 0..BLOCKS_UNDER_WAY_MAX {
-            let (records, sender, answers) = (pipeline.clone(), sender.clone(), answers_sender.clone());
-            threads.push(stack::spawn("recorder", move || records.record(&sender, &answers))?);
-        }
+        threads.push(stack::spawn("recorder", move || records.record(&blocks, &sender, &answers_sender))?);
         threads.push(stack::spawn("answers", move || gives.answer(&answers))?);
         threads.push(stack::spawn("view", move || follower.run(&committed))?);
         if let Some(cosigner) = publisher.as_ref().and_then(Publisher::cosigner) {

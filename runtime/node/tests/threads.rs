@@ -53,7 +53,7 @@ fn check_stopped(ledger: Ledger, answers: &Receiver<Result<Answer, Refusal>>, ca
     assert!(matches!(ledger.close(), Err(NodeError::Stopped(_))));
 }
 
-/// Its calls wait at every stage: in the block that is being recorded, in one that is sealed, in the open block, and to be ordered.
+/// Its calls wait at every stage: in the block that is being recorded, in the open block, and to be ordered.
 #[test]
 fn when_the_recorder_panics_every_caller_is_told() {
     let (ledger, disk) = ledger();

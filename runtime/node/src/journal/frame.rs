@@ -92,17 +92,21 @@ pub struct Block {
 impl Block {
     /// An empty block whose first entry will be `first`, of the journal with this [tag](super::Journal::tag).
     pub fn new(first: u64, tag: FrameTag) -> Self {
-        Block::with_capacity(first, tag, 0)
-    }
-
-    /// An empty block that is expected to have about so many bytes.
-    pub(crate) fn with_capacity(first: u64, tag: FrameTag, bytes: usize) -> Self {
-        Block { first, tag, bytes: Vec::with_capacity(bytes), entries: Vec::new() }
+        Block { first, tag, bytes: Vec::new(), entries: Vec::new() }
     }
 
     /// Begins another block, at entry `first`, behind what is there: the two are written together.
     pub fn begin(&mut self, first: u64) {
         self.first = first;
+    }
+
+    /// Takes all frames out, and begins another block at entry `first`. Memory for so many bytes is kept.
+    pub(crate) fn reset(&mut self, first: u64, tag: FrameTag, kept_max: usize) {
+        self.tag = tag;
+        self.bytes.clear();
+        self.bytes.shrink_to(kept_max);
+        self.entries.clear();
+        self.begin(first);
     }
 
     /// Adds a frame; `chain` is the chain value before it and becomes the one behind it.

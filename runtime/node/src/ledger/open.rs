@@ -13,9 +13,8 @@ use crate::health::Health;
 use crate::journal::Journal;
 use crate::pipeline::Message;
 use crate::publication::{PublicLog, Publisher};
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Scratch, Tip};
 use crate::recovery::{Log, Recovered, recover};
-use crate::sealer::{Sealer, Tip};
 use crate::sequencer::{BlockStart, Sequencer};
 use crate::stages::Stages;
 use crate::witness::{WitnessClient, objections};
@@ -44,8 +43,7 @@ impl Ledger {
     pub fn open(dir: &Path, options: Options) -> Result<Ledger, NodeError> {
         let Recovered { lock, engine, mut journal, log, view, state, published, summarised } = recover(dir, &options)?;
         let Log { id, origin, tree: log, requests, head, last } = log;
-        let chain = journal.chain();
-        let tip = Tip { index: head.size, height: head.height, previous: last, time: head.time, tree: state, chain };
+        let tip = Tip { index: head.size, height: head.height, previous: last, time: head.time, tree: state };
         let health = Arc::new(Health::new());
         let metrics = &health.metrics;
         metrics.reached(tip.index, tip.tree.len());
@@ -133,7 +131,6 @@ impl Ledger {
             self.health.clone(),
             BlockStart { index: tip.index, height: tip.height, time: tip.time },
         );
-        let sealer = Sealer::new(tip.clone(), journal.tag(), self.health.metrics.encode.clone());
         let recorder = Recorder {
             committed: self.committed.clone(),
             journal,
@@ -147,8 +144,9 @@ impl Ledger {
             disk: self.disk.clone(),
             closed: self.closed.clone(),
             dir: self.dir.clone(),
+            scratch: Scratch::default(),
         };
         let follower = Follower { committed: self.committed.clone(), health: self.health.clone(), dirty: true };
-        Stages { sequencer, messages, sealer, recorder, follower, committed: blocks, publisher }
+        Stages { sequencer, messages, recorder, follower, committed: blocks, publisher }
     }
 }

@@ -4,9 +4,7 @@ use crate::NodeError;
 use crate::ledger::Ledger;
 use crate::pipeline::Message;
 use crate::publication::Publisher;
-use crate::sequencer::BLOCKS_UNDER_WAY_MAX;
 use crate::stages::Stages;
-use std::collections::VecDeque;
 use std::sync::PoisonError;
 
 impl Stages {
@@ -19,41 +17,27 @@ impl Stages {
     fn step(&mut self) {
         let call = |message| if let Message::Call(submission) = message { Some(submission) } else { None };
         self.sequencer.queue.extend(self.messages.try_iter().filter_map(call));
-        // As with threads: when a block is recorded, a third of the calls is sealed on top of it, and a third is executed on top of that.
-        let share = self.sequencer.queue.len().div_ceil(3);
-        let mut sealed = VecDeque::new();
+        // As with threads, half of the calls are executed on a block that is not recorded yet.
+        let mut share = self.sequencer.queue.len().div_ceil(2);
         loop {
-            if !self.sequencer.is_losing() {
-                self.order(share);
-                if sealed.len() < BLOCKS_UNDER_WAY_MAX
-                    && let Some(block) = self.sequencer.cut()
-                {
-                    sealed.push_back(self.sealer.seal(block));
-                    continue;
+            let block = self.sequencer.cut();
+            while share > 0
+                && !self.sequencer.is_full()
+                && let Some(submission) = self.sequencer.queue.pop_front()
+            {
+                self.sequencer.order(submission);
+                share -= 1;
+            }
+            match block {
+                Some(block) => {
+                    let (recorded, answers) = self.recorder.record(block);
+                    self.sequencer.recorded(recorded);
+                    answers.give(&self.follower.health.metrics);
                 }
+                None if self.sequencer.is_idle() => return,
+                None => {}
             }
-            let Some(block) = sealed.pop_front() else {
-                if self.sequencer.is_idle() {
-                    return;
-                }
-                continue;
-            };
-            let (recorded, answers) = self.recorder.record(block);
-            if self.sequencer.recorded(recorded) {
-                self.sealer.go_on_from(self.recorder.tip.clone());
-            }
-            answers.give(&self.follower.health.metrics);
-        }
-    }
-
-    /// Executes so many of the calls that have queued, as far as the open block takes them.
-    fn order(&mut self, calls: usize) {
-        for _ in 0..calls {
-            if self.sequencer.is_full() {
-                return;
-            }
-            let Some(submission) = self.sequencer.queue.pop_front() else { return };
-            self.sequencer.order(submission);
+            share = self.sequencer.queue.len();
         }
     }
 
