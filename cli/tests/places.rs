@@ -96,6 +96,7 @@ fn a_log_is_no_mirror_of_itself() {
 fn nothing_else_is_written_into_a_ledger() {
     let home = Home::with_notes();
     home.ok(&["log", "export", "export"]);
+    home.ok(&["snapshot", "create", "snapshot"]);
     home.ok(&["key", "new", "w1"]);
     let vkey = home.data.join("log.vkey").display().to_string();
     let outside = home.dir.path().join("outside");
@@ -120,6 +121,14 @@ fn nothing_else_is_written_into_a_ledger() {
         let says = if dir.ends_with("town") || dir.ends_with("public") { "no part of a snapshot" } else { "lies in a" };
         let snapshot = ["snapshot", "create", dir];
         check_failure(&snapshot, &home.run(&snapshot), 2, &[dir, says]);
+    }
+    for dir in ["town/new", "link/new"] {
+        for command in [
+            &["--data", dir, "init", "--origin", "ledger.example/other"][..],
+            &["snapshot", "restore", "snapshot", dir, "--policy", "export/policy"],
+        ] {
+            check_failure(command, &home.run(command), 2, &[dir, "lies in a ledger's directory"]);
+        }
     }
     assert!(files(&home.data) == before && !home.data.join("new").exists());
 }

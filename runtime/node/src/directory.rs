@@ -17,6 +17,7 @@ use crate::NodeError;
 use crate::disk::{self, Disk};
 use crate::journal::{self, FrameKind, Journal};
 use crate::random::random;
+use crate::target;
 use chancery_state::Tree;
 use chancery_tlog::note::{VerifierKey, is_key_name};
 use chancery_types::codec::Encode;
@@ -40,10 +41,8 @@ pub(crate) fn create(
     if !is_key_name(origin) || origin.contains("://") {
         return Err(NodeError::BadOrigin(origin.into()));
     }
+    check_new(&**disk, dir)?;
     disk.make_dirs(dir, disk::PASSABLE)?;
-    if !disk.list(dir).map_err(disk::failed("cannot list", dir))?.is_empty() {
-        return Err(NodeError::NotEmpty(dir.into()));
-    }
     let nonce = random()?;
     let record = Record::Genesis { origin: origin.into(), nonce };
     let genesis = Entry { version: record.version(), index: 0, previous: Hash::default(), time, record };
@@ -67,6 +66,16 @@ pub(crate) fn create(
     new_cache_key(&**disk, dir)?;
     disk.write_file(&dir.join("log.vkey"), format!("{vkey}\n").as_bytes(), 0o644)?;
     write_format(&**disk, dir)
+}
+
+/// Refuses a directory in which no ledger can be made: one that holds anything, or lies in another ledger's.
+pub(crate) fn check_new(disk: &dyn Disk, dir: &Path) -> Result<(), NodeError> {
+    if disk.exists(dir).map_err(disk::failed("cannot look for", dir))?
+        && !disk.list(dir).map_err(disk::failed("cannot list", dir))?.is_empty()
+    {
+        return Err(NodeError::NotEmpty(dir.into()));
+    }
+    target::outside_ledgers(disk, dir)
 }
 
 /// Makes the key that authenticates the cache of compiled code.

@@ -1,6 +1,6 @@
 //! Directories that are written beside a ledger: exports, mirrors, snapshots, the memory of a witness.
 //!
-//! None of them lies in a ledger's directory: what is there is the ledger's own, or derived by it alone. An export and a
+//! None of them lies in a ledger's directory, nor does another ledger: what is there is the ledger's own, or derived by it alone. An export and a
 //! mirror of the same log go on with one another's files.
 
 use crate::NodeError;

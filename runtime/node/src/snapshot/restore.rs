@@ -12,7 +12,7 @@ use super::manifest::Snapshot;
 use super::verify::{SnapshotReport, Trust, verify_open};
 use super::{POLICY, sync_name};
 use crate::blobs;
-use crate::directory::{new_cache_key, write_format};
+use crate::directory::{check_new, new_cache_key, write_format};
 use crate::disk::{self, Disk};
 use crate::journal::{Block, Journal};
 use crate::publication::PublicLog;
@@ -32,14 +32,10 @@ const BATCH_ROWS: usize = 20_000;
 /// `options` disk, view, progress and the length of segments are used.
 ///
 /// # Errors
-/// [`NodeError::NotEmpty`]; as [`verify`](super::verify()): nothing is written then; what the disk meets.
+/// [`NodeError::NotEmpty`]; [`NodeError::InLedger`]; as [`verify`](super::verify()): nothing is written then; what the disk meets.
 pub fn restore(from: &Path, dir: &Path, trust: &Trust, options: &Options) -> Result<SnapshotReport, NodeError> {
     let disk = &options.disk;
-    if disk.exists(dir).map_err(disk::failed("cannot look for", dir))?
-        && !disk.list(dir).map_err(disk::failed("cannot list", dir))?.is_empty()
-    {
-        return Err(NodeError::NotEmpty(dir.into()));
-    }
+    check_new(&**disk, dir)?;
     let snapshot = Snapshot::open(&**disk, from)?;
     let report = verify_open(&snapshot, trust, &options.progress)?;
     disk.make_dirs(dir, disk::PASSABLE)?;
