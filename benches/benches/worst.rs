@@ -1,5 +1,5 @@
 //! The modules that take the compiler longest: shapes that have been used to exhaust compilers, each as large as admission allows. Each is compiled in a
-//! process of its own, as production compiles, which says how long it took and how much memory.
+//! process of its own, as production compiles, which says how long it took and how much memory. Before them, modules that are refused, and how long that takes.
 
 use chancery_benches::{DISBURSE, LARGEST, kernel};
 use chancery_engine::{admit, configuration, instrument};
@@ -156,6 +156,16 @@ fn tiny() -> Vec<u8> {
     ))
 }
 
+/// Modules that are refused by a limit, but are read to their end first: about as large as may be.
+fn refused() -> [(&'static str, Vec<u8>); 2] {
+    // Once each body counted the imports anew: 1.5 s.
+    let imports = r#"(import "" "" (func)) "#.repeat(32_000) + &"(func) ".repeat(32_000);
+    let wide =
+        format!("(func $wide (param {})) (func unreachable {})", "i32 ".repeat(1_000), "call $wide ".repeat(120_000));
+    [("imports and bodies", imports), ("calls of many parameters", wide)]
+        .map(|(name, text)| (name, wat::parse_str(format!("(module {text})")).expect("it is well formed")))
+}
+
 /// What the process of one shape does.
 fn compile(name: &str) {
     let shape = SHAPES.iter().find(|(of, _)| *of == name);
@@ -201,6 +211,11 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(name) = arguments.iter().find_map(|argument| argument.strip_prefix("shape=")) {
         return compile(name);
+    }
+    for (name, wasm) in refused() {
+        let start = Instant::now();
+        let refusal = admit(&wasm).expect_err("a limit refuses it");
+        println!("refused in {} ms: {name}, {} B: {refusal}", start.elapsed().as_millis(), wasm.len());
     }
     println!(
         "{:24} {:>9} {:>10} {:>11} {:>9} {:>9} {:>10}",
